@@ -1,0 +1,9 @@
+//! Orion watches Kalshi and Polymarket, knows which of their markets are the same bet, and buys YES on one and NO on
+//! the other whenever both together cost less than the dollar they pay, after all fees.
+
+pub mod unit;
+
+pub mod config;
+pub mod ledger;
+pub mod pairing;
+pub mod sim;
