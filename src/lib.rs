@@ -3,7 +3,12 @@
 
 pub mod unit;
 
+pub mod book;
 pub mod config;
+pub mod decide;
 pub mod ledger;
 pub mod pairing;
+pub mod risk;
 pub mod sim;
+pub mod spread;
+pub mod wire;
