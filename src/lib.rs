@@ -3,6 +3,7 @@
 
 pub mod unit;
 
+
 pub mod book;
 pub mod config;
 pub mod decide;
@@ -11,4 +12,5 @@ pub mod pairing;
 pub mod risk;
 pub mod sim;
 pub mod spread;
+pub mod venue;
 pub mod wire;
