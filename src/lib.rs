@@ -10,6 +10,7 @@ pub mod decide;
 pub mod ledger;
 pub mod pairing;
 pub mod risk;
+pub mod run;
 pub mod sim;
 pub mod spread;
 pub mod venue;

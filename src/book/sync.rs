@@ -6,7 +6,7 @@
 
 use super::Ladder;
 use crate::{
-    unit::{BookSide, Grid, Nanos, Price, Qty, UnixMs},
+    unit::{BookSide, FeedId, Grid, Nanos, Price, Qty, UnixMs},
     wire::{Arrival, Canary, Doubt, Kind, Trading, Update},
 };
 
@@ -119,7 +119,6 @@ pub struct Book {
     closes: Option<UnixMs>,
     feed: u8,
     link: u8,
-    polled: bool,
 }
 
 /// What applying an update did, for whoever keeps edges.
@@ -152,7 +151,6 @@ impl Book {
             closes: None,
             feed: 0,
             link: 0,
-            polled: false,
         }
     }
 
@@ -332,14 +330,9 @@ impl Book {
         matches!((self.bids.best(), self.asks.best()), (Some((bid, _)), Some((ask, _))) if ask <= bid)
     }
 
-    /// Marks a book that is read by polling; what is filled against it never counts as evidence.
-    pub fn set_polled(&mut self) {
-        self.polled = true;
-    }
-
-    /// Is the book read by polling?
-    pub fn polled(&self) -> bool {
-        self.polled
+    /// The feed thread and connection that carry it.
+    pub fn source(&self) -> (FeedId, u8) {
+        (FeedId(self.feed), self.link)
     }
 
     /// Between `Reset` and `Synced`.
