@@ -7,6 +7,7 @@ pub mod unit;
 pub mod book;
 pub mod config;
 pub mod decide;
+pub mod lab;
 pub mod ledger;
 pub mod pairing;
 pub mod risk;

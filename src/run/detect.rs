@@ -140,6 +140,8 @@ pub struct Detector {
     room: bool,
     draining: bool,
     polled: Vec<bool>,
+    /// Pairs that hold a position.
+    holding: usize,
 }
 
 impl Detector {
@@ -195,6 +197,7 @@ impl Detector {
             room: true,
             draining: false,
             polled,
+            holding: 0,
         };
         for pair in 0..detector.pairs.len() {
             detector.note_holding(pair);
@@ -408,7 +411,7 @@ impl Detector {
         let gone = |market, side, price| self.paper.gone(market, side, price);
         let (quote, outcome) = decide(&view, &self.rules, &caps, gone);
         let standing = Standing {
-            positions: self.pairs.iter().filter(|p| p.holds || p.plan).count(),
+            positions: self.holding + self.plans.len(),
             held: state.holds,
             plan_open: state.plan || self.plans.len() == PLANS_MAX || !self.room || self.draining,
             plan_ended: state.plan_ended,
@@ -626,7 +629,9 @@ impl Detector {
     fn note_holding(&mut self, pair: usize) {
         let state = &mut self.pairs[pair];
         let markets = [state.setup.pair.kalshi, state.setup.pair.polymarket];
-        state.holds = markets.iter().any(|m| self.markets[m.0 as usize].held != [Qty::ZERO; 2]);
+        let holds = markets.iter().any(|m| self.markets[m.0 as usize].held != [Qty::ZERO; 2]);
+        self.holding = self.holding + usize::from(holds) - usize::from(state.holds);
+        state.holds = holds;
     }
 
     fn doubted(&mut self, market: MarketId, doubt: Doubt, at: Arrival, out: &mut Outbox) {
@@ -699,7 +704,7 @@ impl Detector {
     }
 
     fn tell(&mut self, at: Arrival, out: &mut Outbox) {
-        self.stats.positions = self.pairs.iter().filter(|p| p.holds).count() as u32;
+        self.stats.positions = self.holding as u32;
         self.stats.books = self.books.len() as u32;
         self.stats.fit = [0; 2];
         for (book, market) in self.books.iter().zip(&self.markets) {

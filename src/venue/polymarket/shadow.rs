@@ -16,6 +16,8 @@ use crate::unit::{BookSide, MarketId, Nanos, Price, Qty, UnixMs};
 const PRINT_WAIT_MS: u64 = 2_000;
 /// A time that nothing followed is judged after this.
 const IDLE: Nanos = Nanos::secs(1);
+/// Last trade prices that are tried, at most: prints may come faster than checksums.
+const CANDIDATES_MAX: usize = 9;
 /// Failures in a row that void a book.
 const FAILURES_MAX: u32 = 2;
 
@@ -167,7 +169,9 @@ impl Checker {
         let copy = copies.get_mut(shadow.market.0 as usize).filter(|copy| copy.hashed.is_some())?;
         let moved_on = copy.pending.is_some_and(|(stamp, _, _)| stamp != shadow.stamp);
         let judged = match shadow.what {
-            What::Trade { .. } | What::Tick { .. } => None,
+            // Books of a trade wait for its print; a print that follows another trade's ends the wait.
+            What::Trade { .. } if copy.print_due.is_some() => None,
+            What::Tick { .. } => None,
             _ if moved_on => copy.judge(shadow.market, text),
             _ => None,
         };
@@ -227,15 +231,15 @@ impl Copy {
             What::Trade { price } => {
                 self.print_due = None;
                 let candidates = [price, price.complement()].map(|p| spelled(p.raw(), 3));
-                self.last.truncate(1);
+                self.last.truncate(CANDIDATES_MAX - 2);
                 self.last.extend(candidates);
             }
             What::Tick { step } => {
-                if let Some(hashed) = &mut self.hashed {
+                if let Some(hashed) = self.hashed.as_mut().filter(|hashed| hashed.tick != step) {
                     hashed.tick = step;
+                    self.complete = false;
+                    self.pending = None;
                 }
-                self.complete = false;
-                self.pending = None;
             }
         }
     }
@@ -248,6 +252,7 @@ impl Copy {
         });
         let verdict = if let Some(at) = fits {
             self.last.swap(0, at);
+            self.last.truncate(1);
             self.failures = 0;
             Verdict::Fits
         } else if self.print_due.is_some_and(|due| stamp.since(due) < PRINT_WAIT_MS) {
