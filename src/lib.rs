@@ -3,7 +3,15 @@
 
 pub mod unit;
 
+
+pub mod book;
 pub mod config;
+pub mod decide;
 pub mod ledger;
 pub mod pairing;
+pub mod risk;
+pub mod run;
 pub mod sim;
+pub mod spread;
+pub mod venue;
+pub mod wire;

@@ -1,0 +1,187 @@
+//! One side of one market: the quantity at every tick, a bit per tick that holds anything, and the best tick.
+//!
+//! Memory is laid out once, for the ladder's own unit (a divisor of every price the market can have); nothing allocates
+//! afterwards. A change costs one store and, when the best level empties, a scan of the bits towards the far end.
+
+use crate::unit::{BookSide, Price, Qty};
+
+/// One side of a book. Bids are best at the top, asks at the bottom.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Ladder {
+    side: BookSide,
+    /// Price units per slot.
+    unit: u16,
+    /// Millionths of a contract by price / unit.
+    held: Box<[u64]>,
+    bits: Box<[u64]>,
+    best: Option<u16>,
+}
+
+impl Ladder {
+    /// An empty side whose prices are multiples of `unit` ten-thousandths; `unit` divides 10,000.
+    pub fn new(side: BookSide, unit: u16) -> Self {
+        assert!(0 < unit && Price::DOLLAR % unit == 0, "a ladder's unit divides a dollar");
+        let slots = usize::from(Price::DOLLAR / unit);
+        Self {
+            side,
+            unit,
+            held: vec![0; slots].into_boxed_slice(),
+            bits: vec![0; slots.div_ceil(64)].into_boxed_slice(),
+            best: None,
+        }
+    }
+
+    /// Can this ladder hold a level at `price`?
+    pub fn fits(&self, price: Price) -> bool {
+        price.raw() % self.unit == 0
+    }
+
+    /// Price units per slot.
+    pub fn unit(&self) -> u16 {
+        self.unit
+    }
+
+    /// The quantity at `price`; nothing where the ladder has no slot.
+    pub fn at(&self, price: Price) -> Qty {
+        if !self.fits(price) {
+            return Qty::ZERO;
+        }
+        Qty::new(self.held[usize::from(price.raw() / self.unit)]).unwrap_or(Qty::ZERO)
+    }
+
+    /// The best price and its quantity.
+    pub fn best(&self) -> Option<(Price, Qty)> {
+        self.best.map(|slot| self.level(slot))
+    }
+
+    /// Makes the level at `price` hold exactly `qty`; the price must [fit](Self::fits).
+    pub fn set(&mut self, price: Price, qty: Qty) {
+        debug_assert!(self.fits(price), "the caller checked the unit");
+        let slot = price.raw() / self.unit;
+        let (word, bit) = (usize::from(slot / 64), 1_u64 << (slot % 64));
+        self.held[usize::from(slot)] = qty.micros();
+        if qty.is_zero() {
+            self.bits[word] &= !bit;
+            if self.best == Some(slot) {
+                self.best = self.worse_than(slot);
+            }
+        } else {
+            self.bits[word] |= bit;
+            let better = match (self.best, self.side) {
+                (None, _) => true,
+                (Some(best), BookSide::Bid) => best < slot,
+                (Some(best), BookSide::Ask) => slot < best,
+            };
+            if better {
+                self.best = Some(slot);
+            }
+        }
+    }
+
+    /// Forgets every level.
+    pub fn clear(&mut self) {
+        for (word, bits) in self.bits.iter_mut().enumerate() {
+            while *bits != 0 {
+                let bit = bits.trailing_zeros() as usize;
+                self.held[word * 64 + bit] = 0;
+                *bits &= *bits - 1;
+            }
+        }
+        self.best = None;
+    }
+
+    /// The levels from the best to the worst.
+    pub fn levels(&self) -> Levels<'_> {
+        Levels { ladder: self, next: self.best }
+    }
+
+    /// How many levels hold anything.
+    pub fn depth(&self) -> usize {
+        self.bits.iter().map(|bits| bits.count_ones() as usize).sum()
+    }
+
+    fn level(&self, slot: u16) -> (Price, Qty) {
+        let price = Price::new(slot * self.unit).expect("slot 0 is never set: a price is at least one unit");
+        (price, Qty::new(self.held[usize::from(slot)]).expect("only a Qty is ever stored"))
+    }
+
+    /// The next slot that holds anything, away from the best end.
+    fn worse_than(&self, slot: u16) -> Option<u16> {
+        let (mut word, bit) = (usize::from(slot / 64), slot % 64);
+        match self.side {
+            BookSide::Bid => {
+                let mut bits = self.bits[word] & ((1_u64 << bit) - 1);
+                loop {
+                    if bits != 0 {
+                        return Some((word * 64) as u16 + (63 - bits.leading_zeros()) as u16);
+                    }
+                    word = word.checked_sub(1)?;
+                    bits = self.bits[word];
+                }
+            }
+            BookSide::Ask => {
+                let mut bits = self.bits[word] & (!0_u64).checked_shl(u32::from(bit) + 1).unwrap_or(0);
+                loop {
+                    if bits != 0 {
+                        return Some((word * 64) as u16 + bits.trailing_zeros() as u16);
+                    }
+                    word += 1;
+                    bits = *self.bits.get(word)?;
+                }
+            }
+        }
+    }
+}
+
+/// Iterator over a side's levels, best first.
+pub struct Levels<'a> {
+    ladder: &'a Ladder,
+    next: Option<u16>,
+}
+
+impl Iterator for Levels<'_> {
+    type Item = (Price, Qty);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let slot = self.next?;
+        self.next = self.ladder.worse_than(slot);
+        Some(self.ladder.level(slot))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+        #[test]
+        fn a_ladder_equals_a_sorted_map_after_any_changes(
+            unit in prop::sample::select(vec![1_u16, 5, 10, 25, 100]),
+            bid in any::<bool>(),
+            changes in prop::collection::vec((1_u16..10_000, 0_u64..4), 1..60),
+        ) {
+            let side = if bid { BookSide::Bid } else { BookSide::Ask };
+            let mut ladder = Ladder::new(side, unit);
+            let mut model = BTreeMap::new();
+            for (raw, held) in changes {
+                let Some(price) = Price::new(raw / unit * unit) else { continue };
+                let qty = Qty::whole(held as u32);
+                ladder.set(price, qty);
+                if qty.is_zero() { model.remove(&price); } else { model.insert(price, qty); }
+                let mut expected: Vec<_> = model.iter().map(|(p, q)| (*p, *q)).collect();
+                if bid { expected.reverse(); }
+                prop_assert_eq!(ladder.best(), expected.first().copied());
+                prop_assert_eq!(ladder.levels().collect::<Vec<_>>(), expected);
+                prop_assert_eq!(ladder.depth(), model.len());
+            }
+            ladder.clear();
+            prop_assert_eq!(ladder, Ladder::new(side, unit));
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Active, Paused, Halted: one latch, and who may move it.
+//!
+//! The latch only falls by itself; releasing it is a person's act. It is kept outside (a file in the state directory),
+//! read at start and written before anything else happens, so it survives a restart.
+
+/// May new risk be taken?
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum TradingState {
+    #[default]
+    Active,
+    /// No new plans; what is open is managed on.
+    Paused,
+    /// No new risk until a person releases the latch.
+    Halted(Latch),
+}
+
+/// What made the latch fall.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Latch {
+    /// The day's loss reached its limit.
+    DailyLoss,
+    /// A reconnect storm: the venue cannot be held.
+    ReconnectStorm,
+    /// It was found fallen at start.
+    FoundAtStart,
+    /// The ledger and the engine disagree.
+    Mismatch,
+}
+
+impl Latch {
+    /// The name in the latch file, on screens and in logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DailyLoss => "daily loss limit reached",
+            Self::ReconnectStorm => "reconnect storm",
+            Self::FoundAtStart => "latch found fallen at start",
+            Self::Mismatch => "ledger and engine disagree",
+        }
+    }
+}
+
+impl TradingState {
+    /// The latch falls; a latch that has fallen keeps its first reason.
+    pub fn halt(&mut self, latch: Latch) {
+        if !matches!(self, Self::Halted(_)) {
+            *self = Self::Halted(latch);
+        }
+    }
+
+    /// The word on screens.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Halted(_) => "halted",
+        }
+    }
+}

@@ -1,0 +1,747 @@
+//! The detector: every update ring in, sightings, decisions and paper fills out. Plain and synchronous: its thread, the
+//! replay of a recording and the tests drive the same object.
+//!
+//! [`Detector::apply`] brings books up to date and remembers which pairs were touched; [`Detector::turn`] then looks at
+//! those pairs once. Nothing here allocates after [`Detector::new`]: every table has its size from the start.
+
+use smallvec::SmallVec;
+
+use super::{
+    event::{Control, Ending, Event, Fill, Resnapshot, Stats, What},
+    plan::{Flight, Plan},
+};
+use crate::{
+    book::{Book, Links, sync::Effect},
+    decide::{Odds, Quote, Reason, Rules, View, decide},
+    risk::{Budget, Latch, Limits, Pace, TradingState, check, limit::Standing},
+    sim::paper::{Paper, Slice},
+    spread::{Direction, Pair, Rate, Terms, fee::Cash, pair},
+    unit::{BookSide, FeedId, MarketId, Money, Nanos, Outcome, PairId, Price, Qty, UnixMs, Venue},
+    wire::{Arrival, Canary, Doubt, Kind, Trading, Update},
+};
+
+/// A market as the detector is given it.
+#[derive(Clone, Debug)]
+pub struct MarketSetup {
+    pub terms: Terms,
+    pub trading: Trading,
+    pub polled: bool,
+}
+
+/// A pair as the detector is given it.
+#[derive(Clone, Copy, Debug)]
+pub struct PairSetup {
+    pub pair: Pair,
+    /// Pairs of one event share its exposure.
+    pub event: u32,
+    pub barred: Option<Reason>,
+    pub odds: Odds,
+}
+
+/// How the paper exchange is reached.
+#[derive(Clone, Copy, Debug)]
+pub struct PaperSetup {
+    /// Kalshi's, Polymarket's.
+    pub latency: [Nanos; 2],
+}
+
+/// Everything the detector is made from.
+pub struct Setup {
+    pub markets: Vec<MarketSetup>,
+    pub pairs: Vec<PairSetup>,
+    pub feeds: usize,
+    pub rules: Rules,
+    pub limits: Limits,
+    pub budget: Budget,
+    pub state: TradingState,
+    pub paper: PaperSetup,
+    /// The first free number for sightings and plans.
+    pub next_id: u64,
+    /// What is held already, by market and outcome: quantity and cost.
+    pub held: Vec<(MarketId, Outcome, Qty, Money)>,
+}
+
+/// What a turn hands on. Its memory is kept.
+#[derive(Debug)]
+pub struct Outbox {
+    pub events: Vec<Event>,
+    pub resnapshots: Vec<Resnapshot>,
+}
+
+impl Outbox {
+    /// Room for more than any one turn can produce: a burst of doubts over every market.
+    pub fn with_room(markets: usize) -> Self {
+        let room = 4_096 + 4 * markets;
+        Self { events: Vec::with_capacity(room), resnapshots: Vec::with_capacity(room) }
+    }
+}
+
+/// How often a sighting may change its reason in the ledger.
+const CHANGES_MAX: u8 = 8;
+/// Plans on their way at once, over all pairs.
+const PLANS_MAX: usize = 64;
+/// Between two passes over what only time changes.
+const SWEEP_EVERY: Nanos = Nanos::millis(100);
+const STATS_EVERY: Nanos = Nanos::secs(1);
+/// A resnapshot of one market is asked for at most this often.
+const RESNAPSHOT_PACE: Nanos = Nanos::secs(2);
+
+#[derive(Clone, Copy, Debug)]
+struct Sighting {
+    id: u64,
+    /// The best net edge told so far, and the last reason.
+    net: Rate,
+    reason: Option<Reason>,
+    changes: u8,
+    planned: bool,
+}
+
+#[derive(Clone, Debug)]
+struct PairState {
+    setup: PairSetup,
+    sightings: [Option<Sighting>; 2],
+    touched: bool,
+    plan: bool,
+    plan_ended: Option<Nanos>,
+    holds: bool,
+}
+
+#[derive(Clone, Debug)]
+struct MarketState {
+    terms: Terms,
+    pairs: SmallVec<[PairId; 4]>,
+    held: [Qty; 2],
+    cost: [Money; 2],
+    settled: bool,
+    /// Terms or rules are in doubt until the catalogue was read anew.
+    suspended: Option<Canary>,
+    asked: Nanos,
+}
+
+/// Books, pairs, budget and plans, owned by one thread.
+pub struct Detector {
+    books: Vec<Book>,
+    markets: Vec<MarketState>,
+    pairs: Vec<PairState>,
+    touched: Vec<PairId>,
+    links: Links,
+    rules: Rules,
+    limits: Limits,
+    budget: Budget,
+    state: TradingState,
+    pace: Pace,
+    paper: Paper,
+    setup: PaperSetup,
+    plans: Vec<Plan>,
+    next_id: u64,
+    swept: Nanos,
+    told: Nanos,
+    stats: Stats,
+    room: bool,
+    draining: bool,
+    polled: Vec<bool>,
+}
+
+impl Detector {
+    /// Lays every table out.
+    pub fn new(setup: Setup) -> Self {
+        let mut markets: Vec<MarketState> = setup
+            .markets
+            .iter()
+            .map(|m| MarketState {
+                terms: m.terms,
+                pairs: SmallVec::new(),
+                held: [Qty::ZERO; 2],
+                cost: [Money::ZERO; 2],
+                settled: false,
+                suspended: None,
+                asked: Nanos::ZERO,
+            })
+            .collect();
+        let mut pairs = Vec::with_capacity(setup.pairs.len());
+        for (at, pair) in setup.pairs.into_iter().enumerate() {
+            for market in [pair.pair.kalshi, pair.pair.polymarket] {
+                markets[market.0 as usize].pairs.push(PairId(at as u32));
+            }
+            let sightings = [None; 2];
+            pairs.push(PairState { setup: pair, sightings, touched: false, plan: false, plan_ended: None, holds: false });
+        }
+        for (market, outcome, qty, cost) in setup.held {
+            let state = &mut markets[market.0 as usize];
+            state.held[outcome as usize] = qty;
+            state.cost[outcome as usize] = cost;
+        }
+        let books = setup.markets.iter().map(|m| Book::new(m.terms.grid, m.trading)).collect();
+        let polled = setup.markets.iter().map(|m| m.polled).collect();
+        let touched = Vec::with_capacity(pairs.len());
+        let mut detector = Self {
+            books,
+            markets,
+            pairs,
+            touched,
+            links: Links::new(setup.feeds),
+            rules: setup.rules,
+            limits: setup.limits,
+            budget: setup.budget,
+            state: setup.state,
+            pace: Pace::new(),
+            paper: Paper::default(),
+            setup: setup.paper,
+            plans: Vec::with_capacity(PLANS_MAX),
+            next_id: setup.next_id,
+            swept: Nanos::ZERO,
+            told: Nanos::ZERO,
+            stats: Stats::default(),
+            room: true,
+            draining: false,
+            polled,
+        };
+        for pair in 0..detector.pairs.len() {
+            detector.note_holding(pair);
+        }
+        detector
+    }
+
+    /// One update of one market.
+    pub fn apply(&mut self, update: &Update, out: &mut Outbox) {
+        self.stats.updates += 1;
+        if !self.links.hear(update) {
+            self.canary(update.market, Canary::ClockNonsense, update.at, out);
+        }
+        match update.kind {
+            Kind::Alive => return,
+            Kind::Lost => return self.lost(update, out),
+            Kind::Settled { yes_payout } => self.settle(update.market, yes_payout, update.at.unix, out),
+            Kind::Canary(canary) => self.canary(update.market, canary, update.at, out),
+            Kind::Level { side, price, qty } => self.paper.shown(update.market, side, price, qty),
+            _ => {}
+        }
+        let slot = update.market.0 as usize;
+        match self.books[slot].apply(update) {
+            Effect::None => return,
+            Effect::Moved => {}
+            Effect::Doubted(doubt) => self.doubted(update.market, doubt, update.at, out),
+        }
+        if let Kind::Change { side, price, .. } = update.kind {
+            let qty = self.books[slot].side(side).at(price);
+            self.paper.shown(update.market, side, price, qty);
+        }
+        self.touch(slot);
+    }
+
+    /// A word from the cold side.
+    pub fn control(&mut self, control: &Control, at: Arrival, out: &mut Outbox) {
+        match *control {
+            Control::Terms { market, terms } => {
+                let state = &mut self.markets[market.0 as usize];
+                state.terms = terms;
+                state.suspended = None;
+                self.touch(market.0 as usize);
+            }
+            Control::Bar { pair, reason } => {
+                self.pairs[pair.0 as usize].setup.barred = reason;
+                self.mark(pair);
+            }
+            Control::Look { market, began, bid, ask } => {
+                if let Effect::Doubted(doubt) = self.books[market.0 as usize].look(began, at.now, bid, ask) {
+                    self.doubted(market, doubt, at, out);
+                    self.touch(market.0 as usize);
+                }
+            }
+            Control::Trading { market, trading } => {
+                let update = Update {
+                    market,
+                    feed: FeedId(0),
+                    link: 0,
+                    at,
+                    stamp: UnixMs::default(),
+                    kind: Kind::Trading(trading),
+                };
+                // Not `apply`: the word comes from the catalogue, not by the book's connection.
+                let (feed, link) = self.books[market.0 as usize].source();
+                self.books[market.0 as usize].apply(&Update { feed, link, ..update });
+                self.touch(market.0 as usize);
+            }
+            Control::Settled { market, yes_payout } => self.settle(market, yes_payout, at.unix, out),
+            Control::Checksum { market } => {
+                if let Effect::Doubted(doubt) = self.books[market.0 as usize].suspect(Doubt::Checksum) {
+                    self.doubted(market, doubt, at, out);
+                    self.touch(market.0 as usize);
+                }
+            }
+            Control::Halt { latch } => self.halt(latch, at.unix, out),
+            Control::Drain => self.draining = true,
+        }
+    }
+
+    /// Is there room in the ring to the keeper? Without it nothing new is entered.
+    pub fn set_room(&mut self, room: bool) {
+        self.room = room;
+    }
+
+    /// Looks at what was touched, lands orders that arrive, and now and then at what only time changes.
+    pub fn turn(&mut self, at: Arrival, out: &mut Outbox) {
+        if SWEEP_EVERY <= at.now.since(self.swept) {
+            self.swept = at.now;
+            self.sweep(at, out);
+        }
+        if !self.plans.is_empty() {
+            self.land(at, out);
+        }
+        while let Some(id) = self.touched.pop() {
+            let slot = id.0 as usize;
+            self.pairs[slot].touched = false;
+            for direction in Direction::ALL {
+                self.look(id, direction, at, out);
+            }
+        }
+    }
+
+    /// Plans that are still on their way.
+    pub fn plans(&self) -> usize {
+        self.plans.len()
+    }
+
+    /// A market's book.
+    pub fn book(&self, market: MarketId) -> &Book {
+        &self.books[market.0 as usize]
+    }
+
+    /// May new risk be taken?
+    pub fn state(&self) -> TradingState {
+        self.state
+    }
+
+    /// Money and exposure.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    fn touch(&mut self, market: usize) {
+        for at in 0..self.markets[market].pairs.len() {
+            let pair = self.markets[market].pairs[at];
+            self.mark(pair);
+        }
+    }
+
+    fn mark(&mut self, pair: PairId) {
+        let state = &mut self.pairs[pair.0 as usize];
+        if !state.touched {
+            state.touched = true;
+            self.touched.push(pair);
+        }
+    }
+
+    fn look(&mut self, id: PairId, direction: Direction, at: Arrival, out: &mut Outbox) {
+        let slot = id.0 as usize;
+        let pair = self.pairs[slot].setup.pair;
+        let legs = pair.legs(direction);
+        let books = [&self.books[pair.kalshi.0 as usize], &self.books[pair.polymarket.0 as usize]];
+        let crossed = pair::gross(&legs, books[0], books[1]).is_some_and(|gross| 0 < gross);
+        if !crossed {
+            if let Some(sighting) = self.pairs[slot].sightings[direction.index()].take() {
+                out.events.push(Event { at: at.unix, what: What::Ended { id: sighting.id } });
+            }
+            return;
+        }
+        let (quote, outcome) = self.judge(id, direction, at);
+        let sighted = self.pairs[slot].sightings[direction.index()];
+        if sighted.is_none() {
+            self.stats.sightings += 1;
+        }
+        let mut sighting = sighted.unwrap_or_else(|| {
+            self.next_id += 1;
+            Sighting { id: self.next_id, net: quote.net, reason: None, changes: 0, planned: false }
+        });
+        let approved = outcome.map(Some).or_else(|reason| {
+            // While its own plan is on the way, or right after, the sighting's outcome is the plan's.
+            if sighting.planned { Ok(None) } else { Err(reason) }
+        });
+        let (reason, plan) = match approved {
+            Err(reason) => (Some(reason), None),
+            Ok(plan) => (None, plan),
+        };
+        let fresh = sighted.is_none() || (reason != sighting.reason && sighting.changes < CHANGES_MAX);
+        if fresh || sighting.net < quote.net && !sighting.planned && sighting.changes < CHANGES_MAX {
+            sighting.changes += u8::from(sighted.is_some());
+            sighting.net = sighting.net.max(quote.net);
+            sighting.reason = reason;
+            let newest = books_touched(&self.books, &pair);
+            let detect_ns = u32::try_from(at.now.since(newest).raw()).unwrap_or(u32::MAX);
+            let what = What::Sighted { id: sighting.id, pair: id, direction, quote, reason, detect_ns };
+            out.events.push(Event { at: at.unix, what });
+        }
+        if let Some(approved) = plan {
+            sighting.planned = true;
+            self.open(id, sighting.id, &approved, at, out);
+        }
+        self.pairs[slot].sightings[direction.index()] = Some(sighting);
+    }
+
+    fn judge(&self, id: PairId, direction: Direction, at: Arrival) -> (Quote, Result<crate::risk::Approved, Reason>) {
+        let state = &self.pairs[id.0 as usize];
+        let pair = &state.setup.pair;
+        let slots = [pair.kalshi.0 as usize, pair.polymarket.0 as usize];
+        let terms = slots.map(|slot| &self.markets[slot].terms);
+        let shards = [terms[0].shard, terms[1].shard];
+        let suspended = (0..2).find_map(|v| {
+            let canary = self.markets[slots[v]].suspended?;
+            Some(match canary {
+                Canary::RulesChanged => Reason::RulesChanged,
+                canary => Reason::Book(Venue::ALL[v], crate::book::Unfit::Canary(canary)),
+            })
+        });
+        let view = View {
+            id,
+            pair,
+            direction,
+            books: slots.map(|slot| &self.books[slot]),
+            terms,
+            barred: state.setup.barred.or(suspended),
+            odds: state.setup.odds,
+            links: &self.links,
+            now: at.now,
+            unix: at.unix,
+        };
+        let event = state.setup.event as usize;
+        let caps = self.budget.caps(shards, event);
+        let gone = |market, side, price| self.paper.gone(market, side, price);
+        let (quote, outcome) = decide(&view, &self.rules, &caps, gone);
+        let standing = Standing {
+            positions: self.pairs.iter().filter(|p| p.holds || p.plan).count(),
+            held: state.holds,
+            plan_open: state.plan || self.plans.len() == PLANS_MAX || !self.room || self.draining,
+            plan_ended: state.plan_ended,
+            shards,
+            event,
+        };
+        let approved = outcome.and_then(|intent| {
+            check(intent, &self.limits, self.state, &standing, &self.budget, &self.pace, at.now)
+        });
+        (quote, approved)
+    }
+
+    fn open(&mut self, id: PairId, sighting: u64, approved: &crate::risk::Approved, at: Arrival, out: &mut Outbox) {
+        let intent = *approved.intent();
+        let state = &mut self.pairs[id.0 as usize];
+        let pair = state.setup.pair;
+        let event = state.setup.event;
+        let shards = [pair.kalshi, pair.polymarket].map(|m| self.markets[m.0 as usize].terms.shard);
+        state.plan = true;
+        self.next_id += 1;
+        let arrives = self.setup.latency.map(|latency| at.now + latency);
+        let plan = Plan::open(self.next_id, sighting, intent, event, shards, arrives);
+        for (v, venue) in Venue::ALL.into_iter().enumerate() {
+            self.budget.reserve(venue, shards[v], event as usize, plan.reserved[v]);
+            self.pace.note(at.now);
+        }
+        self.stats.plans += 1;
+        let what = What::Planned {
+            id: plan.id,
+            sighting,
+            pair: id,
+            direction: intent.direction,
+            qty: intent.qty,
+            limits: intent.limits,
+            net: intent.net,
+        };
+        out.events.push(Event { at: at.unix, what });
+        self.plans.push(plan);
+    }
+
+    /// Lets orders arrive whose latency is over, and moves their plans on.
+    fn land(&mut self, at: Arrival, out: &mut Outbox) {
+        let mut slot = 0;
+        while slot < self.plans.len() {
+            for leg in 0..2 {
+                if let Some(flight) = self.plans[slot].flights[leg]
+                    && flight.arrives <= at.now
+                {
+                    self.plans[slot].flights[leg] = None;
+                    self.execute(slot, leg, &flight, at, out);
+                }
+            }
+            let pair = self.plans[slot].intent.legs;
+            let markets = [pair.kalshi.market, pair.polymarket.market];
+            let sellable = markets.map(|m| self.markets[m.0 as usize].terms.qty_min);
+            match self.plans[slot].next(at.now, self.setup.latency, sellable) {
+                Some(ending) => self.close(slot, ending, at, out),
+                None => slot += 1,
+            }
+        }
+    }
+
+    /// One order meets the book that stands now.
+    fn execute(&mut self, slot: usize, leg: usize, flight: &Flight, at: Arrival, out: &mut Outbox) {
+        let market = flight.take.market;
+        let book = &self.books[market.0 as usize];
+        if book.fit(&self.links, &self.rules.fitness, at.now).is_err() {
+            return; // A book that may be wrong fills nothing: the order found nothing.
+        }
+        let terms = self.markets[market.0 as usize].terms;
+        let outcome = flight.take.buys();
+        let (stamp, polled) = (book.stamp(), self.polled[market.0 as usize]);
+        let side = flight.book_side();
+        let plan = &mut self.plans[slot];
+        let (budget, state) = (&mut self.budget, &mut self.markets[market.0 as usize]);
+        let reserved = plan.reserved[leg];
+        let mut spent = Money::ZERO;
+        let tell = |slice: Slice| {
+            let price = match outcome {
+                Outcome::Yes => slice.price,
+                Outcome::No => slice.price.complement(),
+            };
+            let run = &mut plan.legs[leg].fees;
+            let held = outcome as usize;
+            let fee;
+            if flight.buys {
+                fee = terms.fee.fill(run, Cash::Pays, price, slice.qty);
+                let cost = price.cost(slice.qty) + fee;
+                plan.legs[leg].cost += cost;
+                plan.legs[leg].filled = plan.legs[leg].filled.checked_add(slice.qty).unwrap_or(Qty::MAX);
+                state.held[held] = state.held[held].checked_add(slice.qty).unwrap_or(Qty::MAX);
+                state.cost[held] += cost;
+                spent += cost;
+                budget.book(flight.venue, terms.shard, plan.event as usize, -cost, cost);
+            } else {
+                fee = terms.fee.fill(run, Cash::Receives, price, slice.qty);
+                let proceeds = price.proceeds(slice.qty) - fee;
+                let share = part(state.cost[held], slice.qty, state.held[held]);
+                plan.legs[leg].cost -= part(plan.legs[leg].cost, slice.qty, plan.legs[leg].filled);
+                plan.legs[leg].filled = plan.legs[leg].filled.saturating_sub(slice.qty);
+                state.held[held] = state.held[held].saturating_sub(slice.qty);
+                state.cost[held] -= share;
+                plan.unwound += proceeds - share;
+                plan.sold = true;
+                budget.book(flight.venue, terms.shard, plan.event as usize, proceeds, -share);
+            }
+            let fill = Fill {
+                market,
+                venue: flight.venue,
+                outcome,
+                bought: flight.buys,
+                price,
+                qty: slice.qty,
+                fee,
+                book_stamp: stamp,
+                polled,
+            };
+            out.events.push(Event { at: at.unix, what: What::Filled { plan: plan.id, fill } });
+        };
+        let levels = book.side(side).levels();
+        self.paper.fill(market, side, flight.qty, levels, |price| flight.within(price), tell);
+        if flight.buys {
+            // What was promised to this leg is spent now, or no longer needed.
+            let plan = &mut self.plans[slot];
+            plan.reserved[leg] = Money::ZERO;
+            self.budget.release(flight.venue, terms.shard, plan.event as usize, reserved);
+        }
+    }
+
+    fn close(&mut self, slot: usize, ending: Ending, at: Arrival, out: &mut Outbox) {
+        let plan = self.plans.swap_remove(slot);
+        for (v, venue) in Venue::ALL.into_iter().enumerate() {
+            self.budget.release(venue, plan.shards[v], plan.event as usize, plan.reserved[v]);
+        }
+        let state = &mut self.pairs[plan.pair.0 as usize];
+        state.plan = false;
+        state.plan_ended = Some(at.now);
+        let [k, p] = plan.legs.map(|leg| leg.filled);
+        let paired = k.min(p);
+        let naked = k.max(p).saturating_sub(paired);
+        let what = What::PlanEnded {
+            id: plan.id,
+            sighting: plan.sighting,
+            paired,
+            naked,
+            unwound: plan.unwound,
+            state: ending,
+        };
+        out.events.push(Event { at: at.unix, what });
+        self.note_holding(plan.pair.0 as usize);
+        if plan.unwound != Money::ZERO {
+            self.realise(plan.unwound, at.unix, out);
+        }
+        self.mark(plan.pair);
+    }
+
+    fn settle(&mut self, market: MarketId, yes_payout: Money, unix: UnixMs, out: &mut Outbox) {
+        let slot = market.0 as usize;
+        let state = &mut self.markets[slot];
+        if state.settled {
+            return;
+        }
+        state.settled = true;
+        let payouts = [yes_payout, Money::dollars(1) - yes_payout];
+        // A micro-dollar per contract times millionths of a contract, rounded down as the venue pays whole micros.
+        let paid: Money = (0..2)
+            .map(|o| {
+                let micros = i128::from(payouts[o].raw()) * i128::from(state.held[o].micros()) / 1_000_000;
+                Money::micros(micros as i64)
+            })
+            .sum();
+        let cost = state.cost[0] + state.cost[1];
+        let held = state.held;
+        let (venue, shard) = (state.terms.venue, state.terms.shard);
+        state.held = [Qty::ZERO; 2];
+        state.cost = [Money::ZERO; 2];
+        let what = What::Settled { market, yes_payout, held, paid, result: paid - cost };
+        out.events.push(Event { at: unix, what });
+        let Some(&first) = self.markets[slot].pairs.first() else { return };
+        let event = self.pairs[first.0 as usize].setup.event as usize;
+        self.budget.book(venue, shard, event, paid, -cost);
+        for at in 0..self.markets[slot].pairs.len() {
+            let pair = self.markets[slot].pairs[at].0 as usize;
+            self.note_holding(pair);
+        }
+        if held != [Qty::ZERO; 2] {
+            self.realise(paid - cost, unix, out);
+        }
+    }
+
+    /// Books a realised result; the day's loss limit lets the latch fall. The legs of one pair settle one after the
+    /// other, so the limit is looked at when no pair is half settled.
+    fn realise(&mut self, result: Money, unix: UnixMs, out: &mut Outbox) {
+        if self.budget.realise(unix.raw(), result) && !self.half_settled() {
+            self.halt(Latch::DailyLoss, unix, out);
+        }
+    }
+
+    /// Does any pair wait for its second leg's payout? One leg's loss is then the other leg's gain still to come.
+    fn half_settled(&self) -> bool {
+        self.pairs.iter().any(|p| {
+            let [k, q] = [p.setup.pair.kalshi, p.setup.pair.polymarket].map(|m| &self.markets[m.0 as usize]);
+            k.settled != q.settled && (k.held != [Qty::ZERO; 2] || q.held != [Qty::ZERO; 2])
+        })
+    }
+
+    fn halt(&mut self, latch: Latch, unix: UnixMs, out: &mut Outbox) {
+        let before = self.state;
+        self.state.halt(latch);
+        if self.state != before {
+            out.events.push(Event { at: unix, what: What::State { state: self.state } });
+        }
+    }
+
+    fn note_holding(&mut self, pair: usize) {
+        let state = &mut self.pairs[pair];
+        let markets = [state.setup.pair.kalshi, state.setup.pair.polymarket];
+        state.holds = markets.iter().any(|m| self.markets[m.0 as usize].held != [Qty::ZERO; 2]);
+    }
+
+    fn doubted(&mut self, market: MarketId, doubt: Doubt, at: Arrival, out: &mut Outbox) {
+        out.events.push(Event { at: at.unix, what: What::Doubted { market, doubt } });
+        // The feed has asked already for what it saw itself; what only the detector sees is asked for here.
+        if matches!(doubt, Doubt::Impossible | Doubt::Checksum | Doubt::Disagrees | Doubt::Crossed) {
+            self.ask(market, at.now, out);
+        }
+    }
+
+    fn ask(&mut self, market: MarketId, now: Nanos, out: &mut Outbox) {
+        let state = &mut self.markets[market.0 as usize];
+        if RESNAPSHOT_PACE <= now.since(state.asked) {
+            state.asked = now;
+            let (feed, link) = self.books[market.0 as usize].source();
+            out.resnapshots.push(Resnapshot { feed, link, market });
+        }
+    }
+
+    fn canary(&mut self, market: MarketId, canary: Canary, at: Arrival, out: &mut Outbox) {
+        if matches!(canary, Canary::FeeChanged | Canary::RulesChanged | Canary::UnknownGrid) {
+            self.markets[market.0 as usize].suspended = Some(canary);
+        }
+        out.events.push(Event { at: at.unix, what: What::Canary { market, canary } });
+    }
+
+    fn lost(&mut self, update: &Update, out: &mut Outbox) {
+        for slot in 0..self.books.len() {
+            if self.books[slot].source() != (update.feed, update.link) {
+                continue;
+            }
+            if let Effect::Doubted(_) = self.books[slot].suspect(Doubt::Disconnected) {
+                self.touch(slot);
+            }
+        }
+        out.events.push(Event {
+            at: update.at.unix,
+            what: What::Doubted { market: update.market, doubt: Doubt::Disconnected },
+        });
+    }
+
+    /// What only time changes: books that stay crossed, reasons that end (a pause, a cool-down, a stale book), figures.
+    fn sweep(&mut self, at: Arrival, out: &mut Outbox) {
+        for slot in 0..self.books.len() {
+            let market = MarketId(slot as u32);
+            match self.books[slot].overdue(at.now) {
+                Effect::Doubted(doubt) => {
+                    self.doubted(market, doubt, at, out);
+                    self.touch(slot);
+                }
+                _ if matches!(
+                    self.books[slot].doubt(),
+                    Some(Doubt::Impossible | Doubt::Checksum | Doubt::Disagrees | Doubt::Crossed)
+                ) =>
+                {
+                    self.ask(market, at.now, out);
+                }
+                _ => {}
+            }
+        }
+        for slot in 0..self.pairs.len() {
+            if self.pairs[slot].sightings.iter().any(Option::is_some) {
+                self.mark(PairId(slot as u32));
+            }
+        }
+        if STATS_EVERY <= at.now.since(self.told) {
+            self.told = at.now;
+            self.tell(at, out);
+        }
+    }
+
+    fn tell(&mut self, at: Arrival, out: &mut Outbox) {
+        self.stats.positions = self.pairs.iter().filter(|p| p.holds).count() as u32;
+        self.stats.books = self.books.len() as u32;
+        self.stats.fit = [0; 2];
+        for (book, market) in self.books.iter().zip(&self.markets) {
+            if book.fit(&self.links, &self.rules.fitness, at.now).is_ok() {
+                self.stats.fit[market.terms.venue as usize] += 1;
+            }
+        }
+        self.stats.realised_today = self.budget.realised_today();
+        self.stats.naked = self.naked();
+        out.events.push(Event { at: at.unix, what: What::Stats { stats: self.stats } });
+        for (venue, shard, account) in self.budget.accounts() {
+            let what = What::Balance { venue, shard, cash: account.cash, reserved: account.reserved };
+            out.events.push(Event { at: at.unix, what });
+        }
+    }
+
+    /// What one leg holds beyond the other, at cost.
+    fn naked(&self) -> Money {
+        self.plans.iter().map(|plan| {
+            let [k, p] = plan.legs.map(|leg| leg.filled);
+            let long = usize::from(k < p);
+            let leg = &plan.legs[long];
+            part(leg.cost, leg.filled.saturating_sub(plan.legs[1 - long].filled), leg.filled)
+        }).sum()
+    }
+}
+
+/// The share of `cost` that `qty` out of `all` bears, rounded down.
+fn part(cost: Money, qty: Qty, all: Qty) -> Money {
+    if all.is_zero() {
+        return Money::ZERO;
+    }
+    Money::micros((i128::from(cost.raw()) * i128::from(qty.micros()) / i128::from(all.micros())) as i64)
+}
+
+/// When the newer of both books was touched.
+fn books_touched(books: &[Book], pair: &Pair) -> Nanos {
+    [pair.kalshi, pair.polymarket].map(|m| books[m.0 as usize].touched().now).into_iter().max().unwrap_or(Nanos::ZERO)
+}
+
+/// For tests and replay: a market's best levels as text.
+pub fn touch_text(book: &Book) -> String {
+    let level = |level: Option<(Price, Qty)>| level.map_or("–".to_owned(), |(p, q)| format!("{p} × {q}"));
+    format!("{} / {}", level(book.side(BookSide::Bid).best()), level(book.side(BookSide::Ask).best()))
+}

@@ -1,0 +1,106 @@
+//! The only place where a venue's name decides anything. One folder a venue, the same parts in each.
+//!
+//! A [`Feed`] is one connection's protocol without I/O: bytes and the time go in, [`Update`]s and texts to send come out.
+
+#![forbid(unsafe_code)]
+
+pub mod kalshi;
+pub mod polymarket;
+
+use crate::{
+    unit::{FeedId, MarketId, Nanos, UnixMs},
+    wire::{Arrival, Canary, Kind, Update},
+};
+
+/// What a connection's protocol wants done. Filled by a [`Feed`], emptied by its thread; memory is kept.
+#[derive(Debug, Default)]
+pub struct Out {
+    pub updates: Vec<Update>,
+    /// Text messages to send.
+    pub sends: Vec<String>,
+    /// What the checksum needs to know, for the shadow thread.
+    pub shadows: Vec<polymarket::Shadow>,
+    /// The connection must be given up.
+    pub lost: Option<Lost>,
+}
+
+/// Why a connection is given up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Lost {
+    /// No frame of any kind, or no data on a connection that is never quiet.
+    Silent,
+    /// A snapshot that was asked for did not come.
+    NoSnapshot,
+    /// More than five unreadable messages within a minute.
+    Unreadable,
+    /// The venue ended the subscription in a way that only a new connection mends.
+    Ended,
+}
+
+/// What a connection counted since it was made. Read by its thread, shown by `status`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counts {
+    pub messages: u64,
+    pub gaps: u64,
+    pub duplicates: u64,
+    pub malformed: u64,
+    pub snapshots: u64,
+    pub changes: u64,
+    pub canaries: [u64; Canary::ALL.len()],
+}
+
+/// Where a connection's updates say they come from.
+#[derive(Clone, Copy, Debug)]
+pub struct Source {
+    pub feed: FeedId,
+    pub link: u8,
+}
+
+impl Source {
+    /// An update of `market`.
+    pub const fn update(self, market: MarketId, at: Arrival, stamp: UnixMs, kind: Kind) -> Update {
+        Update { market, feed: self.feed, link: self.link, at, stamp, kind }
+    }
+}
+
+/// One connection's market-data protocol, without I/O.
+pub trait Feed {
+    /// The connection stands; everything desired is asked for.
+    fn opened(&mut self, at: Arrival, out: &mut Out);
+    /// A text message came. Its bytes are changed in place.
+    fn text(&mut self, bytes: &mut [u8], at: Arrival, out: &mut Out);
+    /// A control frame came.
+    fn alive(&mut self, at: Arrival, out: &mut Out);
+    /// Time went by. Call a few times a second.
+    fn timeout(&mut self, at: Arrival, out: &mut Out);
+    /// The detector wants a fresh snapshot of this market.
+    fn resnapshot(&mut self, market: MarketId, now: Nanos, out: &mut Out);
+    /// What was counted so far.
+    fn counts(&self) -> &Counts;
+}
+
+/// The hasher of symbol tables. Its keys are fixed: a peer can look symbols up, but never add one.
+fn symbols() -> ahash::RandomState {
+    ahash::RandomState::with_seeds(0x6b61, 0x6c73, 0x6869, 0x706d)
+}
+
+/// More unreadable messages than this within a minute end the connection.
+const UNREADABLE_MAX: u32 = 5;
+
+/// Counts unreadable messages by the minute.
+#[derive(Debug, Default)]
+struct Strikes {
+    since: Nanos,
+    count: u32,
+}
+
+impl Strikes {
+    /// One more; `true` if that is one too many.
+    fn strike(&mut self, now: Nanos) -> bool {
+        if Nanos::secs(60) < now.since(self.since) {
+            *self = Self { since: now, count: 0 };
+        }
+        self.count += 1;
+        UNREADABLE_MAX < self.count
+    }
+}

@@ -1,0 +1,30 @@
+//! Polymarket's international venue.
+
+pub mod feed;
+pub mod shadow;
+
+pub use feed::PolymarketFeed;
+pub use shadow::{Checker, Checked, Shadow};
+
+use crate::{
+    spread::FeeCurve,
+    unit::{Grid, decimal},
+};
+
+/// The taker curve of a market's schedule (`feeSchedule`, or `fd`); `None` for a power we do not know. The charge of a
+/// fill is rounded to 5 decimals, direction undocumented: up is against us (dossier 6.1).
+pub fn fee_curve(rate_ppm: u32, exponent: u64) -> Option<FeeCurve> {
+    if rate_ppm == 0 {
+        return Some(FeeCurve::FREE);
+    }
+    let exponent = u8::try_from(exponent).ok().filter(|e| (1..=FeeCurve::EXPONENT_MAX).contains(e))?;
+    Some(FeeCurve { rate_ppm, exponent, step: 10, account_step: 0 })
+}
+
+/// Reads a tick: one of the six the venue uses. Any other is a grid we do not know.
+pub fn tick(text: &str) -> Option<Grid> {
+    match decimal(text.as_bytes(), 1, 4)? {
+        step @ (1_000 | 100 | 50 | 25 | 10 | 1) => Grid::even(step as u16),
+        _ => None,
+    }
+}
