@@ -1,1 +1,3 @@
-//! pairing
+//! Which markets are the same bet: cold, never in the way of an order.
+
+pub mod pairbook;

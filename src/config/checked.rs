@@ -1,0 +1,287 @@
+//! The settings the engine runs with: integers in the units of `unit.rs`, checked once, never changed.
+
+use std::path::PathBuf;
+
+use super::raw::{self, Basis, Idle, Raw};
+use crate::unit::{Money, Nanos};
+
+/// Checked settings. There is no other way to one than [`Config::load`](super::load).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Config {
+    pub engine: Engine,
+    pub trading: Trading,
+    pub capital: Capital,
+    pub risk: Risk,
+    pub feed: Feed,
+    pub paper: Paper,
+    pub pairs: Pairs,
+    pub log: Log,
+}
+
+/// `[engine]`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Engine {
+    /// Journal, database, overlay. Resolved: never empty.
+    pub state_dir: PathBuf,
+    /// Core numbers for the hot threads; empty means no pinning.
+    pub cores: Vec<usize>,
+    pub idle: Idle,
+}
+
+/// `[trading]`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Trading {
+    /// Micro-dollars per contract.
+    pub threshold_spread: i64,
+    pub threshold_basis: Basis,
+    /// Parts per million of the bankroll, both legs together.
+    pub max_trade_size_ppm: u32,
+    pub min_trade_size: Money,
+    pub target_liquidity_depth: Money,
+    /// Micro-dollars per contract.
+    pub slippage_tolerance: i64,
+    pub auto_execute: bool,
+    /// Parts per million per year; 0 is off.
+    pub min_annualized_yield_ppm: u32,
+    /// `None` is off.
+    pub max_days_to_settle: Option<u32>,
+    /// Parts per million.
+    pub kelly_fraction_ppm: u32,
+    /// Milliseconds of venue time.
+    pub stop_before_close_ms: u64,
+    /// Milliseconds of venue time.
+    pub stop_before_game_ms: u64,
+    pub cooldown: Nanos,
+}
+
+/// `[capital]`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Capital {
+    pub initial_bankroll: Money,
+    /// Parts per million; the two allocations sum to 1,000,000.
+    pub kalshi_allocation_ppm: u32,
+    /// Parts per million; the two allocations sum to 1,000,000.
+    pub polymarket_allocation_ppm: u32,
+    /// Parts per million of each allocation.
+    pub reserve_ppm: u32,
+}
+
+/// `[risk]`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Risk {
+    pub max_open_positions: u32,
+    /// Parts per million of the bankroll.
+    pub max_exposure_per_event_ppm: u32,
+    /// Parts per million of the bankroll.
+    pub max_daily_loss_ppm: u32,
+    pub max_feed_age: Nanos,
+    /// Micro-dollars per contract.
+    pub max_edge: i64,
+    pub max_orders_per_second: u32,
+}
+
+/// `[feed]`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Feed {
+    /// `None`: public REST is polled.
+    pub kalshi_key: Option<KalshiKey>,
+    pub kalshi_poll: Nanos,
+    pub assets_per_connection: usize,
+    pub quiet_look: Nanos,
+}
+
+/// The key that opens Kalshi's stream.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KalshiKey {
+    pub id: String,
+    /// PEM, mode 0600.
+    pub file: PathBuf,
+}
+
+/// `[paper]`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Paper {
+    pub kalshi_latency: Nanos,
+    pub polymarket_latency: Nanos,
+}
+
+/// `[pairs]`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Pairs {
+    pub file: PathBuf,
+}
+
+/// `[log]`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Log {
+    pub level: Level,
+}
+
+/// The least level that is written to the log.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Level {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+impl Level {
+    /// Reads our names and Python's, in any case.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text.to_ascii_lowercase().as_str() {
+            "trace" | "notset" => Self::Trace,
+            "debug" => Self::Debug,
+            "info" => Self::Info,
+            "warn" | "warning" => Self::Warn,
+            "error" | "critical" | "fatal" => Self::Error,
+            _ => return None,
+        })
+    }
+
+    /// The name that `tracing` reads.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Trace => "trace",
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// A rule that a value, or two together, break: the keys to blame and what is wrong.
+pub(super) struct Broken {
+    pub keys: Vec<&'static str>,
+    pub what: String,
+}
+
+/// Reads every value into its unit. Ranges were checked before; what is left to refuse is precision and words.
+pub(super) fn convert(raw: &Raw, state_dir: PathBuf) -> Result<Config, Vec<Broken>> {
+    let mut broken = Vec::new();
+    let mut micros = |key: &'static str, carrier: f64| match exact_micros(carrier) {
+        Some(micros) => micros,
+        None => {
+            broken.push(Broken { keys: vec![key], what: format!("{carrier} has more than six decimals") });
+            0
+        }
+    };
+    let raw::Trading { threshold_spread, min_trade_size_usd, target_liquidity_depth, slippage_tolerance, .. } =
+        raw.trading;
+    let trading = Trading {
+        threshold_spread: micros("trading.threshold_spread", threshold_spread),
+        threshold_basis: raw.trading.threshold_basis,
+        max_trade_size_ppm: ppm(micros("trading.max_trade_size_pct", raw.trading.max_trade_size_pct)),
+        min_trade_size: Money::micros(micros("trading.min_trade_size_usd", min_trade_size_usd)),
+        target_liquidity_depth: Money::micros(micros("trading.target_liquidity_depth", target_liquidity_depth)),
+        slippage_tolerance: micros("trading.slippage_tolerance", slippage_tolerance),
+        auto_execute: raw.trading.auto_execute,
+        min_annualized_yield_ppm: ppm(micros("trading.min_annualized_yield", raw.trading.min_annualized_yield)),
+        max_days_to_settle: (raw.trading.max_days_to_settle != 0).then_some(raw.trading.max_days_to_settle),
+        kelly_fraction_ppm: ppm(micros("trading.kelly_fraction", raw.trading.kelly_fraction)),
+        stop_before_close_ms: u64::from(raw.trading.stop_before_close_s) * 1_000,
+        stop_before_game_ms: u64::from(raw.trading.stop_before_game_s) * 1_000,
+        cooldown: Nanos::secs(raw.trading.cooldown_s.into()),
+    };
+    let capital = Capital {
+        initial_bankroll: Money::micros(micros("capital.initial_bankroll", raw.capital.initial_bankroll)),
+        kalshi_allocation_ppm: ppm(micros("capital.kalshi_allocation_pct", raw.capital.kalshi_allocation_pct)),
+        polymarket_allocation_ppm: ppm(micros(
+            "capital.polymarket_allocation_pct",
+            raw.capital.polymarket_allocation_pct,
+        )),
+        reserve_ppm: ppm(micros("capital.reserve_pct", raw.capital.reserve_pct)),
+    };
+    let risk = Risk {
+        max_open_positions: raw.risk.max_open_positions,
+        max_exposure_per_event_ppm: ppm(micros("risk.max_exposure_per_event", raw.risk.max_exposure_per_event)),
+        max_daily_loss_ppm: ppm(micros("risk.max_daily_loss_pct", raw.risk.max_daily_loss_pct)),
+        max_feed_age: Nanos::millis(raw.risk.max_feed_age_ms.into()),
+        max_edge: micros("risk.max_edge", raw.risk.max_edge),
+        max_orders_per_second: raw.risk.max_orders_per_second,
+    };
+    let level = Level::parse(&raw.log.level).unwrap_or_else(|| {
+        let what = format!("`{}` is no level: trace, debug, info, warn, error", raw.log.level);
+        broken.push(Broken { keys: vec!["log.level"], what });
+        Level::Info
+    });
+    let (id, file) = (&raw.feed.kalshi_key_id, &raw.feed.kalshi_key_file);
+    let kalshi_key =
+        (!id.is_empty() && !file.is_empty()).then(|| KalshiKey { id: id.clone(), file: PathBuf::from(file) });
+    if !broken.is_empty() {
+        return Err(broken);
+    }
+    Ok(Config {
+        engine: Engine {
+            state_dir,
+            cores: raw.engine.cores.iter().map(|&core| usize::from(core)).collect(),
+            idle: raw.engine.idle,
+        },
+        trading,
+        capital,
+        risk,
+        feed: Feed {
+            kalshi_key,
+            kalshi_poll: Nanos::millis(raw.feed.kalshi_poll_ms.into()),
+            assets_per_connection: raw.feed.assets_per_connection as usize,
+            quiet_look: Nanos::secs(raw.feed.quiet_look_s.into()),
+        },
+        paper: Paper {
+            kalshi_latency: Nanos::millis(raw.paper.kalshi_latency_ms.into()),
+            polymarket_latency: Nanos::millis(raw.paper.polymarket_latency_ms.into()),
+        },
+        pairs: Pairs { file: PathBuf::from(&raw.pairs.file) },
+        log: Log { level },
+    })
+}
+
+/// The rules between keys. They hold for the whole only: a file may rely on what the environment adds.
+pub(super) fn cross(raw: &Raw, config: &Config) -> Vec<Broken> {
+    let mut broken = Vec::new();
+    let most = config.capital.initial_bankroll.share(config.trading.max_trade_size_ppm);
+    if most < config.trading.min_trade_size {
+        let what = format!(
+            "trading.min_trade_size_usd ({}) is more than trading.max_trade_size_pct of capital.initial_bankroll \
+             ({most}): no trade would be possible",
+            config.trading.min_trade_size
+        );
+        let keys = vec!["trading.min_trade_size_usd", "trading.max_trade_size_pct", "capital.initial_bankroll"];
+        broken.push(Broken { keys, what });
+    }
+    let (kalshi, polymarket) = (config.capital.kalshi_allocation_ppm, config.capital.polymarket_allocation_ppm);
+    if kalshi + polymarket != 1_000_000 {
+        let what = format!(
+            "capital.kalshi_allocation_pct ({}) and capital.polymarket_allocation_pct ({}) do not sum to 1",
+            raw.capital.kalshi_allocation_pct, raw.capital.polymarket_allocation_pct
+        );
+        let keys = vec!["capital.kalshi_allocation_pct", "capital.polymarket_allocation_pct"];
+        broken.push(Broken { keys, what });
+    }
+    if config.risk.max_edge <= config.trading.threshold_spread {
+        let what = format!(
+            "risk.max_edge ({}) is not above trading.threshold_spread ({}): every edge would be too small or too good",
+            raw.risk.max_edge, raw.trading.threshold_spread
+        );
+        broken.push(Broken { keys: vec!["risk.max_edge", "trading.threshold_spread"], what });
+    }
+    if raw.feed.kalshi_key_id.is_empty() != raw.feed.kalshi_key_file.is_empty() {
+        let what = "feed.kalshi_key_id and feed.kalshi_key_file are set together or not at all".into();
+        broken.push(Broken { keys: vec!["feed.kalshi_key_id", "feed.kalshi_key_file"], what });
+    }
+    broken
+}
+
+/// Millionths from the shortest text of a carrier, which is the text that was typed. `None` beyond six decimals.
+fn exact_micros(carrier: f64) -> Option<i64> {
+    let text = carrier.abs().to_string();
+    let micros = i64::try_from(crate::unit::decimal(text.as_bytes(), 12, 6)?).ok()?;
+    Some(if carrier < 0.0 { -micros } else { micros })
+}
+
+fn ppm(micros: i64) -> u32 {
+    u32::try_from(micros).expect("the range of every share was checked to lie between 0 and 4,000")
+}

@@ -1,0 +1,320 @@
+//! What an operator may write, key by key. Each key's documentation, unit, range and default are stated here once; the
+//! sample file, the schema and the error texts are made from them.
+//!
+//! Decimals are `f64` only as carriers: a layer refuses more than fifteen significant digits, so the shortest text of
+//! the carrier is the text that was typed, and `checked.rs` reads that text into integers.
+
+use garde::Validate;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Orion's settings. Strict: an unknown key, a wrong type or a value out of range stops the start.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize, Validate)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "Orion configuration")]
+pub(super) struct Raw {
+    /// The process: where it keeps its state and how it uses the host.
+    #[garde(dive)]
+    pub engine: Engine,
+    /// When an edge becomes an order, and how large it may be.
+    #[garde(dive)]
+    pub trading: Trading,
+    /// How much money there is and where it lies.
+    #[garde(dive)]
+    pub capital: Capital,
+    /// The limits that no decision may pass.
+    #[garde(dive)]
+    pub risk: Risk,
+    /// Where prices come from.
+    #[garde(dive)]
+    pub feed: Feed,
+    /// Simulated fills on real prices.
+    #[garde(dive)]
+    pub paper: Paper,
+    /// Which markets are the same bet.
+    #[garde(dive)]
+    pub pairs: Pairs,
+    /// What is written to the log.
+    #[garde(dive)]
+    pub log: Log,
+}
+
+/// The process.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Engine {
+    /// Folder for journal, database and overlay. Empty: $STATE_DIRECTORY (systemd sets it), else
+    /// $XDG_STATE_HOME/orion, else ~/.local/state/orion.
+    #[garde(length(max = 4096))]
+    #[schemars(extend("x-unit" = "path"))]
+    pub state_dir: String,
+    /// Cores for the hot threads, in the order feed, detect, execute. Empty: no pinning.
+    #[garde(length(max = 64), inner(range(max = 1023)))]
+    #[schemars(extend("x-unit" = "core numbers"))]
+    pub cores: Vec<u16>,
+    /// What a hot thread does when nothing came. auto: spin where the host has a free core for each, else park.
+    #[garde(skip)]
+    pub idle: Idle,
+}
+
+/// What a hot thread does when nothing came.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Idle {
+    #[default]
+    Auto,
+    Spin,
+    Yield,
+    Park,
+}
+
+/// What `trading.threshold_spread` is compared with.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Basis {
+    #[default]
+    Net,
+    Gross,
+}
+
+/// Decisions.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Trading {
+    /// The least edge that is worth a trade. 0.01 is one cent per contract.
+    #[garde(range(min = 0.0, max = 0.5))]
+    #[schemars(extend("x-unit" = "dollars per $1 of payout"))]
+    pub threshold_spread: f64,
+    /// What the threshold is compared with: the edge after both fees (net) or before them (gross).
+    #[garde(skip)]
+    pub threshold_basis: Basis,
+    /// The most that one trade may cost, both legs together. 0.05 is 5 %.
+    #[garde(range(min = 0.0001, max = 1.0))]
+    #[schemars(extend("x-unit" = "share of capital.initial_bankroll"))]
+    pub max_trade_size_pct: f64,
+    /// Smaller trades are not made. At most max_trade_size_pct of the bankroll.
+    #[garde(range(min = 0.0, max = 1_000_000.0))]
+    #[schemars(extend("x-unit" = "dollars"))]
+    pub min_trade_size_usd: f64,
+    /// Depth that both books must show within the slippage tolerance.
+    #[garde(range(min = 0.0, max = 10_000_000.0))]
+    #[schemars(extend("x-unit" = "dollars"))]
+    pub target_liquidity_depth: f64,
+    /// How far past the touch a limit may lie: worst price = touch + tolerance, or one tick where that is more.
+    #[garde(range(min = 0.0, max = 0.1))]
+    #[schemars(extend("x-unit" = "dollars per contract"))]
+    pub slippage_tolerance: f64,
+    /// Send orders without asking. In live mode this still needs `orion arm`.
+    #[garde(skip)]
+    pub auto_execute: bool,
+    /// The least net profit per year on the capital that a trade locks until it settles. 0.10 is 10 %; 0 is off.
+    #[garde(range(min = 0.0, max = 10.0))]
+    #[schemars(extend("x-unit" = "share per year"))]
+    pub min_annualized_yield: f64,
+    /// Markets that settle later than this are left alone. 0 is off.
+    #[garde(range(max = 3_650))]
+    #[schemars(extend("x-unit" = "days"))]
+    pub max_days_to_settle: u32,
+    /// The part of the Kelly size that is used.
+    #[garde(range(min = 0.01, max = 1.0))]
+    #[schemars(extend("x-unit" = "share"))]
+    pub kelly_fraction: f64,
+    /// No new trade in a market this short before it closes.
+    #[garde(range(max = 604_800))]
+    #[schemars(extend("x-unit" = "seconds"))]
+    pub stop_before_close_s: u32,
+    /// No new trade in a market this short before its game starts.
+    #[garde(range(max = 604_800))]
+    #[schemars(extend("x-unit" = "seconds"))]
+    pub stop_before_game_s: u32,
+    /// Rest of a pair after a plan of it ended.
+    #[garde(range(max = 3_600))]
+    #[schemars(extend("x-unit" = "seconds"))]
+    pub cooldown_s: u32,
+}
+
+impl Default for Trading {
+    fn default() -> Self {
+        Self {
+            threshold_spread: 0.01,
+            threshold_basis: Basis::Net,
+            max_trade_size_pct: 0.05,
+            min_trade_size_usd: 100.0,
+            target_liquidity_depth: 5_000.0,
+            slippage_tolerance: 0.002,
+            auto_execute: false,
+            min_annualized_yield: 0.10,
+            max_days_to_settle: 0,
+            kelly_fraction: 0.25,
+            stop_before_close_s: 120,
+            stop_before_game_s: 300,
+            cooldown_s: 5,
+        }
+    }
+}
+
+/// Money.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Capital {
+    /// Paper: the balance to start with. Live: an upper bound, never above the real balances.
+    #[garde(range(min = 1.0, max = 1_000_000_000.0))]
+    #[schemars(extend("x-unit" = "dollars"))]
+    pub initial_bankroll: f64,
+    /// The part that lies at Kalshi. The two allocations sum to 1.
+    #[garde(range(min = 0.0, max = 1.0))]
+    #[schemars(extend("x-unit" = "share of capital.initial_bankroll"))]
+    pub kalshi_allocation_pct: f64,
+    /// The part that lies at Polymarket. The two allocations sum to 1.
+    #[garde(range(min = 0.0, max = 1.0))]
+    #[schemars(extend("x-unit" = "share of capital.initial_bankroll"))]
+    pub polymarket_allocation_pct: f64,
+    /// Kept untouched on each venue.
+    #[garde(range(min = 0.0, max = 0.9))]
+    #[schemars(extend("x-unit" = "share of each allocation"))]
+    pub reserve_pct: f64,
+}
+
+impl Default for Capital {
+    fn default() -> Self {
+        Self {
+            initial_bankroll: 100_000.0,
+            kalshi_allocation_pct: 0.5,
+            polymarket_allocation_pct: 0.5,
+            reserve_pct: 0.10,
+        }
+    }
+}
+
+/// Limits.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Risk {
+    /// Pairs that may be held at once.
+    #[garde(range(min = 1, max = 1_000))]
+    #[schemars(extend("x-unit" = "pairs"))]
+    pub max_open_positions: u32,
+    /// The most that may depend on one event, both venues together.
+    #[garde(range(min = 0.001, max = 1.0))]
+    #[schemars(extend("x-unit" = "share of capital.initial_bankroll"))]
+    pub max_exposure_per_event: f64,
+    /// Realised loss of a day (UTC), with unwinds and marked naked legs, that halts trading.
+    #[garde(range(min = 0.001, max = 1.0))]
+    #[schemars(extend("x-unit" = "share of capital.initial_bankroll"))]
+    pub max_daily_loss_pct: f64,
+    /// A book whose newest news is older than this is not traded on.
+    #[garde(range(min = 50, max = 60_000))]
+    #[schemars(extend("x-unit" = "milliseconds"))]
+    pub max_feed_age_ms: u32,
+    /// An edge above this is too good to be true: it is shown, never traded. Above trading.threshold_spread.
+    #[garde(range(min = 0.001, max = 1.0))]
+    #[schemars(extend("x-unit" = "dollars per $1 of payout"))]
+    pub max_edge: f64,
+    /// Orders sent to one venue within a second.
+    #[garde(range(min = 1, max = 100))]
+    #[schemars(extend("x-unit" = "orders per second"))]
+    pub max_orders_per_second: u32,
+}
+
+impl Default for Risk {
+    fn default() -> Self {
+        Self {
+            max_open_positions: 20,
+            max_exposure_per_event: 0.10,
+            max_daily_loss_pct: 0.05,
+            max_feed_age_ms: 2_000,
+            max_edge: 0.10,
+            max_orders_per_second: 5,
+        }
+    }
+}
+
+/// Prices.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Feed {
+    /// Id of the Kalshi API key that opens the stream. Empty: public REST is polled instead.
+    #[garde(length(max = 128))]
+    #[schemars(extend("x-unit" = "key id"))]
+    pub kalshi_key_id: String,
+    /// PEM file of that key; its mode must be 0600. Set together with kalshi_key_id.
+    #[garde(length(max = 4096))]
+    #[schemars(extend("x-unit" = "path"))]
+    pub kalshi_key_file: String,
+    /// Time between two looks at a Kalshi book where no key opens the stream.
+    #[garde(range(min = 250, max = 60_000))]
+    #[schemars(extend("x-unit" = "milliseconds"))]
+    pub kalshi_poll_ms: u32,
+    /// Polymarket tokens per WebSocket connection.
+    #[garde(range(min = 2, max = 200))]
+    #[schemars(extend("x-unit" = "tokens"))]
+    pub assets_per_connection: u32,
+    /// A book that was silent this long is compared with the venue over REST.
+    #[garde(range(min = 5, max = 3_600))]
+    #[schemars(extend("x-unit" = "seconds"))]
+    pub quiet_look_s: u32,
+}
+
+impl Default for Feed {
+    fn default() -> Self {
+        Self {
+            kalshi_key_id: String::new(),
+            kalshi_key_file: String::new(),
+            kalshi_poll_ms: 1_000,
+            assets_per_connection: 200,
+            quiet_look_s: 60,
+        }
+    }
+}
+
+/// Simulated fills.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Paper {
+    /// From a decision to the simulated Kalshi.
+    #[garde(range(max = 10_000))]
+    #[schemars(extend("x-unit" = "milliseconds"))]
+    pub kalshi_latency_ms: u32,
+    /// From a decision to the simulated Polymarket.
+    #[garde(range(max = 10_000))]
+    #[schemars(extend("x-unit" = "milliseconds"))]
+    pub polymarket_latency_ms: u32,
+}
+
+impl Default for Paper {
+    fn default() -> Self {
+        Self { kalshi_latency_ms: 45, polymarket_latency_ms: 60 }
+    }
+}
+
+/// Pairs.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Pairs {
+    /// The pair book: what a person approved.
+    #[garde(length(min = 1, max = 4096))]
+    #[schemars(extend("x-unit" = "path"))]
+    pub file: String,
+}
+
+impl Default for Pairs {
+    fn default() -> Self {
+        Self { file: "config/pairs.toml".into() }
+    }
+}
+
+/// Log.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Log {
+    /// The least level that is written: trace, debug, info, warn or error. Python's names work in any case.
+    #[garde(length(max = 16))]
+    #[schemars(extend("x-unit" = "level"))]
+    pub level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".into() }
+    }
+}
