@@ -15,4 +15,5 @@ pub mod run;
 pub mod sim;
 pub mod spread;
 pub mod venue;
+pub mod watch;
 pub mod wire;

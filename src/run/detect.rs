@@ -300,6 +300,16 @@ impl Detector {
         }
     }
 
+    /// The last word before the end: figures, and the end of every open sighting.
+    pub fn farewell(&mut self, at: Arrival, out: &mut Outbox) {
+        for pair in &mut self.pairs {
+            for sighting in pair.sightings.iter_mut().filter_map(Option::take) {
+                out.events.push(Event { at: at.unix, what: What::Ended { id: sighting.id } });
+            }
+        }
+        self.tell(at, out);
+    }
+
     /// Plans that are still on their way.
     pub fn plans(&self) -> usize {
         self.plans.len()
