@@ -1,6 +1,8 @@
 //! Kalshi's event-contract exchange.
 
+pub mod catalog;
 pub mod feed;
+pub mod sign;
 
 pub use feed::KalshiFeed;
 

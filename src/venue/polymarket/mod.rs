@@ -1,7 +1,9 @@
 //! Polymarket's international venue.
 
+pub mod catalog;
 pub mod feed;
 pub mod shadow;
+pub mod sign;
 
 pub use feed::PolymarketFeed;
 pub use shadow::{Checker, Checked, Shadow};

@@ -1,0 +1,1 @@
+//! Catalogue reader, in progress.
