@@ -442,7 +442,8 @@ impl Detector {
         let shards = [pair.kalshi, pair.polymarket].map(|m| self.markets[m.0 as usize].terms.shard);
         state.plan = true;
         self.next_id += 1;
-        let arrives = self.setup.latency.map(|latency| at.now + latency);
+        let holds = [pair.kalshi, pair.polymarket].map(|m| self.markets[m.0 as usize].terms.hold);
+        let arrives = [0, 1].map(|v: usize| at.now + self.setup.latency[v] + holds[v]);
         let plan = Plan::open(self.next_id, sighting, intent, event, shards, arrives);
         for (v, venue) in Venue::ALL.into_iter().enumerate() {
             self.budget.reserve(venue, shards[v], event as usize, plan.reserved[v]);

@@ -19,6 +19,7 @@ use super::{
     event::{Control, Ending, Event, Fill, What},
     latency::{Collector, Latencies, Stage},
     ring::Stop,
+    snapshot::{Balances, FeedStatus, ReasonLine, Snapshot, StageLine},
 };
 use crate::{
     decide::{Quote, Reason, rule::lock_millidays},
@@ -26,7 +27,6 @@ use crate::{
     risk::{Latch, TradingState},
     spread::Direction,
     unit::{MarketId, Money, Nanos, Outcome, PairId, Price, Qty, UnixMs, Venue},
-    watch::status::{Balances, FeedStatus, ReasonLine, StageLine, Status},
 };
 
 /// Rows that may wait for the database.
@@ -81,10 +81,9 @@ pub struct KeepSetup {
     /// Markets whose terms must be read anew.
     pub reread: Sender<MarketId>,
     pub told: Sender<Told>,
-    pub status: Arc<Mutex<Status>>,
+    pub snapshot: Arc<Mutex<Snapshot>>,
     pub latencies: Arc<Mutex<Latencies>>,
     pub latch: PathBuf,
-    pub stop: Stop,
     /// Positions found at start: quantity and cost.
     pub held: Vec<(MarketId, Outcome, Qty, Money)>,
 }
@@ -98,7 +97,6 @@ struct Seen {
 /// A plan whose payout is still to come.
 struct PlanBook {
     row: audit::Plan,
-    sighting: u64,
     title: String,
     fees: [Money; 2],
     /// Market, quantity, cost with fees: per leg.
@@ -120,7 +118,7 @@ struct Keeper {
     last_reason: HashMap<u64, &'static str>,
     balances: HashMap<(Venue, u8), (Money, Money)>,
     balance_written: HashMap<(Venue, u8), (Nanos, Money, Money)>,
-    status: Status,
+    status: Snapshot,
     wrote: Nanos,
     collected: Nanos,
     write_error: Option<String>,
@@ -129,7 +127,7 @@ struct Keeper {
 
 /// Runs the keeper until it is stopped and everything is written; ends the run in the database.
 pub fn run(setup: KeepSetup, detector_ended: &Stop) {
-    let status = setup.status.lock().map(|status| status.clone()).unwrap_or_default();
+    let status = setup.snapshot.lock().map(|status| status.clone()).unwrap_or_default();
     let held = setup.held.iter().map(|(m, o, q, c)| ((*m, *o), (*q, *c))).collect();
     let mut keeper = Keeper {
         setup,
@@ -340,7 +338,6 @@ impl Keeper {
         let legs = name.markets.map(|market| (market, Outcome::Yes, Qty::ZERO, Money::ZERO));
         let book = PlanBook {
             row: row.clone(),
-            sighting,
             title: name.title.clone(),
             fees: [Money::ZERO; 2],
             legs,
@@ -634,7 +631,7 @@ impl Keeper {
         status.audit_queue = self.rows.len() as u64;
         status.audit_dropped = self.dropped;
         status.audit_error.clone_from(&self.write_error);
-        if let Ok(mut shared) = self.setup.status.lock() {
+        if let Ok(mut shared) = self.setup.snapshot.lock() {
             shared.clone_from(status);
         }
     }

@@ -16,8 +16,7 @@ use std::{
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-use super::status::Status;
-use crate::run::{latency::Latencies, ring::Stop};
+use crate::run::{latency::Latencies, ring::Stop, snapshot::Snapshot};
 
 /// A request is one short line.
 const REQUEST_MAX: u64 = 4_096;
@@ -35,7 +34,7 @@ pub enum Request {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Answer {
-    Status { status: Box<Status> },
+    Status { status: Box<Snapshot> },
     Latency { table: String },
     Refused { why: String },
 }
@@ -48,7 +47,7 @@ pub fn path(state: &Path) -> PathBuf {
 /// Serves requests until stopped. The socket file goes with the engine.
 pub fn start(
     state: &Path,
-    status: Arc<Mutex<Status>>,
+    status: Arc<Mutex<Snapshot>>,
     latencies: Arc<Mutex<Latencies>>,
     stop: Stop,
 ) -> anyhow::Result<JoinHandle<()>> {
@@ -76,7 +75,7 @@ pub fn start(
     Ok(thread)
 }
 
-fn serve(stream: UnixStream, status: &Mutex<Status>, latencies: &Mutex<Latencies>) -> anyhow::Result<()> {
+fn serve(stream: UnixStream, status: &Mutex<Snapshot>, latencies: &Mutex<Latencies>) -> anyhow::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;

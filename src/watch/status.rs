@@ -1,213 +1,87 @@
-//! The engine's state as people and programs read it. Money in micro-dollars, times in Unix milliseconds.
+//! The status screen.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    sync::atomic::{AtomicU64, Ordering},
-};
+use std::fmt::Write as _;
 
-use serde::{Deserialize, Serialize};
+use crate::{run::snapshot::Snapshot, unit::Money};
 
-use crate::{
-    run::feed::FeedGauge,
-    unit::{Money, Venue},
-};
-
-/// Everything `orion status --json` prints.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub struct Status {
-    pub version: String,
-    pub mode: String,
-    pub pid: u32,
-    pub started_ms: u64,
-    /// When the detector last told its figures.
-    pub at_ms: u64,
-    /// active, paused, halted.
-    pub state: String,
-    pub latch: Option<String>,
-    pub auto_execute: bool,
-    /// Streams, or polling where a venue is read without a key.
-    pub sources: Vec<String>,
-    pub feeds: Vec<FeedStatus>,
-    pub pairs: u32,
-    /// Pairs that are not traded whatever their books say.
-    pub barred: u32,
-    pub books: u32,
-    /// Books fit to trade on: Kalshi, Polymarket.
-    pub fit: [u32; 2],
-    pub updates: u64,
-    pub sightings: u64,
-    pub plans: u64,
-    pub fills: u64,
-    /// Fills against polled books; they never count as evidence.
-    pub polled_fills: u64,
-    pub unwinds: u64,
-    pub settlements: u64,
-    pub wins: u64,
-    pub losses: u64,
-    pub positions: u32,
-    pub locked: i64,
-    pub naked: i64,
-    pub realised_today: i64,
-    pub balances: Vec<Balances>,
-    /// How plans ended.
-    pub endings: BTreeMap<String, u64>,
-    /// Why opportunities were not taken, most frequent first.
-    pub reasons: Vec<ReasonLine>,
-    pub canaries: BTreeMap<String, u64>,
-    pub doubts: u64,
-    /// Polymarket checksums: fit, unsettled, differ, unfit.
-    pub checksums: [u64; 4],
-    pub latency: Vec<StageLine>,
-    pub audit_queue: u64,
-    pub audit_dropped: u64,
-    pub audit_error: Option<String>,
-}
-
-/// One feed thread.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub struct FeedStatus {
-    pub venue: String,
-    pub connections_up: u64,
-    pub dials: u64,
-    pub messages: u64,
-    pub snapshots: u64,
-    pub gaps: u64,
-    pub duplicates: u64,
-    pub malformed: u64,
-    pub canaries: u64,
-    pub storms: u64,
-    pub unrecorded: u64,
-    pub unchecked: u64,
-}
-
-impl FeedStatus {
-    /// The counters of a feed thread now.
-    pub fn read(venue: Venue, gauge: &FeedGauge) -> Self {
-        let read = |value: &AtomicU64| value.load(Ordering::Relaxed);
-        Self {
-            venue: venue.name().into(),
-            connections_up: read(&gauge.up),
-            dials: read(&gauge.dials),
-            messages: read(&gauge.messages),
-            snapshots: read(&gauge.snapshots),
-            gaps: read(&gauge.gaps),
-            duplicates: read(&gauge.duplicates),
-            malformed: read(&gauge.malformed),
-            canaries: read(&gauge.canaries),
-            storms: read(&gauge.storm),
-            unrecorded: read(&gauge.unrecorded),
-            unchecked: read(&gauge.unchecked),
-        }
+/// One screen of the engine's state.
+pub fn screen(status: &Snapshot, now_ms: u64) -> String {
+    let mut text = String::new();
+    let up = now_ms.saturating_sub(status.started_ms) / 1_000;
+    let age = now_ms.saturating_sub(status.at_ms) as f64 / 1_000.0;
+    let _ = writeln!(
+        text,
+        "ORION {}  ·  {}  ·  {}  ·  pid {}  ·  up {}:{:02}:{:02}  ·  figures {age:.1} s old",
+        status.version,
+        status.mode.to_uppercase(),
+        status.latch.as_ref().map_or_else(|| status.state.clone(), |why| format!("{} ({why})", status.state)),
+        status.pid,
+        up / 3_600,
+        up / 60 % 60,
+        up % 60
+    );
+    for source in &status.sources {
+        let _ = writeln!(text, "  {source}");
     }
-}
-
-/// One account.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub struct Balances {
-    pub venue: String,
-    pub shard: u8,
-    pub cash: i64,
-    pub reserved: i64,
-}
-
-/// How often one reason ended an opportunity.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub struct ReasonLine {
-    pub code: String,
-    pub count: u64,
-}
-
-/// One stage's latency.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub struct StageLine {
-    pub stage: String,
-    pub count: u64,
-    pub p50_ns: u64,
-    pub p99_ns: u64,
-    pub max_ns: u64,
-}
-
-impl Status {
-    /// One screen.
-    pub fn screen(&self, now_ms: u64) -> String {
-        let mut text = String::new();
-        let up = now_ms.saturating_sub(self.started_ms) / 1_000;
-        let age = now_ms.saturating_sub(self.at_ms) as f64 / 1_000.0;
+    for feed in &status.feeds {
         let _ = writeln!(
             text,
-            "ORION {}  ·  {}  ·  {}  ·  pid {}  ·  up {}:{:02}:{:02}  ·  figures {age:.1} s old",
-            self.version,
-            self.mode.to_uppercase(),
-            self.latch.as_ref().map_or_else(|| self.state.clone(), |why| format!("{} ({why})", self.state)),
-            self.pid,
-            up / 3_600,
-            up / 60 % 60,
-            up % 60
+            "  {:<11} {} up · {} dials · {} messages · {} snapshots · {} gaps · {} duplicates · {} unreadable · {} canaries",
+            feed.venue,
+            feed.connections_up,
+            feed.dials,
+            feed.messages,
+            feed.snapshots,
+            feed.gaps,
+            feed.duplicates,
+            feed.malformed,
+            feed.canaries
         );
-        for source in &self.sources {
-            let _ = writeln!(text, "  {source}");
-        }
-        for feed in &self.feeds {
-            let _ = writeln!(
-                text,
-                "  {:<11} {} up · {} dials · {} messages · {} snapshots · {} gaps · {} duplicates · {} unreadable · {} canaries",
-                feed.venue,
-                feed.connections_up,
-                feed.dials,
-                feed.messages,
-                feed.snapshots,
-                feed.gaps,
-                feed.duplicates,
-                feed.malformed,
-                feed.canaries
-            );
-        }
-        let _ = writeln!(
-            text,
-            "  pairs {} ({} barred) · books fit {} + {} of {} · checksums {} fit, {} unsettled, {} differ, {} unfit",
-            self.pairs,
-            self.barred,
-            self.fit[0],
-            self.fit[1],
-            self.books,
-            self.checksums[0],
-            self.checksums[1],
-            self.checksums[2],
-            self.checksums[3]
-        );
-        let money = |micros: i64| Money::micros(micros).to_string();
-        let _ = writeln!(
-            text,
-            "  seen {} · plans {} · fills {} · unwound or naked {} · settled markets {} · won {} lost {}",
-            self.sightings, self.plans, self.fills, self.unwinds, self.settlements, self.wins, self.losses
-        );
-        let _ = writeln!(
-            text,
-            "  open {} · locked {} · naked {} · realised today {} · auto-execute {}",
-            self.positions,
-            money(self.locked),
-            money(self.naked),
-            money(self.realised_today),
-            if self.auto_execute { "on" } else { "off" }
-        );
-        for balance in &self.balances {
-            let _ = writeln!(
-                text,
-                "  {:<11} shard {:<2} cash {:>14} reserved {:>12}",
-                balance.venue,
-                balance.shard,
-                money(balance.cash),
-                money(balance.reserved)
-            );
-        }
-        if !self.reasons.is_empty() {
-            let list: Vec<_> = self.reasons.iter().take(8).map(|r| format!("{} {}", r.code, r.count)).collect();
-            let _ = writeln!(text, "  why not: {}", list.join(" · "));
-        }
-        if let Some(error) = &self.audit_error {
-            let _ = writeln!(text, "  database: {error}; {} rows wait", self.audit_queue);
-        }
-        text
     }
+    let _ = writeln!(
+        text,
+        "  pairs {} ({} barred) · books fit {} + {} of {} · checksums {} fit, {} unsettled, {} differ, {} unfit",
+        status.pairs,
+        status.barred,
+        status.fit[0],
+        status.fit[1],
+        status.books,
+        status.checksums[0],
+        status.checksums[1],
+        status.checksums[2],
+        status.checksums[3]
+    );
+    let money = |micros: i64| Money::micros(micros).to_string();
+    let _ = writeln!(
+        text,
+        "  seen {} · plans {} · fills {} · unwound or naked {} · settled markets {} · won {} lost {}",
+        status.sightings, status.plans, status.fills, status.unwinds, status.settlements, status.wins, status.losses
+    );
+    let _ = writeln!(
+        text,
+        "  open {} · locked {} · naked {} · realised today {} · auto-execute {}",
+        status.positions,
+        money(status.locked),
+        money(status.naked),
+        money(status.realised_today),
+        if status.auto_execute { "on" } else { "off" }
+    );
+    for balance in &status.balances {
+        let _ = writeln!(
+            text,
+            "  {:<11} shard {:<2} cash {:>14} reserved {:>12}",
+            balance.venue,
+            balance.shard,
+            money(balance.cash),
+            money(balance.reserved)
+        );
+    }
+    if !status.reasons.is_empty() {
+        let list: Vec<_> = status.reasons.iter().take(8).map(|r| format!("{} {}", r.code, r.count)).collect();
+        let _ = writeln!(text, "  why not: {}", list.join(" · "));
+    }
+    if let Some(error) = &status.audit_error {
+        let _ = writeln!(text, "  database: {error}; {} rows wait", status.audit_queue);
+    }
+    text
 }
