@@ -278,6 +278,16 @@ impl Exchange {
         self.markets.len() - 1
     }
 
+    /// How many markets there are.
+    pub const fn len(&self) -> usize {
+        self.markets.len()
+    }
+
+    /// Is nothing listed?
+    pub const fn is_empty(&self) -> bool {
+        self.markets.is_empty()
+    }
+
     /// A market's book.
     ///
     /// # Panics

@@ -17,3 +17,5 @@
 pub mod exchange;
 pub mod listing;
 pub mod question;
+mod maker;
+pub mod world;
