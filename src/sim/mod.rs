@@ -19,3 +19,4 @@ pub mod listing;
 pub mod question;
 mod maker;
 pub mod world;
+pub mod kalshi;

@@ -32,6 +32,8 @@ const ACTION_SECS: f64 = 5.5;
 /// What changed in a market besides its book.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Life {
+    /// A new market, just listed.
+    Created,
     /// Paused by the venue.
     Deactivated,
     Activated,
