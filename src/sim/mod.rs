@@ -20,3 +20,4 @@ pub mod question;
 mod maker;
 pub mod world;
 pub mod kalshi;
+pub mod kalshi_rest;
