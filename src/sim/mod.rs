@@ -21,3 +21,5 @@ mod maker;
 pub mod world;
 pub mod kalshi;
 pub mod kalshi_rest;
+pub mod polymarket;
+pub mod polymarket_rest;
