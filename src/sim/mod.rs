@@ -23,3 +23,4 @@ pub mod kalshi;
 pub mod kalshi_rest;
 pub mod polymarket;
 pub mod polymarket_rest;
+pub mod fault;

@@ -184,6 +184,8 @@ pub fn gamma_market(world: &World, at: usize) -> Value {
         "outcomePrices": json!([prices.0, prices.1]).to_string(),
         "liquidity": format!("{}.5", touch_qty * 3), "liquidityNum": touch_qty * 3, "liquidityClob": touch_qty * 3,
         "volume": format!("{volume}.25"), "volumeNum": volume, "volumeClob": volume, "volume24hr": volume / 20,
+    });
+    let flags = json!({
         "active": true,
         "closed": resolved,
         "archived": false,
@@ -204,6 +206,8 @@ pub fn gamma_market(world: &World, at: usize) -> Value {
         "negRisk": event.neg_risk,
         "negRiskOther": false,
         "ready": false, "funded": false, "cyom": false, "approved": true,
+    });
+    let terms = json!({
         "umaBond": "500", "umaReward": "5", "customLiveness": 0,
         "umaResolutionStatuses": if proposed || resolved { "[\"proposed\"]" } else { "[]" },
         "rewardsMinSize": 50, "rewardsMaxSpread": 4.5,
@@ -220,6 +224,11 @@ pub fn gamma_market(world: &World, at: usize) -> Value {
         "version": version(market),
     });
     let Some(members) = object.as_object_mut() else { return object };
+    for more in [flags, terms] {
+        if let Value::Object(more) = more {
+            members.extend(more);
+        }
+    }
     let mut set = |name: &str, value: Value| members.insert(name.to_owned(), value);
     if market.protocol_v2 {
         set("clobTokenIds", Value::Null);
