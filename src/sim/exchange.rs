@@ -499,8 +499,7 @@ impl Exchange {
     fn withdraw_crossed(&mut self, action: &mut Action, order: &NewOrder) {
         let other = opposite(order.side);
         while let Some(price) = self.markets[action.market].meets(order.side, order.price) {
-            let level =
-                self.markets[action.market].side_mut(other).remove(&price).expect("the best price has a level");
+            let level = self.markets[action.market].side_mut(other).remove(&price).expect("the best price has a level");
             for own in &level.queue {
                 self.orders.remove(&own.number);
             }
@@ -508,14 +507,7 @@ impl Exchange {
         }
     }
 
-    fn cancel_within(
-        &mut self,
-        action: &mut Action,
-        number: OrderNo,
-        side: BookSide,
-        price: Price,
-        qty: Qty,
-    ) -> Qty {
+    fn cancel_within(&mut self, action: &mut Action, number: OrderNo, side: BookSide, price: Price, qty: Qty) -> Qty {
         let levels = self.markets[action.market].side_mut(side);
         let Some(level) = levels.get_mut(&price) else { return Qty::ZERO };
         let Some(place) = level.queue.iter().position(|order| order.number == number) else { return Qty::ZERO };

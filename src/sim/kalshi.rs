@@ -148,7 +148,11 @@ impl Session {
                 sid: self.sids,
                 seq: 0,
                 channel,
-                tickers: if channel == Channel::Lifecycle { BTreeSet::new() } else { tickers.iter().cloned().collect() },
+                tickers: if channel == Channel::Lifecycle {
+                    BTreeSet::new()
+                } else {
+                    tickers.iter().cloned().collect()
+                },
                 use_yes_price: params["use_yes_price"].as_bool().unwrap_or(false),
                 skip_ack: params["skip_ticker_ack"].as_bool().unwrap_or(false),
                 told: BTreeMap::new(),
@@ -402,13 +406,7 @@ pub fn ladder(levels: impl Iterator<Item = (Price, Qty)>) -> String {
     text
 }
 
-fn snapshot(
-    subscription: &mut Subscription,
-    ticker: &str,
-    id: Option<u64>,
-    world: &World,
-    now: UnixMs,
-) -> String {
+fn snapshot(subscription: &mut Subscription, ticker: &str, id: Option<u64>, world: &World, now: UnixMs) -> String {
     let seq = subscription.next_seq();
     let head = format!(
         r#"{{"type":"orderbook_snapshot"{},"sid":{},"seq":{seq},"sending_ts_ms":{},"msg":{{"market_ticker":{}"#,
@@ -422,12 +420,7 @@ fn snapshot(
     };
     let book = world.exchange(Venue::Kalshi).market(market);
     let mut text = head;
-    let _ = write!(
-        text,
-        r#","market_id":"{}","clock":{}"#,
-        world.catalog().kalshi[market].market_id,
-        book.clock()
-    );
+    let _ = write!(text, r#","market_id":"{}","clock":{}"#, world.catalog().kalshi[market].market_id, book.clock());
     if 0 < book.depth(BookSide::Bid) {
         let _ = write!(text, r#","yes_dollars_fp":{}"#, ladder(book.levels(BookSide::Bid)));
     }

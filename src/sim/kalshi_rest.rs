@@ -163,7 +163,8 @@ fn check_status(query: Query) -> Result<(), Reply> {
 fn check_times(query: Query) -> Result<(), Reply> {
     let status = param(query, "status");
     let given = |name: &str| param(query, name).is_some();
-    let wrong = (given("min_created_ts") || given("max_created_ts")) && !matches!(status, None | Some("unopened" | "open"))
+    let wrong = (given("min_created_ts") || given("max_created_ts"))
+        && !matches!(status, None | Some("unopened" | "open"))
         || (given("min_close_ts") || given("max_close_ts")) && !matches!(status, None | Some("closed"))
         || (given("min_settled_ts") || given("max_settled_ts")) && !matches!(status, None | Some("settled"));
     if wrong { Err(nested(400, "bad_request", Some("incompatible timestamp filters"))) } else { Ok(()) }
@@ -324,7 +325,8 @@ fn orderbook(world: &World, ticker: &str, query: Query) -> Reply {
 }
 
 fn orderbooks(world: &World, query: Query) -> Reply {
-    let tickers: Vec<&str> = query.iter().filter(|(key, _)| key == "tickers").map(|(_, value)| value.as_str()).collect();
+    let tickers: Vec<&str> =
+        query.iter().filter(|(key, _)| key == "tickers").map(|(_, value)| value.as_str()).collect();
     if tickers.is_empty() {
         return bare("GetMarketOrderbooks", "Tickers", "required");
     }

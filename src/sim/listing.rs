@@ -273,7 +273,9 @@ impl Catalog {
         let plain: Vec<usize> = (30..PAIRS).filter(|&at| !self.topics[at].exclusive).collect();
         for (oddity, &at) in plain.iter().rev().take(4).enumerate() {
             self.topics[at].odd = true;
-            let (Some(kalshi), Some(polymarket)) = (self.topics[at].kalshi, self.topics[at].polymarket) else { continue };
+            let (Some(kalshi), Some(polymarket)) = (self.topics[at].kalshi, self.topics[at].polymarket) else {
+                continue;
+            };
             match oddity {
                 0 => self.kalshi[kalshi].settlement_floor = Price::new(100),
                 1 => self.kalshi[kalshi].market_type = "scalar",

@@ -124,13 +124,8 @@ impl Maker {
             if held < need {
                 let factor = if place == 0 { 1.1 + rng.f64() * 0.6 } else { 0.35 + rng.f64() * 2.0 };
                 let qty = self.size(at, factor).saturating_sub(held);
-                let order = NewOrder {
-                    owner: Owner(rng.u32(1..6)),
-                    side,
-                    price: at,
-                    qty,
-                    self_trade: SelfTrade::CancelTaker,
-                };
+                let order =
+                    NewOrder { owner: Owner(rng.u32(1..6)), side, price: at, qty, self_trade: SelfTrade::CancelTaker };
                 if let Ok((_, mut placed)) = exchange.place(market, order, now) {
                     events.append(&mut placed);
                 }
@@ -155,14 +150,7 @@ impl Maker {
     }
 
     /// One small thing: a size moves, somebody trades, somebody meets himself.
-    pub fn act(
-        &self,
-        rng: &mut Rng,
-        exchange: &mut Exchange,
-        market: usize,
-        now: UnixMs,
-        venue: Venue,
-    ) -> Vec<Event> {
+    pub fn act(&self, rng: &mut Rng, exchange: &mut Exchange, market: usize, now: UnixMs, venue: Venue) -> Vec<Event> {
         match rng.u8(0..100) {
             0..=11 => self.trade(rng, exchange, market, now, venue),
             12..=13 if venue == Venue::Kalshi => self.cross_himself(exchange, market, now),
@@ -193,14 +181,7 @@ impl Maker {
         exchange.thin(market, side, price, part.max(Qty::ONE).min(held), now)
     }
 
-    fn trade(
-        &self,
-        rng: &mut Rng,
-        exchange: &mut Exchange,
-        market: usize,
-        now: UnixMs,
-        venue: Venue,
-    ) -> Vec<Event> {
+    fn trade(&self, rng: &mut Rng, exchange: &mut Exchange, market: usize, now: UnixMs, venue: Venue) -> Vec<Event> {
         let side = if rng.bool() { BookSide::Bid } else { BookSide::Ask };
         let book = exchange.market(market);
         let met = if side == BookSide::Bid { BookSide::Ask } else { BookSide::Bid };

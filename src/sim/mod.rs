@@ -15,12 +15,14 @@
 #![forbid(unsafe_code)]
 
 pub mod exchange;
-pub mod listing;
-pub mod question;
-mod maker;
-pub mod world;
+pub mod fault;
+pub mod handshake;
 pub mod kalshi;
 pub mod kalshi_rest;
+pub mod listing;
+mod maker;
 pub mod polymarket;
 pub mod polymarket_rest;
-pub mod fault;
+pub mod question;
+pub mod serve;
+pub mod world;

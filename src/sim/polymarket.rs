@@ -275,9 +275,7 @@ impl Stream {
                         ),
                     );
                 }
-                let hashes = [0, 1].map(|outcome| {
-                    hash(world, at, outcome, stamp, &token_book(world, at, outcome, ""))
-                });
+                let hashes = [0, 1].map(|outcome| hash(world, at, outcome, stamp, &token_book(world, at, outcome, "")));
                 push_books(world, at, stamp, &hashes, frames);
             }
             Life::Settled => {

@@ -61,9 +61,7 @@ pub fn answer(world: &World, path: &str, query: Query, now: UnixMs) -> Reply {
         ["events", "slug", slug] => one_event(world, |at| world.catalog().polymarket_events[at].slug == *slug),
         ["events", id] => one_event(world, |at| world.catalog().polymarket_events[at].id.to_string() == *id),
         ["v2", "resolutions"] => resolutions(world, query),
-        ["api", "geoblock"] => {
-            Reply::ok(&json!({"blocked": false, "ip": "127.0.0.1", "country": "IE", "region": "L"}))
-        }
+        ["api", "geoblock"] => Reply::ok(&json!({"blocked": false, "ip": "127.0.0.1", "country": "IE", "region": "L"})),
         _ => Reply::new(404, &json!({"type": "not found error", "error": "not found"})),
     }
 }
@@ -89,9 +87,12 @@ pub fn answer_books(world: &World, body: &str) -> Reply {
 }
 
 fn find_token(world: &World, token: &str) -> Option<(usize, u8)> {
-    world.catalog().polymarket.iter().enumerate().find_map(|(at, market)| {
-        market.tokens.iter().position(|own| own == token).map(|outcome| (at, outcome as u8))
-    })
+    world
+        .catalog()
+        .polymarket
+        .iter()
+        .enumerate()
+        .find_map(|(at, market)| market.tokens.iter().position(|own| own == token).map(|outcome| (at, outcome as u8)))
 }
 
 fn has_book(world: &World, at: usize) -> bool {
@@ -137,10 +138,7 @@ fn clob_market(world: &World, condition: &str) -> Reply {
         members.insert(String::from("nr"), Value::Bool(true));
     }
     if let Some(fee) = market.fee {
-        members.insert(
-            String::from("fd"),
-            json!({"r": f64::from(fee.rate) / 1e6, "e": fee.exponent, "to": true}),
-        );
+        members.insert(String::from("fd"), json!({"r": f64::from(fee.rate) / 1e6, "e": fee.exponent, "to": true}));
         if fee.name == "crypto_fees_v2" || fee.name == "finance_fees" {
             members.insert(String::from("itode"), Value::Bool(true));
         }
@@ -233,7 +231,13 @@ pub fn gamma_market(world: &World, at: usize) -> Value {
     if market.protocol_v2 {
         set("clobTokenIds", Value::Null);
         set("positionIds", json!(market.tokens));
-        let status = if resolved { "resolved" } else if proposed { "active" } else { "inactive" };
+        let status = if resolved {
+            "resolved"
+        } else if proposed {
+            "active"
+        } else {
+            "inactive"
+        };
         set("resolutionStatus", Value::from(status));
     } else {
         set("clobTokenIds", Value::from(tokens));
@@ -250,7 +254,10 @@ pub fn gamma_market(world: &World, at: usize) -> Value {
     }
     if event.neg_risk {
         set("negRiskMarketID", Value::from(event.neg_risk_id.as_str()));
-        set("negRiskRequestID", Value::from(format!("0x{}{}", sha1_hex(&market.slug), &sha1_hex(&market.question)[..24])));
+        set(
+            "negRiskRequestID",
+            Value::from(format!("0x{}{}", sha1_hex(&market.slug), &sha1_hex(&market.question)[..24])),
+        );
     }
     if let Some(price) = state.last_price {
         set("lastTradePrice", Value::from(number(price.raw())));
@@ -319,7 +326,10 @@ fn gamma_event(world: &World, at: usize, markets: bool) -> Value {
 /// A page of Gamma: `limit` is cut to 100, unknown parameters are ignored, `offset` is refused.
 fn keyset(world: &World, query: Query, what: &str) -> Reply {
     if param(query, "offset").is_some() {
-        return Reply::new(422, &json!({"type": "validation error", "error": "offset is not supported, use after_cursor"}));
+        return Reply::new(
+            422,
+            &json!({"type": "validation error", "error": "offset is not supported, use after_cursor"}),
+        );
     }
     let catalog = world.catalog();
     let limit = param(query, "limit").and_then(|text| text.parse::<usize>().ok()).unwrap_or(20).clamp(1, PAGE_MAX);
@@ -372,10 +382,8 @@ fn keyset(world: &World, query: Query, what: &str) -> Reply {
 fn gamma_market_listed(world: &World, at: usize) -> Value {
     let mut object = gamma_market(world, at);
     if let Some(members) = object.as_object_mut() {
-        members.insert(
-            String::from("events"),
-            json!([gamma_event(world, world.catalog().polymarket[at].event, false)]),
-        );
+        members
+            .insert(String::from("events"), json!([gamma_event(world, world.catalog().polymarket[at].event, false)]));
     }
     object
 }

@@ -313,7 +313,14 @@ fn high_temperature(city: &str, code: &str, low: u32, due: UnixMs, inverted: boo
     }
 }
 
-fn release(series: &str, name: &str, unit: &str, tenths: u32, source: (&'static str, &'static str), due: UnixMs) -> Question {
+fn release(
+    series: &str,
+    name: &str,
+    unit: &str,
+    tenths: u32,
+    source: (&'static str, &'static str),
+    due: UnixMs,
+) -> Question {
     let level = format!("{}.{}", tenths / 10, tenths % 10);
     let when = long_date(due);
     let month = date(due, "%B %Y");
@@ -415,9 +422,10 @@ fn game(league: League, home: &str, away: &str, due: UnixMs) -> Question {
              resolves to Yes.",
             short_date(due)
         ),
-        rules_secondary: "If the game is postponed, the market remains open and resolves by the official result of the \
+        rules_secondary:
+            "If the game is postponed, the market remains open and resolves by the official result of the \
                           rescheduled game. Overtime counts."
-            .to_owned(),
+                .to_owned(),
         early_close_condition: "This market will close and expire after a winner is declared.".to_owned(),
         strike: Strike::Named(home.to_owned()),
         source: ("the Governing League", "https://league.example"),

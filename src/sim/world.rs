@@ -44,7 +44,9 @@ pub enum Life {
     Determined,
     Settled,
     /// The grid changed; the old step on Polymarket, in price units.
-    Regridded { old_tick: u16 },
+    Regridded {
+        old_tick: u16,
+    },
     /// The event's fee override changed.
     FeeOverridden,
 }
@@ -150,7 +152,8 @@ impl World {
         let mut owners = [vec![0; self.catalog.kalshi.len()], vec![0; self.catalog.polymarket.len()]];
         for (at, topic) in self.catalog.topics.iter().enumerate() {
             let closes_at = (at < CLOSING && topic.polymarket.is_some()).then(|| 300.0 * 1.13_f64.powi(at as i32));
-            let fair = if topic.exclusive { self.rng.f64() * 3_000.0 + 1_400.0 } else { self.rng.f64() * 7_000.0 + 1_500.0 };
+            let fair =
+                if topic.exclusive { self.rng.f64() * 3_000.0 + 1_400.0 } else { self.rng.f64() * 7_000.0 + 1_500.0 };
             self.minds.push(Mind {
                 fair,
                 restless: 2.0 + self.rng.f64() * 4.0,
@@ -224,6 +227,11 @@ impl World {
         if self.happens_within(secs, DISLOCATION_SECS) {
             self.dislocate();
         }
+        std::mem::take(&mut self.happenings)
+    }
+
+    /// What happened since the last step, by the hand of chaos.
+    pub fn drain(&mut self) -> Vec<Happening> {
         std::mem::take(&mut self.happenings)
     }
 
@@ -391,11 +399,7 @@ impl World {
         let rise = self.rng.bool();
         let fair = self.minds[topic].fair;
         let fees = self.fees(kalshi, polymarket, fair);
-        let gross = if worth_it {
-            fees + 230.0 + self.rng.f64() * 100.0
-        } else {
-            50.0 + self.rng.f64() * 100.0
-        };
+        let gross = if worth_it { fees + 230.0 + self.rng.f64() * 100.0 } else { 50.0 + self.rng.f64() * 100.0 };
         // The other book has to stand where the value is before the gap is measured from it.
         self.requote(crowd.0, crowd.1, fair);
         let crowd_touch = self.touch(crowd, rise);
@@ -407,7 +411,11 @@ impl World {
         let round = if worth_it { step - 1.0 } else { step * 0.5 };
         let new_fair = if rise { goal + shift + round } else { goal - shift - round };
         let promised = self.gap_if(loner, new_fair, edge, rise);
-        let fits = if worth_it { fees + 200.0 <= promised && promised <= 640.0 } else { 50.0 <= promised && promised + 10.0 < fees };
+        let fits = if worth_it {
+            fees + 200.0 <= promised && promised <= 640.0
+        } else {
+            50.0 <= promised && promised + 10.0 < fees
+        };
         if !fits || !(600.0..9_400.0).contains(&new_fair) {
             return false;
         }
