@@ -1,5 +1,7 @@
 //! Both simulated venues over loopback with TLS: a REST page, a signed stream, and a key that is not known.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::sim::kalshi::{dollars, fee_override, fp, parts_per_million, price_ranges, result, strike, touch};
 use crate::sim::listing::{KalshiMarket, Phase, Series, rfc3339};
 use crate::sim::world::World;
-use crate::unit::{BookSide, Price, Qty, Venue};
+use crate::unit::{BookSide, Price, Qty, UnixMs, Venue};
 
 /// A status and a JSON body.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -190,7 +190,7 @@ fn markets(world: &World, query: Query) -> Reply {
             let market = &catalog.kalshi[at];
             let event = &catalog.kalshi_events[market.event];
             let status = param(query, "status").is_none_or(|filter| status_fits(market, filter) == Ok(true));
-            let settled_ms = market.state.settled_at.map_or(0, |at| at.raw());
+            let settled_ms = market.state.settled_at.map_or(0, UnixMs::raw);
             status
                 && named.as_ref().is_none_or(|list| list.contains(&market.ticker.as_str()))
                 && param(query, "event_ticker").is_none_or(|ticker| ticker.split(',').any(|one| one == event.ticker))

@@ -406,7 +406,7 @@ impl Catalog {
                 Subject::Weather => fee("weather_fees", 50_000, 250_000),
                 Subject::Economics => fee("economics_fees", 50_000, 250_000),
                 Subject::Elections => fee("politics_fees", 40_000, 250_000),
-                Subject::Sports if at % 3 == 0 => fee("sports_fees_nfl_cfb_oct26", 30_000, 150_000),
+                Subject::Sports if at.is_multiple_of(3) => fee("sports_fees_nfl_cfb_oct26", 30_000, 150_000),
                 Subject::Sports => fee("sports_fees_v2", 50_000, 150_000),
                 Subject::Tech => fee("tech_fees", 40_000, 250_000),
                 Subject::World => None,

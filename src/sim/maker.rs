@@ -153,7 +153,7 @@ impl Maker {
     pub fn act(&self, rng: &mut Rng, exchange: &mut Exchange, market: usize, now: UnixMs, venue: Venue) -> Vec<Event> {
         match rng.u8(0..100) {
             0..=11 => self.trade(rng, exchange, market, now, venue),
-            12..=13 if venue == Venue::Kalshi => self.cross_himself(exchange, market, now),
+            12..=13 if venue == Venue::Kalshi => Self::cross_himself(exchange, market, now),
             _ => self.fidget(rng, exchange, market, now),
         }
     }
@@ -206,7 +206,7 @@ impl Maker {
     }
 
     /// A stranger offers inside the spread, then bids at that price and so removes his own offer, then leaves.
-    pub fn cross_himself(&self, exchange: &mut Exchange, market: usize, now: UnixMs) -> Vec<Event> {
+    pub fn cross_himself(exchange: &mut Exchange, market: usize, now: UnixMs) -> Vec<Event> {
         let book = exchange.market(market);
         let (Some(bid), Some(ask)) = (book.best(BookSide::Bid), book.best(BookSide::Ask)) else { return Vec::new() };
         let Some(inside) = at_or_above(book.grid(), f64::from(bid.raw()) + 1.0) else { return Vec::new() };

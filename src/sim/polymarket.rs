@@ -310,13 +310,12 @@ impl Stream {
         let market = &world.catalog().polymarket[at];
         for outcome in 0..2_u8 {
             let (bid, ask) = if outcome == 0 { touch } else { mirrored(touch) };
-            let (low, high, spread) = match (bid, ask) {
-                (None, None) => (0, 0, 0),
-                _ => {
-                    let (low, high) = (bid.map_or(0, Price::raw), ask.map_or(Price::DOLLAR, Price::raw));
-                    (low, high, high - low)
-                }
+            let (low, high) = if bid.is_none() && ask.is_none() {
+                (0, 0)
+            } else {
+                (bid.map_or(0, Price::raw), ask.map_or(Price::DOLLAR, Price::raw))
             };
+            let spread = high - low;
             let text = format!(
                 r#"{{"market":"{}", "asset_id":"{}", "best_bid":"{}", "best_ask":"{}", "spread":"{}", "timestamp":"{}", "event_type":"best_bid_ask"}}"#,
                 market.condition_id,
@@ -395,7 +394,7 @@ fn price_change(market: &PolymarketMarket, change: &LevelChange, hashes: &[Strin
 fn print(market: &PolymarketMarket, trade: &Trade, event: &Event) -> String {
     let (outcome, price, side) = match trade.taker {
         BookSide::Bid => (0, trade.price, "BUY"),
-        BookSide::Ask if trade.number % 2 == 0 => (0, trade.price, "SELL"),
+        BookSide::Ask if trade.number.is_multiple_of(2) => (0, trade.price, "SELL"),
         BookSide::Ask => (1, trade.price.complement(), "BUY"),
     };
     let seed = format!("{}:{}", market.condition_id, trade.number);

@@ -61,7 +61,7 @@ pub fn all(rng: &mut Rng, start: UnixMs) -> Vec<Question> {
     // Only questions with a natural opposite ("below" for "or above") are told inverted.
     let mut every_fourth = move || {
         invert += 1;
-        invert % 4 == 0
+        invert.is_multiple_of(4)
     };
     for (coin, name, low, step) in
         [("BTC", "Bitcoin", 94_000, 4_000), ("ETH", "Ethereum", 3_100, 150), ("SOL", "Solana", 130, 10)]

@@ -170,14 +170,18 @@ impl World {
             }
         }
         for venue in Venue::ALL {
-            for market in 0..owners[venue as usize].len() {
-                let topic = owners[venue as usize][market];
-                let flipped = venue == Venue::Polymarket && self.catalog.topics[topic].inverted;
-                let maker = Maker::new(&mut self.rng, topic, flipped);
-                self.makers[venue as usize].push(maker);
-                self.requote(venue, market, self.minds[topic].fair);
+            let topics = std::mem::take(&mut owners[venue as usize]);
+            for (market, topic) in topics.into_iter().enumerate() {
+                self.add_maker(venue, market, topic);
             }
         }
+    }
+
+    fn add_maker(&mut self, venue: Venue, market: usize, topic: usize) {
+        let flipped = venue == Venue::Polymarket && self.catalog.topics[topic].inverted;
+        let maker = Maker::new(&mut self.rng, topic, flipped);
+        self.makers[venue as usize].push(maker);
+        self.requote(venue, market, self.minds[topic].fair);
     }
 
     /// What is listed.
@@ -608,7 +612,7 @@ impl World {
 
     /// A maker on Kalshi crosses his own order, which crosses the book inside one action.
     pub fn cross_inside(&mut self, market: usize) -> bool {
-        let events = self.makers[0][market].cross_himself(&mut self.kalshi, market, self.stamp);
+        let events = Maker::cross_himself(&mut self.kalshi, market, self.stamp);
         let crossed = !events.is_empty();
         self.record(Venue::Kalshi, events);
         crossed

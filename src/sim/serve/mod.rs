@@ -110,7 +110,7 @@ pub fn start(options: Options) -> anyhow::Result<Running> {
     let acceptor = identity.map(|identity| identity.acceptor);
     let thread = std::thread::Builder::new()
         .name(String::from("sim"))
-        .spawn(move || run(options, listeners, acceptor, &shared, stopped))
+        .spawn(move || run(options, listeners, acceptor.as_ref(), &shared, stopped))
         .context("the simulated venues need a thread")?;
     Ok(Running { endpoints, hall, stop: Some(stop), thread: Some(thread) })
 }
@@ -118,7 +118,7 @@ pub fn start(options: Options) -> anyhow::Result<Running> {
 fn run(
     options: Options,
     listeners: Vec<TcpListener>,
-    acceptor: Option<TlsAcceptor>,
+    acceptor: Option<&TlsAcceptor>,
     hall: &Arc<Mutex<Hall>>,
     stopped: oneshot::Receiver<()>,
 ) {
@@ -132,7 +132,7 @@ fn run(
     runtime.block_on(async {
         let keys: Arc<[(String, Vec<u8>)]> = options.kalshi_keys.into();
         for (at, listener) in listeners.into_iter().enumerate() {
-            let incoming = match socket::accept(listener, acceptor.clone()) {
+            let incoming = match socket::accept(listener, acceptor.cloned()) {
                 Ok(incoming) => incoming,
                 Err(error) => {
                     tracing::error!(%error, "a simulated venue has no listener");
