@@ -1,8 +1,6 @@
 //! The simulated world keeps its promises: grids, uncrossed books, a past that can be asked, and enough to trade on in
 //! the first half minute.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
-
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
