@@ -140,6 +140,8 @@ pub struct Detector {
     room: bool,
     draining: bool,
     polled: Vec<bool>,
+    /// Pairs that hold a position.
+    holding: usize,
 }
 
 impl Detector {
@@ -195,6 +197,7 @@ impl Detector {
             room: true,
             draining: false,
             polled,
+            holding: 0,
         };
         for pair in 0..detector.pairs.len() {
             detector.note_holding(pair);
@@ -295,6 +298,16 @@ impl Detector {
                 self.look(id, direction, at, out);
             }
         }
+    }
+
+    /// The last word before the end: figures, and the end of every open sighting.
+    pub fn farewell(&mut self, at: Arrival, out: &mut Outbox) {
+        for pair in &mut self.pairs {
+            for sighting in pair.sightings.iter_mut().filter_map(Option::take) {
+                out.events.push(Event { at: at.unix, what: What::Ended { id: sighting.id } });
+            }
+        }
+        self.tell(at, out);
     }
 
     /// Plans that are still on their way.
@@ -408,7 +421,7 @@ impl Detector {
         let gone = |market, side, price| self.paper.gone(market, side, price);
         let (quote, outcome) = decide(&view, &self.rules, &caps, gone);
         let standing = Standing {
-            positions: self.pairs.iter().filter(|p| p.holds || p.plan).count(),
+            positions: self.holding + self.plans.len(),
             held: state.holds,
             plan_open: state.plan || self.plans.len() == PLANS_MAX || !self.room || self.draining,
             plan_ended: state.plan_ended,
@@ -429,7 +442,8 @@ impl Detector {
         let shards = [pair.kalshi, pair.polymarket].map(|m| self.markets[m.0 as usize].terms.shard);
         state.plan = true;
         self.next_id += 1;
-        let arrives = self.setup.latency.map(|latency| at.now + latency);
+        let holds = [pair.kalshi, pair.polymarket].map(|m| self.markets[m.0 as usize].terms.hold);
+        let arrives = [0, 1].map(|v: usize| at.now + self.setup.latency[v] + holds[v]);
         let plan = Plan::open(self.next_id, sighting, intent, event, shards, arrives);
         for (v, venue) in Venue::ALL.into_iter().enumerate() {
             self.budget.reserve(venue, shards[v], event as usize, plan.reserved[v]);
@@ -626,7 +640,9 @@ impl Detector {
     fn note_holding(&mut self, pair: usize) {
         let state = &mut self.pairs[pair];
         let markets = [state.setup.pair.kalshi, state.setup.pair.polymarket];
-        state.holds = markets.iter().any(|m| self.markets[m.0 as usize].held != [Qty::ZERO; 2]);
+        let holds = markets.iter().any(|m| self.markets[m.0 as usize].held != [Qty::ZERO; 2]);
+        self.holding = self.holding + usize::from(holds) - usize::from(state.holds);
+        state.holds = holds;
     }
 
     fn doubted(&mut self, market: MarketId, doubt: Doubt, at: Arrival, out: &mut Outbox) {
@@ -699,7 +715,7 @@ impl Detector {
     }
 
     fn tell(&mut self, at: Arrival, out: &mut Outbox) {
-        self.stats.positions = self.pairs.iter().filter(|p| p.holds).count() as u32;
+        self.stats.positions = self.holding as u32;
         self.stats.books = self.books.len() as u32;
         self.stats.fit = [0; 2];
         for (book, market) in self.books.iter().zip(&self.markets) {

@@ -1,6 +1,18 @@
 //! The shell around the stages: threads, sockets, rings, pins, signals, start and end.
 
+pub mod boot;
+pub mod catalogue;
+pub mod check;
 pub mod clock;
+pub mod core;
 pub mod detect;
+pub mod dial;
 pub mod event;
+pub mod feed;
+pub mod keep;
+pub mod latency;
+pub mod look;
 pub mod plan;
+pub mod ring;
+pub mod sign;
+pub mod snapshot;

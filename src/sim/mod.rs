@@ -1,3 +1,30 @@
-//! sim
+//! Both exchanges, simulated: books full of traders behind each venue's own wire protocol.
+//!
+//! It is here to check the engine, so it shares nothing with it but [`crate::unit`]: frames, bodies and hashes are
+//! written a second time, from the venues' documents. Read it in this order:
+//!
+//! * [`exchange`]: matching, one book per market on the YES leg, and what each level held in the last two minutes;
+//! * [`question`], [`listing`]: what is traded, in each venue's words;
+//! * [`world`]: fair values, makers, takers, dislocations, closes and settlements, from a seed, in virtual time;
+//! * [`kalshi`], [`kalshi_rest`], [`polymarket`], [`polymarket_rest`]: the wire protocols, without I/O;
+//! * [`paper`]: our own orders against real books, after a latency, for what those really offer;
+//! * [`fault`]: what `--chaos` breaks, and how often it did;
+//! * [`serve`]: the sockets, the only file here with a clock, threads and a runtime.
+//!
+//! Not here yet: accounts, balances, order entry, private channels and settlement on chain. They come with orders.
 
+#![forbid(unsafe_code)]
+
+pub mod exchange;
+pub mod fault;
+pub mod handshake;
+pub mod kalshi;
+pub mod kalshi_rest;
+pub mod listing;
+mod maker;
 pub mod paper;
+pub mod polymarket;
+pub mod polymarket_rest;
+pub mod question;
+pub mod serve;
+pub mod world;

@@ -10,7 +10,7 @@ use std::fmt;
 use super::FeeCurve;
 use crate::{
     book::Book,
-    unit::{BookSide, Grid, MarketId, Money, Outcome, Price, Qty, UnixMs, Venue},
+    unit::{BookSide, Grid, MarketId, Money, Nanos, Outcome, Price, Qty, UnixMs, Venue},
 };
 
 /// Dollars per contract in units of 10^-14, signed: the product of a rate in millionths and p · (1 − p) in 10^-8 is exact.
@@ -86,6 +86,8 @@ pub struct Terms {
     pub cost_min: Money,
     /// Kalshi's `exchange_index`, whose cash alone pays for this market; 0 on Polymarket.
     pub shard: u8,
+    /// How long the venue holds a taker's order before it meets the book.
+    pub hold: Nanos,
     /// When trading ends, if announced.
     pub closes: Option<UnixMs>,
     /// The official start of the game, if the market hangs on one.

@@ -11,6 +11,11 @@ use crate::{
     unit::{Band, Grid, Price, decimal},
 };
 
+/// Public and signed REST of the production exchange (dossier 1).
+pub const REST: &str = "https://external-api.kalshi.com/trade-api/v2";
+/// The market-data socket of the production exchange.
+pub const SOCKET: &str = "wss://external-api-ws.kalshi.com/trade-api/ws/v2";
+
 /// Millionths: the taker coefficient of every quadratic fee type (dossier 5.1).
 const TAKER_PPM: u64 = 70_000;
 

@@ -213,8 +213,12 @@ impl PolymarketFeed {
         self.counts.snapshots += 1;
         if let Some(tick) = tick.text_if_any()? {
             match super::tick(tick) {
-                Some(grid) if !self.markets[slot].synced => self.tell(id, Kind::Grid(grid), at, stamp, out),
-                Some(_) => {}
+                Some(grid) => {
+                    if !self.markets[slot].synced {
+                        self.tell(id, Kind::Grid(grid), at, stamp, out);
+                    }
+                    out.shadows.push(Shadow::tick(id, at.now, grid.unit()));
+                }
                 None => self.canary(Canary::UnknownGrid, id, at, out),
             }
         }

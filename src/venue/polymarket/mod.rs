@@ -13,6 +13,15 @@ use crate::{
     unit::{Grid, decimal},
 };
 
+/// Discovery (dossier 1.1).
+pub const GAMMA: &str = "https://gamma-api.polymarket.com";
+/// Books and trading parameters.
+pub const CLOB: &str = "https://clob.polymarket.com";
+/// Resolutions.
+pub const DATA: &str = "https://data-api.polymarket.com";
+/// The market channel.
+pub const SOCKET: &str = "wss://ws-subscriptions-clob.polymarket.com/ws/market";
+
 /// The taker curve of a market's schedule (`feeSchedule`, or `fd`); `None` for a power we do not know. The charge of a
 /// fill is rounded to 5 decimals, direction undocumented: up is against us (dossier 6.1).
 pub fn fee_curve(rate_ppm: u32, exponent: u64) -> Option<FeeCurve> {

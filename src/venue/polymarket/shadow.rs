@@ -16,6 +16,8 @@ use crate::unit::{BookSide, MarketId, Nanos, Price, Qty, UnixMs};
 const PRINT_WAIT_MS: u64 = 2_000;
 /// A time that nothing followed is judged after this.
 const IDLE: Nanos = Nanos::secs(1);
+/// Last trade prices that are tried, at most: prints may come faster than checksums.
+const CANDIDATES_MAX: usize = 9;
 /// Failures in a row that void a book.
 const FAILURES_MAX: u32 = 2;
 
@@ -37,6 +39,8 @@ enum What {
     Whole { hash: Option<[u8; 20]> },
     Trade { price: Price },
     Tick { step: u16 },
+    /// Entries were dropped because the ring was full: every copy is void until its next whole book.
+    Lost,
 }
 
 /// The last trade price as the hashed text has it.
@@ -89,9 +93,9 @@ impl Shadow {
         Self { market, now, stamp: UnixMs::new(0), what: What::Tick { step } }
     }
 
-    /// The market it is about.
-    pub const fn market(&self) -> MarketId {
-        self.market
+    /// Says that entries before this one were dropped.
+    pub const fn lost() -> Self {
+        Self { market: MarketId(0), now: Nanos::ZERO, stamp: UnixMs::new(0), what: What::Lost }
     }
 }
 
@@ -164,23 +168,24 @@ impl Checker {
     /// Takes note, and judges the time that this one ends.
     pub fn handle(&mut self, shadow: &Shadow) -> Option<Checked> {
         let Self { copies, text } = self;
+        if shadow.what == What::Lost {
+            for copy in copies {
+                copy.complete = false;
+                copy.pending = None;
+            }
+            return None;
+        }
         let copy = copies.get_mut(shadow.market.0 as usize).filter(|copy| copy.hashed.is_some())?;
         let moved_on = copy.pending.is_some_and(|(stamp, _, _)| stamp != shadow.stamp);
         let judged = match shadow.what {
-            What::Trade { .. } | What::Tick { .. } => None,
+            // Books of a trade wait for its print; a print that follows another trade's ends the wait.
+            What::Trade { .. } if copy.print_due.is_some() => None,
+            What::Tick { .. } | What::Lost => None,
             _ if moved_on => copy.judge(shadow.market, text),
             _ => None,
         };
         copy.apply(shadow);
         judged
-    }
-
-    /// A ring that was full swallowed entries of this market: its copy is void until the next whole book.
-    pub fn lose(&mut self, market: MarketId) {
-        if let Some(copy) = self.copies.get_mut(market.0 as usize) {
-            copy.complete = false;
-            copy.pending = None;
-        }
     }
 
     /// Judges what has been waiting for a second.
@@ -224,18 +229,19 @@ impl Copy {
                 self.complete = true;
                 self.pending = hash.map(|hash| (shadow.stamp, shadow.now, hash));
             }
+            What::Lost => {}
             What::Trade { price } => {
                 self.print_due = None;
                 let candidates = [price, price.complement()].map(|p| spelled(p.raw(), 3));
-                self.last.truncate(1);
+                self.last.truncate(CANDIDATES_MAX - 2);
                 self.last.extend(candidates);
             }
             What::Tick { step } => {
-                if let Some(hashed) = &mut self.hashed {
+                if let Some(hashed) = self.hashed.as_mut().filter(|hashed| hashed.tick != step) {
                     hashed.tick = step;
+                    self.complete = false;
+                    self.pending = None;
                 }
-                self.complete = false;
-                self.pending = None;
             }
         }
     }
@@ -248,6 +254,7 @@ impl Copy {
         });
         let verdict = if let Some(at) = fits {
             self.last.swap(0, at);
+            self.last.truncate(1);
             self.failures = 0;
             Verdict::Fits
         } else if self.print_due.is_some_and(|due| stamp.since(due) < PRINT_WAIT_MS) {

@@ -1,0 +1,615 @@
+//! Start and restart: one path, taken every time. State directory, lock, database, catalogue, tables, threads.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    thread::JoinHandle,
+};
+
+use anyhow::Context as _;
+use crossbeam::channel::{Receiver, Sender, bounded};
+use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject as _};
+
+use super::{
+    catalogue::{self, Listed},
+    check,
+    core,
+    detect::{Detector, MarketSetup, Outbox, PairSetup, PaperSetup, Setup},
+    dial::{self, Route},
+    event::Control,
+    feed::{self, FeedGauge, FeedSetup, LinkSetup, Recorded},
+    keep::{self, KeepSetup, MarketName, PairName, Told},
+    latency::{self, Latencies},
+    look::{self, LookSetup},
+    ring::{self, Idle, Stop, Waker},
+    sign,
+    snapshot::Snapshot,
+};
+use crate::{
+    book::Fitness,
+    config::{self, Config},
+    decide::{Odds, Reason, Rules},
+    ledger::audit::{Audit, AuditReader, RunInfo},
+    pairing::{PairBook, Polarity, Tail},
+    risk::{Budget, Latch, Limits, TradingState, budget::Shares},
+    spread::{FeeCurve, Pair, Rate, Terms},
+    unit::{FeedId, Grid, MarketId, Money, Nanos, Outcome, PairId, Qty, UnixMs, Venue},
+    venue::{
+        Feed, Source,
+        kalshi::{self, KalshiFeed, sign::KalshiSigner},
+        polymarket::{self, Checker, PolymarketFeed},
+    },
+    wire::Trading,
+};
+
+/// Where the venues are. Outside of the demo these are constants of the build.
+#[derive(Clone, Debug)]
+pub struct Endpoints {
+    pub kalshi_rest: String,
+    pub kalshi_ws: String,
+    pub gamma: String,
+    pub clob: String,
+    pub data: String,
+    pub polymarket_ws: String,
+    /// The only root that is trusted, as PEM; `None` for the roots of the build.
+    pub root: Option<String>,
+}
+
+impl Endpoints {
+    /// The venues themselves.
+    pub fn production() -> Self {
+        Self {
+            kalshi_rest: kalshi::REST.into(),
+            kalshi_ws: kalshi::SOCKET.into(),
+            gamma: polymarket::GAMMA.into(),
+            clob: polymarket::CLOB.into(),
+            data: polymarket::DATA.into(),
+            polymarket_ws: polymarket::SOCKET.into(),
+            root: None,
+        }
+    }
+}
+
+/// What an engine is started with.
+pub struct Start {
+    pub mode: &'static str,
+    pub config: Config,
+    pub config_hash: String,
+    pub endpoints: Endpoints,
+    pub pairs: PairBook,
+    /// `None`: Kalshi is read by polling its public REST.
+    pub signer: Option<KalshiSigner>,
+    /// Raw frames go here, if anywhere.
+    pub record: Option<Sender<Recorded>>,
+}
+
+/// A running engine.
+pub struct Engine {
+    pub stop: Stop,
+    pub told: Receiver<Told>,
+    pub snapshot: Arc<Mutex<Snapshot>>,
+    pub latencies: Arc<Mutex<Latencies>>,
+    pub state: PathBuf,
+    controls: Sender<Control>,
+    detector_ended: Stop,
+    detector: Option<JoinHandle<()>>,
+    keeper: Option<JoinHandle<()>>,
+    others: Vec<JoinHandle<()>>,
+    _lock: File,
+}
+
+/// Makes the state directory of a mode, readable by its owner alone, and holds its lock.
+pub fn claim(state: &Path) -> anyhow::Result<File> {
+    std::fs::create_dir_all(state).with_context(|| format!("cannot create the state directory {}", state.display()))?;
+    std::fs::set_permissions(state, std::fs::Permissions::from_mode(0o700))
+        .with_context(|| format!("cannot set the mode of {} to 0700", state.display()))?;
+    let path = state.join("lock");
+    let lock = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(_) => anyhow::bail!(
+            "another engine holds {}; stop it first (orion status shows it), or set engine.state_dir",
+            path.display()
+        ),
+    }
+}
+
+/// TLS with one provider and the given roots, AES-128-GCM first.
+pub fn tls(root: Option<&str>) -> anyhow::Result<Arc<ClientConfig>> {
+    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+    // AES-128 costs half of what ChaCha20 costs on hosts with AES instructions.
+    provider.cipher_suites.sort_by_key(|suite| match suite.suite() {
+        rustls::CipherSuite::TLS13_AES_128_GCM_SHA256 => 0,
+        rustls::CipherSuite::TLS13_AES_256_GCM_SHA384 => 1,
+        _ => 2,
+    });
+    let mut roots = RootCertStore::empty();
+    match root {
+        Some(pem) => {
+            for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+                roots.add(certificate?)?;
+            }
+        }
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+/// The markets and pairs of an engine, in the order of their numbers.
+struct Tables {
+    markets: Vec<MarketSetup>,
+    names: Vec<MarketName>,
+    pairs: Vec<PairSetup>,
+    pair_names: Vec<PairName>,
+    listed: Vec<Option<Listed>>,
+    barred: usize,
+}
+
+/// Lays out every market of the pair book once, refused ones barred with their reason.
+fn tables(book: &PairBook, listed: &HashMap<(Venue, String), Listed>) -> Tables {
+    let mut tables = Tables {
+        markets: Vec::new(),
+        names: Vec::new(),
+        pairs: Vec::new(),
+        pair_names: Vec::new(),
+        listed: Vec::new(),
+        barred: 0,
+    };
+    let mut slots: HashMap<(Venue, String), MarketId> = HashMap::new();
+    let mut events: HashMap<String, u32> = HashMap::new();
+    for pair in book.pairs() {
+        let keys = [(Venue::Kalshi, pair.kalshi.clone()), (Venue::Polymarket, pair.polymarket.clone())];
+        let mut barred = None;
+        let markets = keys.map(|key| {
+            let listing = listed.get(&key);
+            let rules = match key.0 {
+                Venue::Kalshi => &pair.kalshi_rules,
+                Venue::Polymarket => &pair.polymarket_rules,
+            };
+            match listing {
+                None => barred = Some(Reason::Refused),
+                Some(l) if l.terms.is_none() => barred = barred.or(Some(Reason::Refused)),
+                Some(l) if l.rules != *rules => barred = barred.or(Some(Reason::RulesChanged)),
+                Some(_) => {}
+            }
+            *slots.entry(key.clone()).or_insert_with(|| {
+                let terms = listing.and_then(|l| l.terms).unwrap_or(unknown_terms(key.0));
+                let trading = listing.map_or(Trading::Unknown, |l| l.trading);
+                tables.markets.push(MarketSetup { terms, trading, polled: false });
+                tables.listed.push(listing.cloned());
+                tables.names.push(MarketName { venue: key.0, name: key.1 });
+                MarketId(tables.markets.len() as u32 - 1)
+            })
+        });
+        let next = events.len() as u32;
+        let event = *events.entry(pair.event.clone()).or_insert(next);
+        tables.barred += usize::from(barred.is_some());
+        tables.pairs.push(PairSetup {
+            pair: Pair { kalshi: markets[0], polymarket: markets[1], inverted: pair.polarity == Polarity::Inverted },
+            event,
+            barred,
+            odds: Odds::prior(pair.tail == Tail::Material),
+        });
+        tables.pair_names.push(PairName { key: pair.key(), title: pair.title.clone(), markets });
+    }
+    tables
+}
+
+/// Stands in for what the catalogue refused; its pairs are barred, so nothing is ever priced with it.
+fn unknown_terms(venue: Venue) -> Terms {
+    Terms {
+        venue,
+        fee: FeeCurve::FREE,
+        grid: Grid::even(100).expect("a cent divides a dollar"),
+        qty_step: Qty::ONE,
+        qty_min: Qty::ONE,
+        cost_min: Money::ZERO,
+        shard: 0,
+        hold: Nanos::ZERO,
+        closes: None,
+        game: None,
+        settles: UnixMs::default(),
+    }
+}
+
+/// The rules of the decision stage from the configuration.
+pub fn rules(config: &Config) -> Rules {
+    let trading = &config.trading;
+    Rules {
+        threshold: Rate::of_micros(trading.threshold_spread),
+        threshold_net: trading.threshold_basis == config::Basis::Net,
+        slippage: u16::try_from(trading.slippage_tolerance / 100).unwrap_or(u16::MAX),
+        depth_min: trading.target_liquidity_depth,
+        trade_min: trading.min_trade_size,
+        yield_min_ppm: i64::from(trading.min_annualized_yield_ppm),
+        lock_max_ms: trading.max_days_to_settle.map(|days| u64::from(days) * 86_400_000),
+        edge_max: Rate::of_micros(config.risk.max_edge),
+        kelly_ppm: trading.kelly_fraction_ppm,
+        before_close_ms: trading.stop_before_close_ms,
+        before_game_ms: trading.stop_before_game_ms,
+        fitness: Fitness {
+            lag_max: config.risk.max_feed_age,
+            // One look may fail and be tried again before the book counts as stale.
+            quiet_max: Nanos::new(config.feed.quiet_look.raw() * 5 / 2),
+        },
+    }
+}
+
+/// The limits of the risk stage from the configuration.
+pub fn limits(config: &Config) -> Limits {
+    Limits {
+        positions_max: config.risk.max_open_positions as usize,
+        orders_per_second: config.risk.max_orders_per_second,
+        cooldown: config.trading.cooldown,
+        auto_execute: config.trading.auto_execute,
+    }
+}
+
+/// What each venue is given of the bankroll.
+pub fn allocation(config: &Config) -> [Money; 2] {
+    let all = config.capital.initial_bankroll;
+    [all.share(config.capital.kalshi_allocation_ppm), all.share(config.capital.polymarket_allocation_ppm)]
+}
+
+fn shares(config: &Config) -> Shares {
+    Shares {
+        trade_ppm: config.trading.max_trade_size_ppm,
+        event_ppm: config.risk.max_exposure_per_event_ppm,
+        reserve_ppm: config.capital.reserve_ppm,
+        daily_loss_ppm: config.risk.max_daily_loss_ppm,
+    }
+}
+
+/// How hot threads idle: as configured, or by what the host can spare.
+pub fn idle(config: &Config, hot: usize) -> Idle {
+    match config.engine.idle {
+        config::Idle::Spin => Idle::Spin,
+        config::Idle::Yield => Idle::Yield,
+        config::Idle::Park => Idle::Park,
+        config::Idle::Auto => {
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            // One core is left to the cold threads.
+            if hot < cores { Idle::Spin } else { Idle::Park }
+        }
+    }
+}
+
+impl Engine {
+    /// Starts an engine; every reason why not is named before a thread runs.
+    pub fn start(start: Start) -> anyhow::Result<Self> {
+        let Start { mode, config, config_hash, endpoints, pairs, signer, record } = start;
+        let state = config.engine.state_dir.join(mode);
+        let lock = claim(&state)?;
+        let database = state.join("orion.db");
+        let now = super::clock::unix();
+        let run = RunInfo {
+            mode: mode.into(),
+            started_at: now,
+            build: env!("CARGO_PKG_VERSION").into(),
+            config_hash,
+        };
+        let audit = Audit::open(&database, &run)?;
+        let known = AuditReader::open(&database)?.load_state(UnixMs::new(now.raw() / 86_400_000 * 86_400_000))?;
+        let listed = catalogue::read(&endpoints, &pairs)?;
+        let mut tables = tables(&pairs, &listed);
+        let stop = Stop::default();
+        let (told_in, told) = bounded(4_096);
+        let (notes_in, notes) = bounded(1_024);
+        let polled = signer.is_none();
+        for (market, name) in tables.markets.iter_mut().zip(&tables.names) {
+            market.polled = polled && name.venue == Venue::Kalshi;
+        }
+        let hot = 3;
+        let idle = idle(&config, hot);
+        let (waker, parker) = Waker::new(idle);
+        // Feed 0 is Kalshi (its socket, or its poller), feed 1 Polymarket.
+        let (mut feed_rings, detect_rings, cold) = ring::rings(2, &waker);
+        let (controls, controls_out) = bounded(1_024);
+        let detector = Detector::new(setup(&config, &tables, &known, &state, now));
+        let held = holdings(&tables, &known);
+        let mut collectors = Vec::new();
+        let mut recorder = || {
+            let (recorder, collector) = latency::recorder();
+            collectors.push(collector);
+            recorder
+        };
+        let snapshot = Arc::new(Mutex::new(Snapshot {
+            version: env!("CARGO_PKG_VERSION").into(),
+            mode: mode.into(),
+            pid: std::process::id(),
+            started_ms: now.raw(),
+            at_ms: now.raw(),
+            state: detector.state().name().into(),
+            latch: latch(&state).map(|l| l.name().into()),
+            auto_execute: config.trading.auto_execute,
+            sources: sources(&endpoints, polled, &config, idle),
+            pairs: tables.pairs.len() as u32,
+            barred: tables.barred as u32,
+            books: tables.markets.len() as u32,
+            ..Snapshot::default()
+        }));
+        let latencies = Arc::new(Mutex::new(Latencies::default()));
+        let (verdicts_in, verdicts) = bounded(16);
+        let (reread_in, reread) = bounded(4_096);
+        let detector_ended = Stop::default();
+        let gauges: Vec<_> = Venue::ALL.iter().map(|venue| (*venue, Arc::new(FeedGauge::default()))).collect();
+        let polymarket_rings = feed_rings.pop().expect("two feeds were asked for");
+        let kalshi_rings = feed_rings.pop().expect("two feeds were asked for");
+
+        let mut others = Vec::new();
+        let (dial_in, dial_out) = bounded(64);
+        let mut routes = HashMap::new();
+        let tls = tls(endpoints.root.as_deref())?;
+        let mut spawn = |venue: Venue, links: Vec<LinkSetup>, rings, url: &str, desk, recorder| -> anyhow::Result<()> {
+            let id = FeedId(venue as u8);
+            let (answers, dialled) = bounded(64);
+            routes.insert(id, Route { authority: authority(url)?, desk, answers });
+            let setup = FeedSetup {
+                id,
+                venue,
+                links,
+                tls: tls.clone(),
+                rings,
+                dial: dial_in.clone(),
+                dialled,
+                idle,
+                stop: stop.clone(),
+                recorder,
+                record: record.clone(),
+                gauge: gauges[venue as usize].1.clone(),
+                jitter: fastrand::Rng::with_seed(now.raw() ^ venue as u64),
+                notes: notes_in.clone(),
+            };
+            let core = config.engine.cores.get(1 + venue as usize).copied();
+            others.push(std::thread::Builder::new().name(format!("feed-{venue}")).spawn(move || {
+                pin(core);
+                feed::run(setup).expect("the poller of the operating system works");
+            })?);
+            Ok(())
+        };
+        let mut look = LookSetup {
+            endpoints: endpoints.clone(),
+            markets: tables.names.clone(),
+            pairs: pairs.clone(),
+            tokens: tables.listed.iter().map(|l| l.as_ref().map_or(String::new(), |l| l.tokens[0].clone())).collect(),
+            quiet: config.feed.quiet_look,
+            poll: None,
+            controls: controls.clone(),
+            reread,
+            stop: stop.clone(),
+            notes: notes_in.clone(),
+        };
+        match signer {
+            Some(signer) => {
+                let (desk, thread) = sign::start(signer)?;
+                let links = kalshi_links(&tables, &endpoints);
+                spawn(Venue::Kalshi, links, kalshi_rings, &endpoints.kalshi_ws, Some(desk), recorder())?;
+                others.push(thread);
+            }
+            None => look.poll = Some((config.feed.kalshi_poll, kalshi_rings, gauges[0].1.clone())),
+        }
+        let links = polymarket_links(&tables, &endpoints, config.feed.assets_per_connection);
+        spawn(Venue::Polymarket, links, polymarket_rings, &endpoints.polymarket_ws, None, recorder())?;
+        drop(spawn);
+        drop(dial_in);
+        others.push(dial::start(routes, dial_out)?);
+        others.push(look::start(look)?);
+        let mut checker = Checker::default();
+        for (slot, listed) in tables.listed.iter().enumerate() {
+            if let Some(hashed) = listed.as_ref().and_then(|l| l.hashed.clone()) {
+                checker.know(MarketId(slot as u32), hashed);
+            }
+        }
+        others.push(check::start(
+            checker,
+            cold.shadows,
+            controls_out,
+            cold.controls,
+            waker.clone(),
+            verdicts_in,
+            stop.clone(),
+        )?);
+        let core = config.engine.cores.first().copied();
+        let outbox = Outbox::with_room(tables.markets.len());
+        let (recorder, ended, stopping) = (recorder(), detector_ended.clone(), stop.clone());
+        let detector = std::thread::Builder::new().name("detect".into()).spawn(move || {
+            pin(core);
+            core::run(detector, detect_rings, outbox, recorder, idle, &parker, &stopping);
+            ended.raise();
+        })?;
+        let keep = KeepSetup {
+            events: cold.events,
+            audit,
+            markets: tables.names,
+            pairs: tables.pair_names,
+            collectors,
+            gauges,
+            verdicts,
+            notes,
+            controls: controls.clone(),
+            reread: reread_in,
+            told: told_in,
+            snapshot: snapshot.clone(),
+            latencies: latencies.clone(),
+            latch: state.join("latch"),
+            held,
+        };
+        let ended = detector_ended.clone();
+        let keeper = std::thread::Builder::new().name("keep".into()).spawn(move || keep::run(keep, &ended))?;
+        Ok(Self {
+            stop,
+            told,
+            snapshot,
+            latencies,
+            state,
+            controls,
+            detector_ended,
+            detector: Some(detector),
+            keeper: Some(keeper),
+            others,
+            _lock: lock,
+        })
+    }
+
+    /// Ends cleanly: no new plans, open ones finish, everything is written. `false` if a thread had died before.
+    pub fn stop(mut self) -> bool {
+        let _ = self.controls.send(Control::Drain);
+        self.stop.raise();
+        let mut clean = true;
+        for thread in self.detector.take().into_iter().chain(self.keeper.take()).chain(self.others.drain(..)) {
+            clean &= thread.join().is_ok();
+        }
+        clean
+    }
+
+    /// Has the detector ended by itself?
+    pub fn died(&self) -> bool {
+        self.detector_ended.raised() && !self.stop.raised()
+    }
+}
+
+fn pin(core: Option<usize>) {
+    if let Some(id) = core
+        && !core_affinity::set_for_current(core_affinity::CoreId { id })
+    {
+        tracing::warn!("core {id} of engine.cores cannot be used by this process");
+    }
+}
+
+/// `host:port` of a WebSocket address.
+fn authority(url: &str) -> anyhow::Result<String> {
+    let (host, secure) = feed::host(url)?;
+    let rest = url.split("//").nth(1).unwrap_or_default();
+    let port = rest.split('/').next().and_then(|authority| authority.rsplit_once(':')).map(|(_, port)| port);
+    Ok(format!("{host}:{}", port.unwrap_or(if secure { "443" } else { "80" })))
+}
+
+fn sources(endpoints: &Endpoints, polled: bool, config: &Config, idle: Idle) -> Vec<String> {
+    let kalshi = if polled {
+        format!(
+            "Kalshi      {} every {} ms: no key, so public REST is polled; latency figures are not representative",
+            endpoints.kalshi_rest,
+            config.feed.kalshi_poll.raw() / 1_000_000
+        )
+    } else {
+        format!("Kalshi      {}", endpoints.kalshi_ws)
+    };
+    let idle = match idle {
+        Idle::Spin => "hot threads spin",
+        Idle::Yield => "hot threads yield",
+        Idle::Park => "hot threads sleep when idle: this host has fewer free cores than hot threads, or was told so",
+    };
+    vec![kalshi, format!("Polymarket  {}", endpoints.polymarket_ws), idle.into()]
+}
+
+fn kalshi_links(tables: &Tables, endpoints: &Endpoints) -> Vec<LinkSetup> {
+    let of_venue = tables.names.iter().enumerate().filter(|(_, name)| name.venue == Venue::Kalshi);
+    let wanted = of_venue.map(|(slot, name)| kalshi::feed::Wanted {
+        id: MarketId(slot as u32),
+        ticker: name.name.clone(),
+        event: tables.listed[slot].as_ref().map_or(String::new(), |l| l.event.clone()),
+    });
+    let source = Source { feed: FeedId(Venue::Kalshi as u8), link: 0 };
+    let protocol: Box<dyn Feed + Send> = Box::new(KalshiFeed::new(source, wanted.collect(), false));
+    vec![LinkSetup { protocol, url: endpoints.kalshi_ws.clone() }]
+}
+
+fn polymarket_links(tables: &Tables, endpoints: &Endpoints, assets: usize) -> Vec<LinkSetup> {
+    let of_venue = tables.names.iter().enumerate().filter(|(_, name)| name.venue == Venue::Polymarket);
+    let wanted: Vec<_> = of_venue
+        .filter_map(|(slot, _)| {
+            let tokens = tables.listed[slot].as_ref()?.tokens.clone();
+            Some(polymarket::feed::Wanted { id: MarketId(slot as u32), tokens })
+        })
+        .collect();
+    let links = wanted.chunks((assets / 2).max(1)).enumerate();
+    links
+        .map(|(link, wanted)| {
+            let source = Source { feed: FeedId(Venue::Polymarket as u8), link: link as u8 };
+            let protocol: Box<dyn Feed + Send> = Box::new(PolymarketFeed::new(source, wanted.to_vec()));
+            LinkSetup { protocol, url: endpoints.polymarket_ws.clone() }
+        })
+        .collect()
+}
+
+/// The latch, if it has fallen: a file in the state directory that only a person removes.
+pub fn latch(state: &Path) -> Option<Latch> {
+    state.join("latch").exists().then_some(Latch::FoundAtStart)
+}
+
+fn holdings(tables: &Tables, known: &crate::ledger::audit::State) -> Vec<(MarketId, Outcome, Qty, Money)> {
+    let positions = known.positions.iter();
+    positions
+        .filter_map(|p| {
+            let slot = tables.names.iter().position(|n| n.venue == p.venue && n.name == p.market)?;
+            Some((MarketId(slot as u32), p.outcome, p.qty, p.cost))
+        })
+        .collect()
+}
+
+fn setup(config: &Config, tables: &Tables, known: &crate::ledger::audit::State, state: &Path, now: UnixMs) -> Setup {
+    let allocated = allocation(config);
+    let events = tables.pairs.iter().map(|p| p.event as usize + 1).max().unwrap_or(1);
+    let mut budget = Budget::new(shares(config), config.capital.initial_bankroll, allocated, events);
+    for (venue, shard, cash) in opening(config, tables) {
+        budget.account_mut(venue, shard).cash = cash;
+    }
+    for balance in &known.balances {
+        let shard = balance.shard.parse().unwrap_or(0);
+        budget.account_mut(balance.venue, shard).cash = balance.free + balance.locked;
+    }
+    let held = holdings(tables, known);
+    for (market, _, _, cost) in &held {
+        let event = tables.pairs.iter().find(|p| p.pair.kalshi == *market || p.pair.polymarket == *market);
+        if let Some(pair) = event {
+            budget.book(tables.names[market.0 as usize].venue, 0, pair.event as usize, Money::ZERO, *cost);
+        }
+    }
+    budget.realise(now.raw(), known.realised_today);
+    let mut trading = TradingState::Active;
+    if let Some(latch) = latch(state) {
+        trading.halt(latch);
+    }
+    Setup {
+        markets: tables.markets.clone(),
+        pairs: tables.pairs.clone(),
+        feeds: 2,
+        rules: rules(config),
+        limits: limits(config),
+        budget,
+        state: trading,
+        paper: PaperSetup { latency: [config.paper.kalshi_latency, config.paper.polymarket_latency] },
+        next_id: known.last_opportunity.max(known.last_plan),
+        held,
+    }
+}
+
+/// The first division of the bankroll: Kalshi's part evenly over the shards its pairs trade on, the odd cents to the
+/// first of them.
+fn opening(config: &Config, tables: &Tables) -> Vec<(Venue, u8, Money)> {
+    let [kalshi, polymarket] = allocation(config);
+    let mut shards: Vec<u8> =
+        tables.markets.iter().filter(|m| m.terms.venue == Venue::Kalshi).map(|m| m.terms.shard).collect();
+    shards.sort_unstable();
+    shards.dedup();
+    if shards.is_empty() {
+        shards.push(0);
+    }
+    let each = Money::micros(kalshi.raw() / shards.len() as i64);
+    let mut accounts: Vec<_> = shards.iter().map(|shard| (Venue::Kalshi, *shard, each)).collect();
+    accounts[0].2 += kalshi - Money::micros(each.raw() * shards.len() as i64);
+    accounts.push((Venue::Polymarket, 0, polymarket));
+    accounts
+}
+
+/// The number of a pair by its key, for messages that name one.
+pub fn pair_id(pairs: &PairBook, key: &str) -> Option<PairId> {
+    pairs.pairs().iter().position(|pair| pair.key() == key).map(|at| PairId(at as u32))
+}

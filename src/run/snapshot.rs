@@ -1,0 +1,128 @@
+//! The engine's state as the keeper last wrote it down, for people and programs. Money in micro-dollars, times in Unix
+//! milliseconds.
+
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::feed::FeedGauge;
+use crate::unit::Venue;
+
+/// Everything `orion status --json` prints.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Snapshot {
+    pub version: String,
+    pub mode: String,
+    pub pid: u32,
+    pub started_ms: u64,
+    /// When the detector last told its figures.
+    pub at_ms: u64,
+    /// active, paused, halted.
+    pub state: String,
+    pub latch: Option<String>,
+    pub auto_execute: bool,
+    /// Streams, or polling where a venue is read without a key.
+    pub sources: Vec<String>,
+    pub feeds: Vec<FeedStatus>,
+    pub pairs: u32,
+    /// Pairs that are not traded whatever their books say.
+    pub barred: u32,
+    pub books: u32,
+    /// Books fit to trade on: Kalshi, Polymarket.
+    pub fit: [u32; 2],
+    pub updates: u64,
+    pub sightings: u64,
+    pub plans: u64,
+    pub fills: u64,
+    /// Fills against polled books; they never count as evidence.
+    pub polled_fills: u64,
+    pub unwinds: u64,
+    pub settlements: u64,
+    pub wins: u64,
+    pub losses: u64,
+    pub positions: u32,
+    pub locked: i64,
+    pub naked: i64,
+    pub realised_today: i64,
+    pub balances: Vec<Balances>,
+    /// How plans ended.
+    pub endings: BTreeMap<String, u64>,
+    /// Why opportunities were not taken, most frequent first.
+    pub reasons: Vec<ReasonLine>,
+    pub canaries: BTreeMap<String, u64>,
+    pub doubts: u64,
+    /// Polymarket checksums: fit, unsettled, differ, unfit.
+    pub checksums: [u64; 4],
+    pub latency: Vec<StageLine>,
+    pub audit_queue: u64,
+    pub audit_dropped: u64,
+    pub audit_error: Option<String>,
+}
+
+/// One feed thread.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct FeedStatus {
+    pub venue: String,
+    pub connections_up: u64,
+    pub dials: u64,
+    pub messages: u64,
+    pub snapshots: u64,
+    pub gaps: u64,
+    pub duplicates: u64,
+    pub malformed: u64,
+    pub canaries: u64,
+    pub storms: u64,
+    pub unrecorded: u64,
+    pub unchecked: u64,
+}
+
+impl FeedStatus {
+    /// The counters of a feed thread now.
+    pub fn read(venue: Venue, gauge: &FeedGauge) -> Self {
+        let read = |value: &AtomicU64| value.load(Ordering::Relaxed);
+        Self {
+            venue: venue.name().into(),
+            connections_up: read(&gauge.up),
+            dials: read(&gauge.dials),
+            messages: read(&gauge.messages),
+            snapshots: read(&gauge.snapshots),
+            gaps: read(&gauge.gaps),
+            duplicates: read(&gauge.duplicates),
+            malformed: read(&gauge.malformed),
+            canaries: read(&gauge.canaries),
+            storms: read(&gauge.storm),
+            unrecorded: read(&gauge.unrecorded),
+            unchecked: read(&gauge.unchecked),
+        }
+    }
+}
+
+/// One account.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Balances {
+    pub venue: String,
+    pub shard: u8,
+    pub cash: i64,
+    pub reserved: i64,
+}
+
+/// How often one reason ended an opportunity.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct ReasonLine {
+    pub code: String,
+    pub count: u64,
+}
+
+/// One stage's latency.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct StageLine {
+    pub stage: String,
+    pub count: u64,
+    pub p50_ns: u64,
+    pub p99_ns: u64,
+    pub max_ns: u64,
+}
+

@@ -1,0 +1,667 @@
+//! Kalshi's stream without I/O: commands and happenings in, JSON text out.
+//!
+//! A [`Session`] is one connection. `seq` belongs to the `sid`, and `ok` and `unsubscribed` use it up like any other
+//! frame. The stream shows no asks: the book's ask side goes out as bids for NO. Private channels can be subscribed
+//! and stay silent until accounts exist. REST bodies are in [`crate::sim::kalshi_rest`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::sim::exchange::{Event, LevelChange, Trade, What};
+use crate::sim::listing::{KalshiMarket, Strike, rfc3339};
+use crate::sim::world::{Happening, Life, World};
+use crate::unit::{BookSide, Money, Price, Qty, UnixMs, Venue};
+
+/// At most one `ticker` frame per market in this time.
+const TICKER_MS: u64 = 1_000;
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Channel {
+    Orderbook,
+    Ticker,
+    Trade,
+    Lifecycle,
+    /// Accepted and silent.
+    Private(&'static str),
+}
+
+impl Channel {
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "orderbook_delta" => Self::Orderbook,
+            "ticker" => Self::Ticker,
+            "trade" => Self::Trade,
+            "market_lifecycle_v2" => Self::Lifecycle,
+            "fill" => Self::Private("fill"),
+            "user_orders" => Self::Private("user_orders"),
+            "market_positions" => Self::Private("market_positions"),
+            "order_group_updates" => Self::Private("order_group_updates"),
+            "multivariate_market_lifecycle" => Self::Private("multivariate_market_lifecycle"),
+            "communications" => Self::Private("communications"),
+            _ => return None,
+        })
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Orderbook => "orderbook_delta",
+            Self::Ticker => "ticker",
+            Self::Trade => "trade",
+            Self::Lifecycle => "market_lifecycle_v2",
+            Self::Private(name) => name,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Subscription {
+    sid: u64,
+    seq: u64,
+    channel: Channel,
+    /// As the client wrote them; empty means all markets, where the channel allows that.
+    tickers: BTreeSet<String>,
+    use_yes_price: bool,
+    skip_ack: bool,
+    /// When a market's last `ticker` frame went out; `None` while nothing new is to be told.
+    told: BTreeMap<usize, (UnixMs, bool)>,
+}
+
+impl Subscription {
+    fn next_seq(&mut self) -> u64 {
+        self.seq += 1;
+        self.seq
+    }
+
+    fn wants(&self, ticker: &str) -> bool {
+        self.tickers.contains(ticker) || (self.tickers.is_empty() && self.channel != Channel::Orderbook)
+    }
+}
+
+/// One connection's state.
+#[derive(Debug, Default)]
+pub struct Session {
+    subscriptions: Vec<Subscription>,
+    sids: u64,
+}
+
+impl Session {
+    /// What the server answers to one text frame.
+    pub fn handle_text(&mut self, text: &str, world: &World, now: UnixMs) -> Vec<String> {
+        let Ok(command) = serde_json::from_str::<Value>(text) else {
+            return vec![error(None, 1, "Message could not be processed", now)];
+        };
+        let id = command["id"].as_u64().filter(|&id| id != 0);
+        let params = &command["params"];
+        let name = command["cmd"].as_str().unwrap_or_default();
+        if name == "list_subscriptions" {
+            let list: Vec<Value> = self
+                .subscriptions
+                .iter()
+                .map(|subscription| json!({"channel": subscription.channel.name(), "sid": subscription.sid}))
+                .collect();
+            return vec![format!(
+                r#"{{"type":"ok"{},"sending_ts_ms":{},"msg":{}}}"#,
+                id_member(id),
+                now.raw(),
+                Value::Array(list)
+            )];
+        }
+        if !matches!(name, "subscribe" | "unsubscribe" | "update_subscription") {
+            return vec![error(id, 5, "Unknown command", now)];
+        }
+        if !params.is_object() {
+            return vec![error(id, 2, "Params required", now)];
+        }
+        match name {
+            "subscribe" => self.subscribe(id, params, world, now),
+            "unsubscribe" => self.unsubscribe(id, params, now),
+            _ => self.update(id, params, world, now),
+        }
+    }
+
+    fn subscribe(&mut self, id: Option<u64>, params: &Value, world: &World, now: UnixMs) -> Vec<String> {
+        let Some(channels) = params["channels"].as_array().filter(|channels| !channels.is_empty()) else {
+            return vec![error(id, 3, "Channels required", now)];
+        };
+        let tickers = match tickers(params) {
+            Ok(tickers) => tickers,
+            Err(text) => return vec![error(id, 11, text, now)],
+        };
+        let mut frames = Vec::new();
+        for name in channels {
+            let Some(channel) = name.as_str().and_then(Channel::named) else {
+                frames.push(error(id, 8, "Unknown channel name", now));
+                continue;
+            };
+            if channel == Channel::Orderbook && tickers.is_empty() {
+                frames.push(error(id, 14, "Market Ticker required", now));
+                continue;
+            }
+            if let Some(at) = self.subscriptions.iter().position(|open| open.channel == channel) {
+                frames.extend(self.add(at, id, &tickers, world, now));
+                continue;
+            }
+            self.sids += 1;
+            let mut subscription = Subscription {
+                sid: self.sids,
+                seq: 0,
+                channel,
+                tickers: if channel == Channel::Lifecycle {
+                    BTreeSet::new()
+                } else {
+                    tickers.iter().cloned().collect()
+                },
+                use_yes_price: params["use_yes_price"].as_bool().unwrap_or(false),
+                skip_ack: params["skip_ticker_ack"].as_bool().unwrap_or(false),
+                told: BTreeMap::new(),
+            };
+            frames.push(format!(
+                r#"{{"type":"subscribed"{},"sending_ts_ms":{},"msg":{{"channel":"{}","sid":{}}}}}"#,
+                id_member(id),
+                now.raw(),
+                channel.name(),
+                self.sids
+            ));
+            if channel == Channel::Orderbook {
+                frames.extend(tickers.iter().map(|ticker| snapshot(&mut subscription, ticker, None, world, now)));
+            }
+            if channel == Channel::Ticker && params["send_initial_snapshot"].as_bool() == Some(true) {
+                for (at, market) in world.catalog().kalshi.iter().enumerate() {
+                    if subscription.wants(&market.ticker) {
+                        subscription.told.insert(at, (now, false));
+                        frames.push(ticker_frame(&subscription, at, world, now));
+                    }
+                }
+            }
+            self.subscriptions.push(subscription);
+        }
+        frames
+    }
+
+    /// The `ok` of a subscription that stays, then snapshots of what is new in it.
+    fn add(&mut self, at: usize, id: Option<u64>, tickers: &[String], world: &World, now: UnixMs) -> Vec<String> {
+        let subscription = &mut self.subscriptions[at];
+        let fresh: Vec<&String> =
+            tickers.iter().filter(|ticker| subscription.tickers.insert((*ticker).clone())).collect();
+        let mut frames = vec![ok(subscription, id, now)];
+        if subscription.channel == Channel::Orderbook {
+            frames.extend(fresh.into_iter().map(|ticker| snapshot(subscription, ticker, None, world, now)));
+        }
+        frames
+    }
+
+    fn unsubscribe(&mut self, id: Option<u64>, params: &Value, now: UnixMs) -> Vec<String> {
+        let sids = match (params["sid"].as_u64(), params["sids"].as_array()) {
+            (Some(sid), None) => vec![sid],
+            (None, Some(sids)) if !sids.is_empty() => sids.iter().filter_map(Value::as_u64).collect(),
+            _ => return vec![error(id, 4, "Subscription IDs required", now)],
+        };
+        let mut frames = Vec::new();
+        for sid in sids {
+            let Some(at) = self.subscriptions.iter().position(|open| open.sid == sid) else {
+                frames.push(error(id, 7, "Unknown subscription ID", now));
+                continue;
+            };
+            let mut gone = self.subscriptions.remove(at);
+            let seq = gone.next_seq();
+            frames.push(format!(
+                r#"{{"type":"unsubscribed"{},"sid":{sid},"seq":{seq},"sending_ts_ms":{}}}"#,
+                id_member(id),
+                now.raw()
+            ));
+        }
+        frames
+    }
+
+    fn update(&mut self, id: Option<u64>, params: &Value, world: &World, now: UnixMs) -> Vec<String> {
+        let sid = match (params["sid"].as_u64(), params["sids"].as_array().map(Vec::as_slice)) {
+            (Some(sid), None) => sid,
+            (None, Some([sid])) => sid.as_u64().unwrap_or(0),
+            _ => return vec![error(id, 12, "Exactly one subscription ID is required", now)],
+        };
+        let Some(at) = self.subscriptions.iter().position(|open| open.sid == sid) else {
+            return vec![error(id, 7, "Unknown subscription ID", now)];
+        };
+        let Some(action) = params["action"].as_str() else {
+            return vec![error(id, 15, "Action required", now)];
+        };
+        let tickers = match tickers(params) {
+            Ok(tickers) => tickers,
+            Err(text) => return vec![error(id, 11, text, now)],
+        };
+        if tickers.is_empty() {
+            return vec![error(id, 14, "Market Ticker required", now)];
+        }
+        let subscription = &mut self.subscriptions[at];
+        match action {
+            "add_markets" => self.add(at, id, &tickers, world, now),
+            "delete_markets" => {
+                for ticker in &tickers {
+                    subscription.tickers.remove(ticker);
+                }
+                vec![ok(subscription, id, now)]
+            }
+            "get_snapshot" if subscription.channel == Channel::Orderbook => {
+                tickers.iter().map(|ticker| snapshot(subscription, ticker, id, world, now)).collect()
+            }
+            _ => vec![error(id, 13, "Unsupported action", now)],
+        }
+    }
+
+    /// The frames one happening causes on this connection.
+    pub fn on_event(&mut self, happening: &Happening, world: &World, now: UnixMs) -> Vec<String> {
+        match happening {
+            Happening::Book { venue: Venue::Kalshi, event } => self.on_book(event, world, now),
+            Happening::Life { venue: Venue::Kalshi, market, life, .. } => self.on_life(*market, life, world, now),
+            _ => Vec::new(),
+        }
+    }
+
+    fn on_book(&mut self, event: &Event, world: &World, now: UnixMs) -> Vec<String> {
+        let market = &world.catalog().kalshi[event.market];
+        let mut frames = Vec::new();
+        for subscription in &mut self.subscriptions {
+            if !subscription.wants(&market.ticker) {
+                continue;
+            }
+            match (subscription.channel, &event.what) {
+                (Channel::Orderbook, What::Level(change)) => {
+                    frames.push(delta(subscription, market, event, change, now));
+                }
+                (Channel::Orderbook, What::Emptied) => {
+                    let seq = subscription.next_seq();
+                    frames.push(format!(
+                        r#"{{"type":"orderbook_snapshot","sid":{},"seq":{seq},"sending_ts_ms":{},"msg":{{"market_ticker":"{}","market_id":"{}","clock":{}}}}}"#,
+                        subscription.sid,
+                        now.raw(),
+                        market.ticker,
+                        market.market_id,
+                        event.clock
+                    ));
+                }
+                (Channel::Trade, What::Trade(trade)) => {
+                    frames.push(trade_frame(subscription, market, event, trade, now));
+                }
+                (Channel::Ticker, _) => {
+                    subscription.told.entry(event.market).or_insert((UnixMs::new(0), true)).1 = true;
+                }
+                _ => {}
+            }
+        }
+        frames
+    }
+
+    fn on_life(&mut self, market: usize, life: &Life, world: &World, now: UnixMs) -> Vec<String> {
+        let bodies = lifecycle(market, life, world);
+        let mut frames = Vec::new();
+        for subscription in self.subscriptions.iter_mut().filter(|open| open.channel == Channel::Lifecycle) {
+            for (kind, body) in &bodies {
+                let seq = subscription.next_seq();
+                frames.push(format!(
+                    r#"{{"type":"{kind}","sid":{},"seq":{seq},"sending_ts_ms":{},"msg":{body}}}"#,
+                    subscription.sid,
+                    now.raw()
+                ));
+            }
+        }
+        frames
+    }
+
+    /// `ticker` frames that are due: at most one a second for each market.
+    pub fn on_time(&mut self, world: &World, now: UnixMs) -> Vec<String> {
+        let mut frames = Vec::new();
+        for subscription in self.subscriptions.iter_mut().filter(|open| open.channel == Channel::Ticker) {
+            let due: Vec<usize> = subscription
+                .told
+                .iter()
+                .filter(|&(_, &(at, news))| news && TICKER_MS <= now.since(at))
+                .map(|(&market, _)| market)
+                .collect();
+            for market in due {
+                subscription.told.insert(market, (now, false));
+                frames.push(ticker_frame(subscription, market, world, now));
+            }
+        }
+        frames
+    }
+
+    /// The server gives up on a slow reader: a terminal error for every subscription.
+    pub fn overflow(&mut self, now: UnixMs) -> Vec<String> {
+        let gone = std::mem::take(&mut self.subscriptions);
+        let text = "Subscription buffer overflow";
+        gone.into_iter()
+            .map(|mut open| {
+                let seq = open.next_seq();
+                let sid = open.sid;
+                let stamp = now.raw();
+                format!(
+                    r#"{{"type":"error","sid":{sid},"seq":{seq},"sending_ts_ms":{stamp},"msg":{{"code":25,"msg":"{text}"}}}}"#
+                )
+            })
+            .collect()
+    }
+}
+
+fn tickers(params: &Value) -> Result<Vec<String>, &'static str> {
+    match (&params["market_ticker"], &params["market_tickers"]) {
+        (Value::Null, Value::Null) => Ok(Vec::new()),
+        (Value::String(one), Value::Null) => Ok(vec![one.clone()]),
+        (Value::Null, Value::Array(many)) => many
+            .iter()
+            .map(|one| one.as_str().map(ToOwned::to_owned).ok_or("Invalid parameter: market_tickers"))
+            .collect(),
+        (Value::String(_), Value::Array(_)) => Err("market_ticker and market_tickers are mutually exclusive"),
+        _ => Err("Invalid parameter: market_tickers"),
+    }
+}
+
+fn id_member(id: Option<u64>) -> String {
+    id.map_or_else(String::new, |id| format!(r#","id":{id}"#))
+}
+
+fn error(id: Option<u64>, code: u8, text: &str, now: UnixMs) -> String {
+    format!(
+        r#"{{"type":"error"{},"sending_ts_ms":{},"msg":{{"code":{code},"msg":"{text}"}}}}"#,
+        id_member(id),
+        now.raw()
+    )
+}
+
+fn ok(subscription: &mut Subscription, id: Option<u64>, now: UnixMs) -> String {
+    let seq = subscription.next_seq();
+    let list = if subscription.skip_ack {
+        String::from("{}")
+    } else {
+        json!({"market_tickers": subscription.tickers}).to_string()
+    };
+    format!(
+        r#"{{"type":"ok"{},"sid":{},"seq":{seq},"sending_ts_ms":{},"msg":{list}}}"#,
+        id_member(id),
+        subscription.sid,
+        now.raw()
+    )
+}
+
+/// Contracts with two decimals.
+pub fn fp(qty: Qty) -> String {
+    let hundredths = qty.micros() / 10_000;
+    format!("{}.{:02}", hundredths / 100, hundredths % 100)
+}
+
+/// A dollar amount with four decimals.
+pub fn dollars(money: Money) -> String {
+    format!("{}.{:04}", money.raw() / 1_000_000, money.raw() % 1_000_000 / 100)
+}
+
+/// One ladder as `[["0.4700","3.00"],…]`, by ascending price of its own leg.
+pub fn ladder(levels: impl Iterator<Item = (Price, Qty)>) -> String {
+    let mut text = String::from("[");
+    for (price, qty) in levels {
+        let comma = if text.len() == 1 { "" } else { "," };
+        let _ = write!(text, r#"{comma}["{price}","{}"]"#, fp(qty));
+    }
+    text.push(']');
+    text
+}
+
+fn snapshot(subscription: &mut Subscription, ticker: &str, id: Option<u64>, world: &World, now: UnixMs) -> String {
+    let seq = subscription.next_seq();
+    let head = format!(
+        r#"{{"type":"orderbook_snapshot"{},"sid":{},"seq":{seq},"sending_ts_ms":{},"msg":{{"market_ticker":{}"#,
+        id_member(id),
+        subscription.sid,
+        now.raw(),
+        Value::from(ticker)
+    );
+    let Some(market) = world.find(Venue::Kalshi, ticker) else {
+        return format!(r#"{head},"market_id":""}}}}"#);
+    };
+    let book = world.exchange(Venue::Kalshi).market(market);
+    let mut text = head;
+    let _ = write!(text, r#","market_id":"{}","clock":{}"#, world.catalog().kalshi[market].market_id, book.clock());
+    if 0 < book.depth(BookSide::Bid) {
+        let _ = write!(text, r#","yes_dollars_fp":{}"#, ladder(book.levels(BookSide::Bid)));
+    }
+    if 0 < book.depth(BookSide::Ask) {
+        let yes_price = subscription.use_yes_price;
+        let levels = book
+            .levels(BookSide::Ask)
+            .rev()
+            .map(|(price, qty)| (if yes_price { price } else { price.complement() }, qty));
+        let _ = write!(text, r#","no_dollars_fp":{}"#, ladder(levels));
+    }
+    text.push_str("}}");
+    text
+}
+
+fn delta(
+    subscription: &mut Subscription,
+    market: &KalshiMarket,
+    event: &Event,
+    change: &LevelChange,
+    now: UnixMs,
+) -> String {
+    let seq = subscription.next_seq();
+    let (side, price) = match change.side {
+        BookSide::Bid => ("yes", change.price),
+        BookSide::Ask if subscription.use_yes_price => ("no", change.price),
+        BookSide::Ask => ("no", change.price.complement()),
+    };
+    let sign = if change.change < 0 { "-" } else { "" };
+    let size = Qty::new(change.change.unsigned_abs()).unwrap_or(Qty::MAX);
+    format!(
+        r#"{{"type":"orderbook_delta","sid":{},"seq":{seq},"sending_ts_ms":{},"msg":{{"market_ticker":"{}","market_id":"{}","clock":{},"price_dollars":"{price}","delta_fp":"{sign}{}","side":"{side}","ts":"{}","ts_ms":{}}}}}"#,
+        subscription.sid,
+        now.raw(),
+        market.ticker,
+        market.market_id,
+        event.clock,
+        fp(size),
+        rfc3339_ms(event.at),
+        event.at.raw()
+    )
+}
+
+fn rfc3339_ms(at: UnixMs) -> String {
+    let (text, millis) = (rfc3339(at), at.raw() % 1_000);
+    if millis == 0 { text } else { format!("{}.{millis:03}Z", text.trim_end_matches('Z')) }
+}
+
+/// A trade's id, the same on every channel.
+pub fn trade_id(market: usize, number: u64) -> String {
+    format!("{:08x}-{:04x}-4b1d-a5e0-{number:012x}", 0x5eed_0000 + market as u64, number % 0xffff)
+}
+
+fn trade_frame(
+    subscription: &mut Subscription,
+    market: &KalshiMarket,
+    event: &Event,
+    trade: &Trade,
+    now: UnixMs,
+) -> String {
+    let seq = subscription.next_seq();
+    let (outcome, side) = if trade.taker == BookSide::Bid { ("yes", "bid") } else { ("no", "ask") };
+    format!(
+        r#"{{"type":"trade","sid":{},"seq":{seq},"sending_ts_ms":{},"msg":{{"trade_id":"{}","market_ticker":"{}","yes_price_dollars":"{}","no_price_dollars":"{}","count_fp":"{}","taker_side":"{outcome}","taker_outcome_side":"{outcome}","taker_book_side":"{side}","is_block_trade":false,"ts":{},"ts_ms":{}}}}}"#,
+        subscription.sid,
+        now.raw(),
+        trade_id(event.market, trade.number),
+        market.ticker,
+        trade.price,
+        trade.price.complement(),
+        fp(trade.qty),
+        event.at.raw() / 1_000,
+        event.at.raw()
+    )
+}
+
+/// The touch with the sentinels of an empty side: bid 0, ask 1.
+pub struct Touch {
+    pub bid: String,
+    pub ask: String,
+    pub bid_qty: Qty,
+    pub ask_qty: Qty,
+}
+
+/// A market's touch on the YES leg.
+pub fn touch(world: &World, market: usize) -> Touch {
+    let book = world.exchange(Venue::Kalshi).market(market);
+    let (bid, ask) = (book.best(BookSide::Bid), book.best(BookSide::Ask));
+    Touch {
+        bid: bid.map_or_else(|| String::from("0.0000"), |price| price.to_string()),
+        ask: ask.map_or_else(|| String::from("1.0000"), |price| price.to_string()),
+        bid_qty: bid.map_or(Qty::ZERO, |price| book.quantity(BookSide::Bid, price)),
+        ask_qty: ask.map_or(Qty::ZERO, |price| book.quantity(BookSide::Ask, price)),
+    }
+}
+
+fn ticker_frame(subscription: &Subscription, at: usize, world: &World, now: UnixMs) -> String {
+    let market = &world.catalog().kalshi[at];
+    let touch = touch(world, at);
+    let state = &market.state;
+    let last = state.last_price.map_or_else(|| String::from("0.0000"), |price| price.to_string());
+    let volume = state.volume.micros() / 1_000_000;
+    format!(
+        r#"{{"type":"ticker","sid":{},"sending_ts_ms":{},"msg":{{"market_id":"{}","market_ticker":"{}","price_dollars":"{last}","yes_bid_dollars":"{}","yes_ask_dollars":"{}","volume_fp":"{}","open_interest_fp":"{}","dollar_volume":{},"dollar_open_interest":{},"yes_bid_size_fp":"{}","yes_ask_size_fp":"{}","last_trade_size_fp":"{}","ts":{},"ts_ms":{},"time":"{}"}}}}"#,
+        subscription.sid,
+        now.raw(),
+        market.market_id,
+        market.ticker,
+        touch.bid,
+        touch.ask,
+        fp(state.volume),
+        fp(Qty::whole((volume / 3) as u32)),
+        volume / 2,
+        volume / 6,
+        fp(touch.bid_qty),
+        fp(touch.ask_qty),
+        fp(state.last_qty),
+        now.raw() / 1_000,
+        now.raw(),
+        rfc3339(now)
+    )
+}
+
+/// `price_ranges` as on the wire.
+pub fn price_ranges(market: &KalshiMarket) -> Value {
+    let text = |raw: u16| format!("{}.{:04}", raw / Price::DOLLAR, raw % Price::DOLLAR);
+    market
+        .structure
+        .bands
+        .iter()
+        .map(|band| json!({"start": text(band.start), "end": text(band.end), "step": text(band.step)}))
+        .collect()
+}
+
+/// The frames of one lifecycle step: type and body.
+fn lifecycle(at: usize, life: &Life, world: &World) -> Vec<(&'static str, Value)> {
+    let catalog = world.catalog();
+    let market = &catalog.kalshi[at];
+    let event = &catalog.kalshi_events[market.event];
+    let ticker = &market.ticker;
+    let step = |event_type: &str, more: Value| {
+        let mut body = json!({"market_ticker": ticker, "event_type": event_type});
+        if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
+            body.extend(more);
+        }
+        ("market_lifecycle_v2", body)
+    };
+    let secs = |at: UnixMs| at.raw() / 1_000;
+    match life {
+        Life::Created => {
+            let mut about = json!({
+                "name": market.yes_sub_title, "title": market.title, "yes_sub_title": market.yes_sub_title,
+                "no_sub_title": market.yes_sub_title, "rules_primary": market.rules_primary,
+                "rules_secondary": market.rules_secondary, "can_close_early": true, "event_ticker": event.ticker,
+                "expected_expiration_ts": secs(market.expected_expiration),
+            });
+            if let Some(about) = about.as_object_mut() {
+                about.extend(strike(market));
+            }
+            let created = step(
+                "created",
+                json!({
+                    "exchange_index": market.exchange_index, "open_ts": secs(market.open_time),
+                    "close_ts": secs(market.close_time), "price_level_structure": market.structure.label,
+                    "price_ranges": price_ranges(market), "additional_metadata": about,
+                }),
+            );
+            let grouped = json!({
+                "event_ticker": event.ticker, "exchange_index": market.exchange_index, "title": event.title,
+                "subtitle": event.sub_title,
+                "collateral_return_type": if event.exclusive { "MECNET" } else { "" },
+                "series_ticker": catalog.series[event.series].ticker,
+            });
+            vec![("event_lifecycle", grouped), created]
+        }
+        Life::Activated => vec![step("activated", json!({"is_deactivated": false}))],
+        Life::Deactivated => vec![step("deactivated", json!({"is_deactivated": true}))],
+        Life::CloseDateUpdated => {
+            vec![step("close_date_updated", json!({"close_ts": secs(market.close_time)}))]
+        }
+        Life::Determined => {
+            let paid = market.state.payout.unwrap_or_default();
+            let determined = market.state.determined_at.map_or(0, secs);
+            vec![step(
+                "determined",
+                json!({
+                    "result": result(market), "settlement_value": dollars(paid), "determination_ts": determined,
+                }),
+            )]
+        }
+        Life::Settled => {
+            vec![step("settled", json!({"settled_ts": market.state.settled_at.map_or(0, secs)}))]
+        }
+        Life::Regridded { .. } => vec![step(
+            "price_level_structure_updated",
+            json!({"price_level_structure": market.structure.label, "price_ranges": price_ranges(market)}),
+        )],
+        Life::FeeOverridden => {
+            let (kind, multiplier) = fee_override(event.fee_override);
+            vec![(
+                "event_fee_update",
+                json!({
+                    "event_ticker": event.ticker, "fee_type_override": kind, "fee_multiplier_override": multiplier,
+                }),
+            )]
+        }
+        Life::Proposed => Vec::new(),
+    }
+}
+
+/// A fee override's two members, null when there is none.
+pub fn fee_override(fee: Option<(&'static str, u32)>) -> (Value, Value) {
+    fee.map_or((Value::Null, Value::Null), |(kind, multiplier)| (Value::from(kind), parts_per_million(multiplier)))
+}
+
+/// Parts per million as a JSON number without a needless fraction.
+pub fn parts_per_million(ppm: u32) -> Value {
+    if ppm.is_multiple_of(1_000_000) { Value::from(ppm / 1_000_000) } else { Value::from(f64::from(ppm) / 1e6) }
+}
+
+/// `yes`, `no`, `scalar`, or nothing yet.
+pub fn result(market: &KalshiMarket) -> &'static str {
+    match market.state.payout.map(Money::raw) {
+        None => "",
+        Some(0) => "no",
+        Some(1_000_000) => "yes",
+        Some(_) => "scalar",
+    }
+}
+
+/// The strike members of a market.
+pub fn strike(market: &KalshiMarket) -> serde_json::Map<String, Value> {
+    let number = |text: &String| text.parse::<f64>().map_or(Value::Null, Value::from);
+    let whole = |text: &String| text.parse::<u64>().map_or_else(|_| number(text), Value::from);
+    let members = match &market.strike {
+        Strike::AtLeast(level) => json!({"strike_type": "greater_or_equal", "floor_strike": whole(level)}),
+        Strike::Above(level) => json!({"strike_type": "greater", "floor_strike": whole(level)}),
+        Strike::Named(name) => json!({"strike_type": "custom", "custom_strike": {"Outcome": name}}),
+    };
+    match members {
+        Value::Object(members) => members,
+        _ => serde_json::Map::new(),
+    }
+}

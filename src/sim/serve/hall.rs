@@ -1,0 +1,199 @@
+//! The world and everybody connected to it, behind one lock.
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::sim::fault::{Counts, Fault, Line, Out, Plan};
+use crate::sim::world::World;
+use crate::sim::{kalshi, polymarket};
+use crate::unit::{UnixMs, Venue};
+
+/// Frames a connection may lag behind before it is cut off.
+const QUEUE_FRAMES: usize = 16_384;
+/// How long a venue answers 502 after it has reset a connection.
+const GATEWAY_DOWN_MS: u64 = 1_500;
+
+#[derive(Debug)]
+enum Session {
+    Kalshi(kalshi::Session),
+    Polymarket(polymarket::Session),
+}
+
+#[derive(Debug)]
+struct Link {
+    number: u64,
+    session: Session,
+    line: Option<Line>,
+    queue: mpsc::Sender<Out>,
+    /// Taken when the link ends: the last frames, past the queue.
+    last_words: Option<oneshot::Sender<Vec<String>>>,
+}
+
+/// What a connection's task holds of its link.
+#[derive(Debug)]
+pub struct Seat {
+    pub number: u64,
+    pub queue: mpsc::Receiver<Out>,
+    pub last_words: oneshot::Receiver<Vec<String>>,
+}
+
+/// Everything that changes together.
+#[derive(Debug)]
+pub struct Hall {
+    world: World,
+    stream: polymarket::Stream,
+    links: Vec<Link>,
+    seats: u64,
+    plan: Option<Plan>,
+    counts: Counts,
+    down_until: [UnixMs; 2],
+}
+
+impl Hall {
+    /// A hall around a world; with a seed, chaos reigns.
+    pub fn new(world: World, chaos: Option<u64>, now: UnixMs) -> Self {
+        Self {
+            stream: polymarket::Stream::new(&world),
+            links: Vec::new(),
+            seats: 0,
+            plan: chaos.map(|seed| Plan::new(seed, now)),
+            counts: Counts::default(),
+            down_until: [UnixMs::new(0); 2],
+            world,
+        }
+    }
+
+    pub const fn world(&self) -> &World {
+        &self.world
+    }
+
+    pub const fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Is the venue answering 502 now? Each time it does is counted.
+    pub fn is_down(&mut self, venue: Venue, now: UnixMs) -> bool {
+        let down = now < self.down_until[venue as usize];
+        if down {
+            self.counts.count(Fault::BadGateway);
+        }
+        down
+    }
+
+    /// A reset happened: new connections fail for a while.
+    pub fn was_reset(&mut self, venue: Venue, now: UnixMs) {
+        self.down_until[venue as usize] = UnixMs::new(now.raw() + GATEWAY_DOWN_MS);
+    }
+
+    /// A new connection.
+    pub fn sit(&mut self, venue: Venue, now: UnixMs) -> Seat {
+        self.seats += 1;
+        let (sender, queue) = mpsc::channel(QUEUE_FRAMES);
+        let (last_sender, last_words) = oneshot::channel();
+        self.links.push(Link {
+            number: self.seats,
+            session: match venue {
+                Venue::Kalshi => Session::Kalshi(kalshi::Session::default()),
+                Venue::Polymarket => Session::Polymarket(polymarket::Session::default()),
+            },
+            line: self.plan.as_mut().map(|plan| plan.line(venue, now)),
+            queue: sender,
+            last_words: Some(last_sender),
+        });
+        Seat { number: self.seats, queue, last_words }
+    }
+
+    /// A connection has ended.
+    pub fn leave(&mut self, number: u64) {
+        self.links.retain(|link| link.number != number);
+    }
+
+    /// A text frame from a client.
+    pub fn handle_text(&mut self, number: u64, text: &str, now: UnixMs) {
+        let Some(link) = self.links.iter_mut().find(|link| link.number == number) else { return };
+        let frames = match &mut link.session {
+            Session::Kalshi(session) => session.handle_text(text, &self.world, now),
+            Session::Polymarket(session) => session.handle_text(text, &self.stream, &self.world),
+        };
+        for frame in &frames {
+            link.send(frame, &mut self.counts, now);
+        }
+    }
+
+    /// One step of the world, told to everybody.
+    pub fn step(&mut self, dt_ms: f64, now: UnixMs) {
+        let mut happenings = self.world.step(dt_ms, now);
+        if let Some(plan) = &mut self.plan {
+            plan.disturb(&mut self.world, &mut self.counts, now);
+            happenings.extend(self.world.drain());
+        }
+        let frames = self.stream.render(&happenings, &self.world, now);
+        for link in &mut self.links {
+            match &mut link.session {
+                Session::Kalshi(session) => {
+                    let mut own = Vec::new();
+                    for happening in &happenings {
+                        own.extend(session.on_event(happening, &self.world, now));
+                    }
+                    own.extend(session.on_time(&self.world, now));
+                    for frame in &own {
+                        link.send(frame, &mut self.counts, now);
+                    }
+                }
+                Session::Polymarket(session) => {
+                    let own: Vec<_> = frames.iter().filter(|frame| session.wants(frame)).collect();
+                    for frame in own {
+                        link.send(&frame.text, &mut self.counts, now);
+                    }
+                }
+            }
+        }
+        self.links.retain(|link| link.last_words.is_some());
+    }
+
+    /// Frames that a fault has held back.
+    pub fn flush_held(&mut self, now: UnixMs) {
+        for link in &mut self.links {
+            let due = link.line.as_mut().map(|line| line.due(now)).unwrap_or_default();
+            for out in due {
+                link.queue_up(out, now);
+            }
+        }
+    }
+}
+
+impl Link {
+    fn send(&mut self, text: &str, counts: &mut Counts, now: UnixMs) {
+        match &mut self.line {
+            None => self.queue_up(Out::Text(text.to_owned()), now),
+            Some(line) => {
+                for out in line.pass(text, counts, now) {
+                    self.queue_up(out, now);
+                }
+            }
+        }
+    }
+
+    /// A full queue is a slow reader: it is told so past the queue, and cut off.
+    fn queue_up(&mut self, out: Out, now: UnixMs) {
+        if out == Out::Terminate {
+            for frame in self.overflow(now) {
+                self.queue_up(Out::Text(frame), now);
+            }
+            return;
+        }
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.queue.try_send(out)
+            && let Some(last_words) = self.last_words.take()
+        {
+            let frames = self.overflow(now);
+            // The connection may end at the same moment; then there is nobody to tell.
+            let _ = last_words.send(frames);
+        }
+    }
+
+    fn overflow(&mut self, now: UnixMs) -> Vec<String> {
+        match &mut self.session {
+            Session::Kalshi(session) => session.overflow(now),
+            Session::Polymarket(_) => Vec::new(),
+        }
+    }
+}
