@@ -397,6 +397,77 @@ fn names(sources: Vec<RawSource>) -> Vec<String> {
     sources.into_iter().map(|source| source.name).filter(|name| !name.is_empty()).collect()
 }
 
+#[derive(Deserialize)]
+struct RawEvent {
+    event_ticker: String,
+    #[serde(default, deserialize_with = "or_default")]
+    series_ticker: String,
+    #[serde(default, deserialize_with = "or_default")]
+    title: String,
+    #[serde(default, deserialize_with = "or_default")]
+    sub_title: String,
+    #[serde(default, deserialize_with = "or_default")]
+    category: String,
+    #[serde(default, deserialize_with = "or_default")]
+    mutually_exclusive: bool,
+    #[serde(default, deserialize_with = "scalar")]
+    strike_date: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    strike_period: String,
+    #[serde(default, deserialize_with = "or_default")]
+    settlement_sources: Vec<RawSource>,
+    #[serde(default, deserialize_with = "scalar")]
+    fee_type_override: Option<String>,
+    #[serde(default, deserialize_with = "scalar")]
+    fee_multiplier_override: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    exchange_index: u32,
+    #[serde(default, deserialize_with = "or_default")]
+    markets: Vec<Value>,
+}
+
+fn event(raw: RawEvent) -> Result<Event, Refused> {
+    if !is_ticker(&raw.event_ticker) {
+        return Err(Refused::BadId(raw.event_ticker));
+    }
+    let fee_multiplier_override_ppm = match &raw.fee_multiplier_override {
+        None => None,
+        Some(text) => Some(ppm(text).ok_or_else(|| Refused::FeeType(format!("multiplier {text}")))?),
+    };
+    let markets = read_each(raw.markets, "ticker", market);
+    Ok(Event {
+        event_ticker: raw.event_ticker,
+        series_ticker: raw.series_ticker,
+        title: raw.title,
+        sub_title: raw.sub_title,
+        category: raw.category,
+        mutually_exclusive: raw.mutually_exclusive,
+        strike_date: time(raw.strike_date.as_deref()),
+        strike_period: raw.strike_period,
+        sources: names(raw.settlement_sources),
+        fee_type_override: raw.fee_type_override,
+        fee_multiplier_override_ppm,
+        shard: raw.exchange_index,
+        markets: markets.items,
+        unreadable: markets.unreadable,
+    })
+}
+
+/// Reads `{"event":{…},"markets":[…]}`; the markets stand inside the event or beside it.
+pub fn parse_event(body: &[u8]) -> Result<Event, Refused> {
+    #[derive(Deserialize)]
+    struct Raw {
+        event: RawEvent,
+        #[serde(default, deserialize_with = "or_default")]
+        markets: Vec<Value>,
+    }
+    let mut raw: Raw = read(body)?;
+    if raw.event.markets.is_empty() {
+        raw.event.markets = raw.markets;
+    }
+    event(raw.event)
+}
+
 /// Reads `{"events":[…],"cursor":"…"}`, with or without nested markets.
 pub fn parse_events(body: &[u8]) -> Result<Page<Event>, Refused> {
     #[derive(Deserialize)]
@@ -405,60 +476,6 @@ pub fn parse_events(body: &[u8]) -> Result<Page<Event>, Refused> {
         #[serde(default, deserialize_with = "scalar")]
         cursor: Option<String>,
     }
-    #[derive(Deserialize)]
-    struct RawEvent {
-        event_ticker: String,
-        #[serde(default, deserialize_with = "or_default")]
-        series_ticker: String,
-        #[serde(default, deserialize_with = "or_default")]
-        title: String,
-        #[serde(default, deserialize_with = "or_default")]
-        sub_title: String,
-        #[serde(default, deserialize_with = "or_default")]
-        category: String,
-        #[serde(default, deserialize_with = "or_default")]
-        mutually_exclusive: bool,
-        #[serde(default, deserialize_with = "scalar")]
-        strike_date: Option<String>,
-        #[serde(default, deserialize_with = "or_default")]
-        strike_period: String,
-        #[serde(default, deserialize_with = "or_default")]
-        settlement_sources: Vec<RawSource>,
-        #[serde(default, deserialize_with = "scalar")]
-        fee_type_override: Option<String>,
-        #[serde(default, deserialize_with = "scalar")]
-        fee_multiplier_override: Option<String>,
-        #[serde(default, deserialize_with = "or_default")]
-        exchange_index: u32,
-        #[serde(default, deserialize_with = "or_default")]
-        markets: Vec<Value>,
-    }
-    let event = |raw: RawEvent| {
-        if !is_ticker(&raw.event_ticker) {
-            return Err(Refused::BadId(raw.event_ticker));
-        }
-        let fee_multiplier_override_ppm = match &raw.fee_multiplier_override {
-            None => None,
-            Some(text) => Some(ppm(text).ok_or_else(|| Refused::FeeType(format!("multiplier {text}")))?),
-        };
-        let markets = read_each(raw.markets, "ticker", market);
-        Ok(Event {
-            event_ticker: raw.event_ticker,
-            series_ticker: raw.series_ticker,
-            title: raw.title,
-            sub_title: raw.sub_title,
-            category: raw.category,
-            mutually_exclusive: raw.mutually_exclusive,
-            strike_date: time(raw.strike_date.as_deref()),
-            strike_period: raw.strike_period,
-            sources: names(raw.settlement_sources),
-            fee_type_override: raw.fee_type_override,
-            fee_multiplier_override_ppm,
-            shard: raw.exchange_index,
-            markets: markets.items,
-            unreadable: markets.unreadable,
-        })
-    };
     let raw: Raw = read(body)?;
     Ok(Page { next: raw.cursor, ..read_each(raw.events, "event_ticker", event) })
 }
@@ -636,6 +653,11 @@ impl Catalog {
         ];
         query.extend(series_ticker.map(|series| ("series_ticker", series.to_owned())));
         self.rest.pages("/events", &query, "cursor", parse_events).await
+    }
+
+    /// One event, with its fees where they differ from its series'.
+    pub async fn event(&self, event_ticker: &str) -> Result<Event, RestError> {
+        self.rest.read(&path("/events/", event_ticker, "")?, &[], parse_event).await
     }
 
     /// One series, for its fees and sources.

@@ -4,6 +4,7 @@
 //! Gamma is for finding and understanding markets, never for prices: its answers are up to five minutes old. What trading
 //! needs (tick, minimum, fee, holds) is read again from the CLOB's `/clob-markets`.
 
+use std::collections::HashSet;
 use std::num::NonZeroU32;
 
 use serde::Deserialize;
@@ -686,11 +687,23 @@ impl Catalog {
         self.gamma.pages("/markets/keyset", &query(filter, 100), "after_cursor", parse_markets).await
     }
 
-    /// Markets by condition id, at most 100; those that Gamma does not know are missing.
+    /// Markets by condition id, at most 100, open and closed; those that Gamma does not know are missing.
     pub async fn markets(&self, condition_ids: &[String]) -> Result<Page<Market>, RestError> {
-        let mut query = vec![("limit", "100".to_owned())];
-        query.extend(condition_ids.iter().map(|id| ("condition_ids", id.clone())));
-        self.gamma.pages("/markets/keyset", &query, "after_cursor", parse_markets).await
+        let mut all = Page::default();
+        // Since 2026-04-09 a call that does not say `closed` leaves closed markets out, and there is no word for both.
+        for closed in [false, true] {
+            let mut query = vec![("limit", "100".to_owned()), ("closed", closed.to_string())];
+            query.extend(condition_ids.iter().map(|id| ("condition_ids", id.clone())));
+            let page = self.gamma.pages("/markets/keyset", &query, "after_cursor", parse_markets).await?;
+            all.items.extend(page.items);
+            all.unreadable.extend(page.unreadable);
+        }
+        // Answers are cached: a market that just closed may stand in both. The second one is the newer truth.
+        let mut seen = HashSet::new();
+        all.items.reverse();
+        all.items.retain(|market: &Market| seen.insert(market.condition_id.clone()));
+        all.items.reverse();
+        Ok(all)
     }
 
     /// The parameters that orders are checked against.
