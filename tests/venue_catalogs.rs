@@ -3,6 +3,8 @@
 //! The recordings are third-party data and not part of the project: where they are absent the test says so, and under CI
 //! it fails.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may panic too")]
+
 use std::fs;
 use std::path::PathBuf;
 

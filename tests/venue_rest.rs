@@ -1,5 +1,7 @@
 //! Cold reads over loopback: retries, limits and loops, as a venue on a bad day would have them.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may panic too")]
+
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,7 +1,7 @@
 //! Kalshi's catalogue over REST: markets, events, series, books and the exchange's state (dossier 4.1 to 4.4).
 //!
 //! Tolerant of what it does not know, strict about what it needs: a market that cannot be traded as a plain YES or NO
-//! carries the reason. `null` and absent mean the same. Field names and forms as of OpenAPI 3.34.0.
+//! carries the reason. `null` and absent mean the same. Field names and forms as of the REST specification 3.34.0.
 
 use std::num::NonZeroU32;
 
