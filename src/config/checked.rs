@@ -163,12 +163,11 @@ pub(super) struct Broken {
 /// Reads every value into its unit. Ranges were checked before; what is left to refuse is precision and words.
 pub(super) fn convert(raw: &Raw, state_dir: PathBuf) -> Result<Config, Vec<Broken>> {
     let mut broken = Vec::new();
-    let mut micros = |key: &'static str, carrier: f64| match exact_micros(carrier) {
-        Some(micros) => micros,
-        None => {
+    let mut micros = |key: &'static str, carrier: f64| {
+        exact_micros(carrier).unwrap_or_else(|| {
             broken.push(Broken { keys: vec![key], what: format!("{carrier} has more than six decimals") });
             0
-        }
+        })
     };
     let raw::Trading { threshold_spread, min_trade_size_usd, target_liquidity_depth, slippage_tolerance, .. } =
         raw.trading;

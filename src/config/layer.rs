@@ -92,17 +92,16 @@ impl Layer {
         for (name, text) in variables {
             let Some(rest) = name.strip_prefix("ORION_") else { continue };
             let rest = rest.to_ascii_lowercase();
-            match rest.split_once("__") {
-                Some((section, leaf)) => layer.typed(&format!("{section}.{leaf}"), text, name, &mut faults),
-                None => {
-                    let meant = key::keys().find(|known| rest == format!("{}_{}", known.section, known.name));
-                    if let Some(known) = meant {
-                        let right = format!("ORION_{}__{}", known.section, known.name).to_ascii_uppercase();
-                        let help = format!("two underscores stand between section and key: {right}");
-                        layer.places.insert(known.path.clone(), Place::Name(name.clone()));
-                        faults.push(layer.fault(known.path.clone(), "is not set by this name".into(), help, None));
-                    }
-                }
+            if let Some((section, leaf)) = rest.split_once("__") {
+                layer.typed(&format!("{section}.{leaf}"), text, name, &mut faults);
+                continue;
+            }
+            let meant = key::keys().find(|known| rest == format!("{}_{}", known.section, known.name));
+            if let Some(known) = meant {
+                let right = format!("ORION_{}__{}", known.section, known.name).to_ascii_uppercase();
+                let help = format!("two underscores stand between section and key: {right}");
+                layer.places.insert(known.path.clone(), Place::Name(name.clone()));
+                faults.push(layer.fault(known.path.clone(), "is not set by this name".into(), help, None));
             }
         }
         if faults.is_empty() { Ok(layer) } else { Err(faults) }

@@ -112,16 +112,12 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     }
     let env = Layer::env(&sources.env).map_err(ConfigError::new)?;
     let flags = Layer::flags(&sources.flags).map_err(ConfigError::new)?;
-    let overlay = match &sources.overlay {
-        Some(path) => Some(path.clone()),
-        None => {
-            let below: Vec<&Layer> = layers.iter().chain([&env, &flags]).collect();
-            let raw = merged(&below).extract::<Raw>().ok();
-            raw.and_then(|raw| state_dir(&raw.engine.state_dir, &sources.env))
-                .map(|folder| folder.join("overlay.toml"))
-                .filter(|path| path.exists())
-        }
-    };
+    let overlay = sources.overlay.clone().or_else(|| {
+        let below: Vec<&Layer> = layers.iter().chain([&env, &flags]).collect();
+        let raw = merged(&below).extract::<Raw>().ok()?;
+        let path = state_dir(&raw.engine.state_dir, &sources.env)?.join("overlay.toml");
+        path.exists().then_some(path)
+    });
     if let Some(path) = overlay {
         let text = read(&path)?;
         let layer = Layer::toml(Role::Overlay(path.clone()), &path, &text).map_err(ConfigError::new)?;

@@ -43,8 +43,8 @@ pub(super) struct Raw {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Engine {
-    /// Folder for journal, database and overlay. Empty: $STATE_DIRECTORY (systemd sets it), else
-    /// $XDG_STATE_HOME/orion, else ~/.local/state/orion.
+    /// Folder for journal, database and overlay. Empty: `$STATE_DIRECTORY` (systemd sets it), else
+    /// `$XDG_STATE_HOME/orion`, else `~/.local/state/orion`.
     #[garde(length(max = 4096))]
     #[schemars(extend("x-unit" = "path"))]
     pub state_dir: String,
@@ -92,7 +92,7 @@ pub(super) struct Trading {
     #[garde(range(min = 0.0001, max = 1.0))]
     #[schemars(extend("x-unit" = "share of capital.initial_bankroll"))]
     pub max_trade_size_pct: f64,
-    /// Smaller trades are not made. At most max_trade_size_pct of the bankroll.
+    /// Smaller trades are not made. At most `max_trade_size_pct` of the bankroll.
     #[garde(range(min = 0.0, max = 1_000_000.0))]
     #[schemars(extend("x-unit" = "dollars"))]
     pub min_trade_size_usd: f64,
@@ -189,6 +189,7 @@ impl Default for Capital {
 /// Limits.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize, Validate)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the keys' names are those that operators know")]
 pub(super) struct Risk {
     /// Pairs that may be held at once.
     #[garde(range(min = 1, max = 1_000))]
@@ -206,7 +207,7 @@ pub(super) struct Risk {
     #[garde(range(min = 50, max = 60_000))]
     #[schemars(extend("x-unit" = "milliseconds"))]
     pub max_feed_age_ms: u32,
-    /// An edge above this is too good to be true: it is shown, never traded. Above trading.threshold_spread.
+    /// An edge above this is too good to be true: it is shown, never traded. Above `trading.threshold_spread`.
     #[garde(range(min = 0.001, max = 1.0))]
     #[schemars(extend("x-unit" = "dollars per $1 of payout"))]
     pub max_edge: f64,
@@ -237,7 +238,7 @@ pub(super) struct Feed {
     #[garde(length(max = 128))]
     #[schemars(extend("x-unit" = "key id"))]
     pub kalshi_key_id: String,
-    /// PEM file of that key; its mode must be 0600. Set together with kalshi_key_id.
+    /// PEM file of that key; its mode must be 0600. Set together with `kalshi_key_id`.
     #[garde(length(max = 4096))]
     #[schemars(extend("x-unit" = "path"))]
     pub kalshi_key_file: String,

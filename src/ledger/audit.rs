@@ -15,7 +15,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, params};
 use rusqlite_migration::{M, Migrations};
 
-use crate::unit::{UnixMs, Venue};
+use crate::unit::{Money, UnixMs, Venue};
 
 pub use reader::{AuditReader, OpportunityRecord, ReasonCount, State};
 pub use recompute::{Holding, Recomputed, VenueBooks};
@@ -268,7 +268,7 @@ fn put(to: &Transaction<'_>, run_id: i64, row: &Row) -> rusqlite::Result<usize> 
                 int(p.opened_at.raw()),
                 p.closed_at.map(|at| int(at.raw())),
                 p.expected_net.raw(),
-                p.realised_net.map(|net| net.raw()),
+                p.realised_net.map(Money::raw),
             ]),
         // The same trade comes over several channels. What it was never changes; how final it is does.
         Row::Fill(f) => to

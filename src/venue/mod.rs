@@ -5,7 +5,9 @@
 #![forbid(unsafe_code)]
 
 pub mod kalshi;
+pub mod listing;
 pub mod polymarket;
+pub mod rest;
 
 use crate::{
     unit::{FeedId, MarketId, Nanos, UnixMs},

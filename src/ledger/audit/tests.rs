@@ -1,5 +1,5 @@
 use super::*;
-use crate::unit::{Money, Outcome, Price, Qty};
+use crate::unit::{Outcome, Price, Qty};
 
 fn run(at: u64) -> RunInfo {
     RunInfo { mode: "paper".into(), started_at: UnixMs::new(at), build: "0.1.0".into(), config_hash: "abc".into() }
