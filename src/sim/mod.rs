@@ -19,6 +19,7 @@ pub mod fault;
 pub mod handshake;
 pub mod kalshi;
 pub mod kalshi_rest;
+mod kalshi_text;
 pub mod listing;
 mod maker;
 pub mod polymarket;
