@@ -218,7 +218,7 @@ fn a_kalshi_market_closes_with_a_bare_snapshot_and_settles_step_by_step() {
             }
         }
     }
-    assert_eq!(bare, 1);
+    assert!((1..=2).contains(&bare));
     assert_eq!(steps, ["close_date_updated", "determined", "settled"]);
     assert!((8..=21).contains(&told), "conflated to one a second: {told}");
     assert!(0 < trades);

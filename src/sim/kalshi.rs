@@ -271,9 +271,11 @@ impl Session {
                 (Channel::Orderbook, What::Level(change)) => {
                     frames.push(delta(subscription, market, event, change, now));
                 }
+                // Real closes were seen to send it once or twice.
                 (Channel::Orderbook, What::Emptied) => {
-                    let seq = subscription.next_seq();
-                    frames.push(format!(
+                    for _ in 0..=u8::from(event.market.is_multiple_of(4)) {
+                        let seq = subscription.next_seq();
+                        frames.push(format!(
                         r#"{{"type":"orderbook_snapshot","sid":{},"seq":{seq},"sending_ts_ms":{},"msg":{{"market_ticker":"{}","market_id":"{}","clock":{}}}}}"#,
                         subscription.sid,
                         now.raw(),
@@ -281,6 +283,7 @@ impl Session {
                         market.market_id,
                         event.clock
                     ));
+                    }
                 }
                 (Channel::Trade, What::Trade(trade)) => {
                     frames.push(trade_frame(subscription, market, event, trade, now));

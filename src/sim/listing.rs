@@ -314,12 +314,20 @@ impl Catalog {
             match oddity {
                 0 => self.kalshi[kalshi].settlement_floor = Price::new(100),
                 1 => self.kalshi[kalshi].market_type = "scalar",
-                2 => self.kalshi_events[self.kalshi[kalshi].event].fee_override = Some(("flat", 1_000_000)),
+                2 => self.make_flat(self.kalshi[kalshi].event),
                 _ => {
                     self.polymarket[polymarket].fee =
                         Some(FeeSchedule { name: "experimental_fees_v3", rate: 250_000, exponent: 2, rebate: 0 });
                 }
             }
+        }
+    }
+
+    /// A fee belongs to a whole event, so its other markets become odd with it.
+    fn make_flat(&mut self, event: usize) {
+        self.kalshi_events[event].fee_override = Some(("flat", 1_000_000));
+        for topic in &mut self.topics {
+            topic.odd |= topic.kalshi.is_some_and(|market| self.kalshi[market].event == event);
         }
     }
 

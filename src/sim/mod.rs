@@ -5,8 +5,9 @@
 //!
 //! * [`exchange`]: matching, one book per market on the YES leg, and what each level held in the last two minutes;
 //! * [`question`], [`listing`]: what is traded, in each venue's words;
-//! * [`world`]: fair values, makers, takers, dislocations, closes and settlements, from a seed, in virtual time;
+//! * [`world`], `maker`: fair values, makers, takers, dislocations, closes and settlements, from a seed, in virtual time;
 //! * [`kalshi`], [`kalshi_rest`], [`polymarket`], [`polymarket_rest`]: the wire protocols, without I/O;
+//! * [`handshake`]: Kalshi's signed headers;
 //! * [`fault`]: what `--chaos` breaks, and how often it did;
 //! * [`serve`]: the sockets, the only file here with a clock, threads and a runtime.
 //!
