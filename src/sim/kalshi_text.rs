@@ -105,7 +105,8 @@ pub fn lifecycle(at: usize, life: &Life, world: &World) -> Vec<(&'static str, Va
                 "collateral_return_type": if event.exclusive { "MECNET" } else { "" },
                 "series_ticker": catalog.series[event.series].ticker,
             });
-            vec![("event_lifecycle", grouped), created]
+            // The event is announced with its first market only.
+            if event.markets.len() == 1 { vec![("event_lifecycle", grouped), created] } else { vec![created] }
         }
         Life::Activated => vec![step("activated", json!({"is_deactivated": false}))],
         Life::Deactivated => vec![step("deactivated", json!({"is_deactivated": true}))],
