@@ -7,9 +7,8 @@
 //! * [`question`], [`listing`]: what is traded, in each venue's words;
 //! * [`world`], `maker`: fair values, makers, takers, dislocations, closes and settlements, from a seed, in virtual time;
 //! * [`kalshi`], [`kalshi_rest`], [`polymarket`], [`polymarket_rest`]: the wire protocols, without I/O;
-//! * [`handshake`]: Kalshi's signed headers;
 //! * [`fault`]: what `--chaos` breaks, and how often it did;
-//! * [`serve`]: the sockets, the only file here with a clock, threads and a runtime.
+//! * [`handshake`]: Kalshi's signed headers; [`serve`]: the sockets, the only place with a clock, threads, a runtime.
 //!
 //! Not here yet: accounts, balances, order entry, private channels and settlement on chain. They come with orders.
 
