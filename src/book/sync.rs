@@ -80,7 +80,11 @@ impl Links {
     /// All connections that were ever heard of.
     pub fn iter(&self) -> impl Iterator<Item = (usize, usize, &Link)> {
         self.links.iter().enumerate().flat_map(|(feed, links)| {
-            links.iter().enumerate().map(move |(link, state)| (feed, link, state)).filter(|(_, _, s)| s.heard != Nanos::ZERO)
+            links
+                .iter()
+                .enumerate()
+                .map(move |(link, state)| (feed, link, state))
+                .filter(|(_, _, s)| s.heard != Nanos::ZERO)
         })
     }
 

@@ -57,9 +57,7 @@ fn verify(global: &Global, mode: &str) -> Done {
     let reader = AuditReader::open(&path).map_err(anyhow::Error::from)?;
     let allocated = crate::run::boot::allocation(&config);
     let [kalshi, polymarket] = crate::unit::Venue::ALL;
-    let books = reader
-        .recompute([(kalshi, allocated[0]), (polymarket, allocated[1])])
-        .map_err(anyhow::Error::from)?;
+    let books = reader.recompute([(kalshi, allocated[0]), (polymarket, allocated[1])]).map_err(anyhow::Error::from)?;
     for venue in &books.venues {
         println!(
             "{:<11} cash {:#}  fees {:#}  realised {:#}  holdings {}",

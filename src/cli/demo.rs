@@ -118,7 +118,10 @@ pub fn run(global: &Global, args: &DemoArgs) -> Done {
 }
 
 fn banner(args: &DemoArgs, endpoints: &boot::Endpoints, running: Option<&Running>, pairs: usize) {
-    println!("ORION {}  ·  DEMO — simulated exchanges, simulated money. No network, no keys.", env!("CARGO_PKG_VERSION"));
+    println!(
+        "ORION {}  ·  DEMO — simulated exchanges, simulated money. No network, no keys.",
+        env!("CARGO_PKG_VERSION")
+    );
     let markets = running.map(|r| r.markets());
     let count = |n: Option<usize>| n.map_or(String::new(), |n| format!("    {n} markets"));
     println!("  Kalshi-sim      {}{}", endpoints.kalshi_ws, count(markets.map(|m| m.0)));
@@ -146,7 +149,8 @@ impl Check {
         } else {
             vec![fill.book_stamp.raw()]
         };
-        let held = moments.iter().filter_map(|at| running.held(fill.venue, market, side, price, UnixMs::new(*at))).max();
+        let held =
+            moments.iter().filter_map(|at| running.held(fill.venue, market, side, price, UnixMs::new(*at))).max();
         match held {
             None => self.unknown += 1,
             Some(held) if held < fill.qty => self.beyond.push(format!(
@@ -171,8 +175,7 @@ impl Check {
         self.odd.extend(books.odd.iter().cloned());
         let mut cost = Money::ZERO;
         for venue in &books.venues {
-            let engine: i64 =
-                snapshot.balances.iter().filter(|b| b.venue == venue.venue.name()).map(|b| b.cash).sum();
+            let engine: i64 = snapshot.balances.iter().filter(|b| b.venue == venue.venue.name()).map(|b| b.cash).sum();
             if engine != venue.cash.raw() {
                 let engine = Money::micros(engine);
                 self.odd.push(format!("{}: the engine has {engine:#}, its fills make {:#}", venue.venue, venue.cash));
@@ -194,7 +197,8 @@ impl Check {
             let theirs = paid.iter().find(|s| s.venue == told.venue && s.market == told.market);
             if theirs.map(|s| s.yes_payout) != Some(told.yes_payout) {
                 let theirs = theirs.map_or("nothing".into(), |s| s.yes_payout.to_string());
-                self.odd.push(format!("{}: booked {} per YES, the exchange paid {theirs}", told.market, told.yes_payout));
+                self.odd
+                    .push(format!("{}: booked {} per YES, the exchange paid {theirs}", told.market, told.yes_payout));
             }
         }
         Ok(())
@@ -221,7 +225,13 @@ fn summary(style: Style, snapshot: &Snapshot, check: &Check, opening: [Money; 2]
     println!("\nSUMMARY");
     println!(
         "  seen {} · plans {} · fills {} · unwound or naked {} · markets settled {} · pairs won {} lost {}",
-        snapshot.sightings, snapshot.plans, snapshot.fills, snapshot.unwinds, snapshot.settlements, snapshot.wins, snapshot.losses
+        snapshot.sightings,
+        snapshot.plans,
+        snapshot.fills,
+        snapshot.unwinds,
+        snapshot.settlements,
+        snapshot.wins,
+        snapshot.losses
     );
     let ends: Vec<_> = snapshot.endings.iter().map(|(name, count)| format!("{name} {count}")).collect();
     let reasons: Vec<_> = snapshot.reasons.iter().map(|r| format!("{} {}", r.code, r.count)).collect();

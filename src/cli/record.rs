@@ -53,7 +53,10 @@ pub fn run(global: &Global, args: &RecordArgs) -> Done {
         }
     };
     if pairs.pairs().is_empty() {
-        return Err(Fault::Config(format!("{} approves no pair, so there is nothing to record", config.pairs.file.display())));
+        return Err(Fault::Config(format!(
+            "{} approves no pair, so there is nothing to record",
+            config.pairs.file.display()
+        )));
     }
     if signer.is_none() {
         eprintln!("note: no Kalshi key, so only Polymarket's frames are recorded (feed.kalshi_key_id)");

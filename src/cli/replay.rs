@@ -55,7 +55,17 @@ pub fn run(global: &Global, args: &ReplayArgs) -> Done {
 fn books(args: &ReplayArgs) -> Done {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
-    table.set_header(["recording", "frames", "snapshots", "changes", "gaps", "unreadable", "crossed", "negative", "checksums"]);
+    table.set_header([
+        "recording",
+        "frames",
+        "snapshots",
+        "changes",
+        "gaps",
+        "unreadable",
+        "crossed",
+        "negative",
+        "checksums",
+    ]);
     let mut ends = Vec::new();
     for path in &args.files {
         let mut player = Player::new(cast(path)?, args.use_yes_price, 0);
@@ -69,7 +79,8 @@ fn books(args: &ReplayArgs) -> Done {
         let counts = player.counts();
         let fits = player.checked.iter().filter(|c| c.verdict == Verdict::Fits).count();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let checksums = if player.checked.is_empty() { "–".into() } else { format!("{fits} of {} fit", player.checked.len()) };
+        let checksums =
+            if player.checked.is_empty() { "–".into() } else { format!("{fits} of {} fit", player.checked.len()) };
         table.add_row([
             name.clone(),
             counts.messages.to_string(),
@@ -122,7 +133,12 @@ fn tape(path: &PathBuf, venue: Venue, wanted: &str, use_yes_price: bool, first: 
         // Only one connection: two of the same recording would be the same market twice.
         frames.extend(frame.filter(|frame: &Frame| frame.conn == 1));
     }
-    Ok(Some(Tape { player: Player::new(found, use_yes_price, first), frames, market: MarketId(first), name: seen.name }))
+    Ok(Some(Tape {
+        player: Player::new(found, use_yes_price, first),
+        frames,
+        market: MarketId(first),
+        name: seen.name,
+    }))
 }
 
 fn side_by_side(global: &Global, args: &ReplayArgs, pair: &str) -> Done {
@@ -138,7 +154,9 @@ fn side_by_side(global: &Global, args: &ReplayArgs, pair: &str) -> Done {
     }
     let [Some(kalshi), Some(polymarket)] = tapes else {
         let missing = if tapes[0].is_none() { ticker } else { condition };
-        return Err(Fault::Failed(anyhow::anyhow!("{missing} is in none of these recordings; `orion replay FILE` lists their markets")));
+        return Err(Fault::Failed(anyhow::anyhow!(
+            "{missing} is in none of these recordings; `orion replay FILE` lists their markets"
+        )));
     };
     let loaded = settings(global, vec![("trading.auto_execute".into(), "true".into(), "replay --pair".into())])?;
     let terms = terms(args)?;
@@ -157,14 +175,15 @@ fn side_by_side(global: &Global, args: &ReplayArgs, pair: &str) -> Done {
         limits: boot::limits(&loaded.config),
         budget,
         state: TradingState::Active,
-        paper: PaperSetup {
-            latency: [loaded.config.paper.kalshi_latency, loaded.config.paper.polymarket_latency],
-        },
+        paper: PaperSetup { latency: [loaded.config.paper.kalshi_latency, loaded.config.paper.polymarket_latency] },
         next_id: 0,
         held: Vec::new(),
     };
     println!("{}  ×  {}{}", kalshi.name, polymarket.name, if inverted { "  (inverted)" } else { "" });
-    println!("both recordings start at the same moment; fees: Kalshi multiplier {}, Polymarket rate {}\n", args.kalshi_multiplier, args.polymarket_rate);
+    println!(
+        "both recordings start at the same moment; fees: Kalshi multiplier {}, Polymarket rate {}\n",
+        args.kalshi_multiplier, args.polymarket_rate
+    );
     ledger(Detector::new(setup), kalshi, polymarket);
     Ok(())
 }
@@ -211,7 +230,10 @@ fn ledger(mut detector: Detector, kalshi: Tape, polymarket: Tape) {
                     let [k, p] = quote.cost.map(|c| c.map_or("–".into(), |c| c.to_string()));
                     println!(
                         "{time:>10.3} s  #{id:<4} {:<14} Kalshi {k} + Poly {p}  gross {}  fees {}  NET {}  {} %/yr over {:.1} d  {}",
-                        match direction { Direction::YesKalshi => "YES kalshi", Direction::YesPolymarket => "YES polymarket" },
+                        match direction {
+                            Direction::YesKalshi => "YES kalshi",
+                            Direction::YesPolymarket => "YES polymarket",
+                        },
                         quote.gross,
                         quote.fees,
                         quote.net,
@@ -225,7 +247,10 @@ fn ledger(mut detector: Detector, kalshi: Tape, polymarket: Tape) {
                     println!("{time:>10.3} s  plan {id}: {qty} contracts, expected net {net}");
                 }
                 What::PlanEnded { id, paired, naked, unwound, state, .. } => {
-                    println!("{time:>10.3} s  plan {id} {}: {paired} paired, {naked} naked, unwound {unwound}", state.name());
+                    println!(
+                        "{time:>10.3} s  plan {id} {}: {paired} paired, {naked} naked, unwound {unwound}",
+                        state.name()
+                    );
                 }
                 _ => {}
             }

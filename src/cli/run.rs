@@ -66,7 +66,10 @@ pub fn run(global: &Global, args: &RunArgs) -> Done {
     if style == Style::Human {
         println!("PAPER — real prices, simulated fills. No order can be sent.");
         if pairs.pairs().is_empty() {
-            println!("No pair is approved in {}: nothing can trade. Its comments say how to add one.", config.pairs.file.display());
+            println!(
+                "No pair is approved in {}: nothing can trade. Its comments say how to add one.",
+                config.pairs.file.display()
+            );
         }
         if !config.trading.auto_execute {
             println!("Auto-execute is off: opportunities are shown, not filled. Add: --auto-execute true");
@@ -108,10 +111,10 @@ pub fn attend(
         tracing::info!("{source}");
     }
     let stop = Stop::default();
-    let control =
-        control::start(&engine.state, engine.snapshot.clone(), engine.latencies.clone(), stop.clone())?;
+    let control = control::start(&engine.state, engine.snapshot.clone(), engine.latencies.clone(), stop.clone())?;
     let began = clock::now();
-    let over = |now: crate::unit::Nanos| duration.is_some_and(|span| span.as_nanos() <= u128::from(now.since(began).raw()));
+    let over =
+        |now: crate::unit::Nanos| duration.is_some_and(|span| span.as_nanos() <= u128::from(now.since(began).raw()));
     let mut outcome = Ok(());
     while outcome.is_ok() && !signals.stop() && !over(clock::now()) && !engine.died() {
         if signals.take_dump() {
@@ -161,4 +164,3 @@ fn signer(config: &Config) -> Result<Option<KalshiSigner>, Fault> {
     let Some(key) = &config.feed.kalshi_key else { return Ok(None) };
     KalshiSigner::load(&key.id, &key.file).map(Some).map_err(|e| Fault::Config(format!("feed.kalshi_key_file: {e}")))
 }
-

@@ -112,7 +112,8 @@ pub fn run(args: &SimArgs) -> Done {
     println!("  addresses, key and certificate in {}", args.dir.join("sim.json").display());
     println!("next: orion demo --sim {}", args.dir.display());
     let began = crate::run::clock::now();
-    let over = || args.duration.is_some_and(|s| s.as_nanos() <= u128::from(crate::run::clock::now().since(began).raw()));
+    let over =
+        || args.duration.is_some_and(|s| s.as_nanos() <= u128::from(crate::run::clock::now().since(began).raw()));
     while !signals.stop() && !over() {
         std::thread::park_timeout(Duration::from_millis(100));
     }
@@ -181,8 +182,9 @@ pub fn approve(endpoints: &Endpoints, pairs: &[SimPair], now: UnixMs) -> anyhow:
 /// The exchanges of a running `orion sim`: addresses, pairs, key.
 pub fn attach(folder: &Path) -> Result<(Endpoints, PairBook, Option<KalshiSigner>), Fault> {
     let path = folder.join("sim.json");
-    let text = std::fs::read(&path)
-        .map_err(|e| Fault::NotRunning(format!("{}: {e}; start one with: orion sim --dir {}", path.display(), folder.display())))?;
+    let text = std::fs::read(&path).map_err(|e| {
+        Fault::NotRunning(format!("{}: {e}; start one with: orion sim --dir {}", path.display(), folder.display()))
+    })?;
     let sheet: Sheet = serde_json::from_slice(&text).with_context(|| format!("{} cannot be read", path.display()))?;
     let endpoints = addresses(&serve::Endpoints {
         kalshi_rest: sheet.kalshi_rest,
@@ -205,8 +207,7 @@ pub fn attach(folder: &Path) -> Result<(Endpoints, PairBook, Option<KalshiSigner
 /// Starts exchanges in this process, with a generated key.
 pub fn embed(seed: u64, speed: u32, chaos: bool) -> anyhow::Result<(Running, Endpoints, PairBook, KalshiSigner)> {
     let (signer, public) = KalshiSigner::generate_demo(KeyKind::Ed25519, KEY_ID)?;
-    let options =
-        Options { seed, speed, chaos, tls: true, kalshi_keys: vec![(KEY_ID.into(), public)], ports: [0; 4] };
+    let options = Options { seed, speed, chaos, tls: true, kalshi_keys: vec![(KEY_ID.into(), public)], ports: [0; 4] };
     let running = serve::start(options)?;
     let endpoints = addresses(&running.endpoints)?;
     let pairs = approve(&endpoints, &running.pairs(), crate::run::clock::unix())?;

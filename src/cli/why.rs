@@ -49,9 +49,11 @@ fn all(reader: &AuditReader, args: &WhyArgs) -> Done {
     if args.json {
         let reasons: Vec<_> = reasons
             .iter()
-            .map(|r| serde_json::json!({
-                "outcome": r.outcome.name(), "reason": r.reason, "times": r.times, "best_net_micros": r.best_net,
-            }))
+            .map(|r| {
+                serde_json::json!({
+                    "outcome": r.outcome.name(), "reason": r.reason, "times": r.times, "best_net_micros": r.best_net,
+                })
+            })
             .collect();
         let latest: Vec<_> = latest.iter().map(as_json).collect();
         println!("{}", serde_json::json!({ "reasons": reasons, "latest": latest }));
@@ -96,7 +98,11 @@ fn one(reader: &AuditReader, id: u64, json: bool) -> Done {
     println!("  edge      gross {}  fees {}  NET {} per contract", cents(o.gross), cents(o.fee), cents(o.net));
     println!("  on offer  {} contracts at the threshold, {} within the slippage on the thinner book", o.qty, o.depth);
     if let (Some(ppm), Some(days)) = (o.annual_yield_ppm, o.days_to_settle_milli) {
-        println!("  capital   {} % a year on the price paid, {:.1} days to settlement", ppm / 10_000, days as f64 / 1e3);
+        println!(
+            "  capital   {} % a year on the price paid, {:.1} days to settlement",
+            ppm / 10_000,
+            days as f64 / 1e3
+        );
     }
     println!(
         "  seen      {} for {}",

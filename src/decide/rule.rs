@@ -302,7 +302,8 @@ fn fitting(taken: &Walk, stake: Money, caps: &Caps) -> Option<Qty> {
         .into_iter()
         .filter(|(spent, most)| most < spent)
         .map(|(spent, most)| {
-            let scaled = i128::from(taken.qty.micros()) * i128::from(most.raw().max(0)) / i128::from(spent.raw().max(1));
+            let scaled =
+                i128::from(taken.qty.micros()) * i128::from(most.raw().max(0)) / i128::from(spent.raw().max(1));
             Qty::new(scaled as u64).unwrap_or(Qty::ZERO)
         })
         .min()

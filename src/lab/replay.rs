@@ -227,11 +227,8 @@ impl Player {
         let name = |at: usize| self.cast.markets[at].name.clone();
         let feed: Box<dyn Feed> = match venue {
             Venue::Kalshi => {
-                let wanted = markets.iter().map(|&(id, at)| kalshi::feed::Wanted {
-                    id,
-                    ticker: name(at),
-                    event: String::new(),
-                });
+                let wanted =
+                    markets.iter().map(|&(id, at)| kalshi::feed::Wanted { id, ticker: name(at), event: String::new() });
                 Box::new(KalshiFeed::new(source, wanted.collect(), self.use_yes_price))
             }
             Venue::Polymarket => {

@@ -15,8 +15,7 @@ use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::
 
 use super::{
     catalogue::{self, Listed},
-    check,
-    core,
+    check, core,
     detect::{Detector, MarketSetup, Outbox, PairSetup, PaperSetup, Setup},
     dial::{self, Route},
     event::Control,
@@ -289,12 +288,7 @@ impl Engine {
         let lock = claim(&state)?;
         let database = state.join("orion.db");
         let now = super::clock::unix();
-        let run = RunInfo {
-            mode: mode.into(),
-            started_at: now,
-            build: env!("CARGO_PKG_VERSION").into(),
-            config_hash,
-        };
+        let run = RunInfo { mode: mode.into(), started_at: now, build: env!("CARGO_PKG_VERSION").into(), config_hash };
         let audit = Audit::open(&database, &run)?;
         let known = AuditReader::open(&database)?.load_state(UnixMs::new(now.raw() / 86_400_000 * 86_400_000))?;
         let listed = catalogue::read(&endpoints, &pairs)?;

@@ -245,7 +245,8 @@ fn of_polymarket(market: &polymarket_catalog::Market, params: Option<&polymarket
         neg_risk: market.neg_risk,
         v2: market.version == polymarket_catalog::Version::V2,
     });
-    let open = market.active && !market.closed && market.trades() && params.is_some_and(|params| params.accepting_orders);
+    let open =
+        market.active && !market.closed && market.trades() && params.is_some_and(|params| params.accepting_orders);
     Listed {
         terms,
         refused,

@@ -166,7 +166,14 @@ impl Detector {
                 markets[market.0 as usize].pairs.push(PairId(at as u32));
             }
             let sightings = [None; 2];
-            pairs.push(PairState { setup: pair, sightings, touched: false, plan: false, plan_ended: None, holds: false });
+            pairs.push(PairState {
+                setup: pair,
+                sightings,
+                touched: false,
+                plan: false,
+                plan_ended: None,
+                holds: false,
+            });
         }
         for (market, outcome, qty, cost) in setup.held {
             let state = &mut markets[market.0 as usize];
@@ -428,9 +435,8 @@ impl Detector {
             shards,
             event,
         };
-        let approved = outcome.and_then(|intent| {
-            check(intent, &self.limits, self.state, &standing, &self.budget, &self.pace, at.now)
-        });
+        let approved = outcome
+            .and_then(|intent| check(intent, &self.limits, self.state, &standing, &self.budget, &self.pace, at.now));
         (quote, approved)
     }
 
@@ -499,41 +505,49 @@ impl Detector {
         let plan = &mut self.plans[slot];
         let (budget, state) = (&mut self.budget, &mut self.markets[market.0 as usize]);
         let reserved = plan.reserved[leg];
-        let mut spent = Money::ZERO;
+        // What the venue netted away cannot be sold again; buying the other outcome closes the leg just as well.
+        let sells = !flight.buys && flight.qty <= state.held[outcome as usize];
+        let traded = if flight.buys || sells { outcome } else { outcome.other() };
+        let mut realised = Money::ZERO;
         let tell = |slice: Slice| {
-            let price = match outcome {
+            let price = match traded {
                 Outcome::Yes => slice.price,
                 Outcome::No => slice.price.complement(),
             };
-            let run = &mut plan.legs[leg].fees;
-            let held = outcome as usize;
-            let fee;
-            if flight.buys {
-                fee = terms.fee.fill(run, Cash::Pays, price, slice.qty);
-                let cost = price.cost(slice.qty) + fee;
-                plan.legs[leg].cost += cost;
-                plan.legs[leg].filled = plan.legs[leg].filled.checked_add(slice.qty).unwrap_or(Qty::MAX);
-                state.held[held] = state.held[held].checked_add(slice.qty).unwrap_or(Qty::MAX);
-                state.cost[held] += cost;
-                spent += cost;
-                budget.book(flight.venue, terms.shard, plan.event as usize, -cost, cost);
-            } else {
-                fee = terms.fee.fill(run, Cash::Receives, price, slice.qty);
-                let proceeds = price.proceeds(slice.qty) - fee;
-                let share = part(state.cost[held], slice.qty, state.held[held]);
-                plan.legs[leg].cost -= part(plan.legs[leg].cost, slice.qty, plan.legs[leg].filled);
-                plan.legs[leg].filled = plan.legs[leg].filled.saturating_sub(slice.qty);
+            let leg = &mut plan.legs[leg];
+            let held = traded as usize;
+            let cash = if sells { Cash::Receives } else { Cash::Pays };
+            let fee = terms.fee.fill(&mut leg.fees, cash, price, slice.qty);
+            let (moved, exposure);
+            if sells {
+                moved = price.proceeds(slice.qty) - fee;
+                exposure = -part(state.cost[held], slice.qty, state.held[held]);
                 state.held[held] = state.held[held].saturating_sub(slice.qty);
-                state.cost[held] -= share;
-                plan.unwound += proceeds - share;
+                realised += moved + exposure;
+            } else {
+                moved = -(price.cost(slice.qty) + fee);
+                exposure = -moved;
+                state.held[held] = state.held[held].checked_add(slice.qty).unwrap_or(Qty::MAX);
+            }
+            state.cost[held] += exposure;
+            budget.book(flight.venue, terms.shard, plan.event as usize, moved, exposure);
+            if flight.buys {
+                leg.cost -= moved;
+                leg.filled = leg.filled.checked_add(slice.qty).unwrap_or(Qty::MAX);
+            } else {
+                // Bought back as the other outcome, each contract still brings its dollar.
+                let back = if sells { moved } else { moved + Money::micros(slice.qty.micros() as i64) };
+                let share = part(leg.cost, slice.qty, leg.filled);
+                leg.cost -= share;
+                leg.filled = leg.filled.saturating_sub(slice.qty);
+                plan.unwound += back - share;
                 plan.sold = true;
-                budget.book(flight.venue, terms.shard, plan.event as usize, proceeds, -share);
             }
             let fill = Fill {
                 market,
                 venue: flight.venue,
-                outcome,
-                bought: flight.buys,
+                outcome: traded,
+                bought: !sells,
                 price,
                 qty: slice.qty,
                 fee,
@@ -542,9 +556,27 @@ impl Detector {
                 polled,
             };
             out.events.push(Event { at: at.unix, what: What::Filled { plan: plan.id, fill } });
+            let netted = state.held[0].min(state.held[1]);
+            if flight.venue == Venue::Kalshi && !netted.is_zero() {
+                let cost: Money = (0..2)
+                    .map(|o| {
+                        let share = part(state.cost[o], netted, state.held[o]);
+                        state.cost[o] -= share;
+                        state.held[o] = state.held[o].saturating_sub(netted);
+                        share
+                    })
+                    .sum();
+                let back = Money::micros(netted.micros() as i64);
+                realised += back - cost;
+                budget.book(flight.venue, terms.shard, plan.event as usize, back, -cost);
+                out.events.push(Event { at: at.unix, what: What::Netted { market, qty: netted } });
+            }
         };
         let levels = book.side(side).levels();
         self.paper.fill(market, side, flight.qty, levels, |price| flight.within(price), tell);
+        if realised != Money::ZERO {
+            self.realise(realised, at.unix, out);
+        }
         if flight.buys {
             // What was promised to this leg is spent now, or no longer needed.
             let plan = &mut self.plans[slot];
@@ -573,9 +605,12 @@ impl Detector {
             state: ending,
         };
         out.events.push(Event { at: at.unix, what });
-        self.note_holding(plan.pair.0 as usize);
-        if plan.unwound != Money::ZERO {
-            self.realise(plan.unwound, at.unix, out);
+        let pair = self.pairs[plan.pair.0 as usize].setup.pair;
+        for market in [pair.kalshi, pair.polymarket] {
+            for at in 0..self.markets[market.0 as usize].pairs.len() {
+                let pair = self.markets[market.0 as usize].pairs[at];
+                self.note_holding(pair.0 as usize);
+            }
         }
         self.mark(plan.pair);
     }
@@ -735,12 +770,15 @@ impl Detector {
 
     /// What one leg holds beyond the other, at cost.
     fn naked(&self) -> Money {
-        self.plans.iter().map(|plan| {
-            let [k, p] = plan.legs.map(|leg| leg.filled);
-            let long = usize::from(k < p);
-            let leg = &plan.legs[long];
-            part(leg.cost, leg.filled.saturating_sub(plan.legs[1 - long].filled), leg.filled)
-        }).sum()
+        self.plans
+            .iter()
+            .map(|plan| {
+                let [k, p] = plan.legs.map(|leg| leg.filled);
+                let long = usize::from(k < p);
+                let leg = &plan.legs[long];
+                part(leg.cost, leg.filled.saturating_sub(plan.legs[1 - long].filled), leg.filled)
+            })
+            .sum()
     }
 }
 
