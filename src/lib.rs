@@ -5,6 +5,7 @@ pub mod unit;
 
 
 pub mod book;
+pub mod cli;
 pub mod config;
 pub mod decide;
 pub mod lab;

@@ -124,7 +124,9 @@ fn deltas_replayed_from_the_first_snapshot_equal_the_next_one() {
         json!({"type": "subscribed", "id": 1, "sending_ts_ms": START.raw(),
         "msg": {"channel": "orderbook_delta", "sid": 1}})
     );
-    first.iter().skip(1).for_each(|text| ladders.read(text));
+    for text in first.iter().skip(1) {
+        ladders.read(text);
+    }
     for number in 1..=4_000 {
         for happening in step(&mut world, number) {
             for text in session.on_event(&happening, &world, at(number)) {
@@ -137,7 +139,9 @@ fn deltas_replayed_from_the_first_snapshot_equal_the_next_one() {
             assert_eq!((ok["type"].as_str(), ok["sid"].as_u64()), (Some("ok"), Some(1)), "no second subscription");
             assert_eq!(ok["msg"]["market_tickers"].as_array().unwrap().len(), tickers.len());
             assert_eq!(again.len(), 1 + tickers.len() - 20, "snapshots of the new tickers only");
-            again.iter().for_each(|text| ladders.read(text));
+            for text in &again {
+                ladders.read(text);
+            }
         }
     }
     assert!(0 < ladders.crossed, "self-trade prevention crosses a book inside an action now and then");
@@ -146,7 +150,9 @@ fn deltas_replayed_from_the_first_snapshot_equal_the_next_one() {
         "params": {"sid": 1, "action": "get_snapshot", "market_tickers": tickers}});
     let snapshots = session.handle_text(&command.to_string(), &world, at(4_000));
     assert!(snapshots.iter().all(|text| read(text)["id"] == 9));
-    snapshots.iter().for_each(|text| ladders.read(text));
+    for text in &snapshots {
+        ladders.read(text);
+    }
     assert_eq!(replayed, ladders.levels);
 }
 
@@ -212,7 +218,7 @@ fn a_kalshi_market_closes_with_a_bare_snapshot_and_settles_step_by_step() {
             }
         }
     }
-    assert_eq!(bare, 1);
+    assert!((1..=2).contains(&bare));
     assert_eq!(steps, ["close_date_updated", "determined", "settled"]);
     assert!((8..=21).contains(&told), "conflated to one a second: {told}");
     assert!(0 < trades);
@@ -480,4 +486,39 @@ fn gamma_pages_by_key_and_the_clob_knows_its_tokens() {
     assert_eq!(books.as_array().unwrap().len(), 2, "unknown ids are dropped");
     let resolution = read(&ask("/v2/resolutions", &[("condition", &v2.condition_id)]).body);
     assert_eq!(resolution["data"][0]["status"], "active");
+}
+
+#[test]
+fn a_market_that_opens_late_is_announced_and_then_listed() {
+    let mut world = world();
+    let mut stream = polymarket::Stream::new(&world);
+    let mut watcher = polymarket::Session::default();
+    let hello = json!({"assets_ids": [], "type": "market", "custom_feature_enabled": true});
+    watcher.handle_text(&hello.to_string(), &stream, &world);
+    let mut session = kalshi::Session::default();
+    let subscribe = json!({"id": 1, "cmd": "subscribe", "params": {"channels": ["market_lifecycle_v2"]}});
+    session.handle_text(&subscribe.to_string(), &world, START);
+    let (mut created, mut announced) = (None, None);
+    for number in 1..=5_000 {
+        let happenings = step(&mut world, number);
+        for happening in &happenings {
+            for text in session.on_event(happening, &world, at(number)) {
+                let frame = read(&text);
+                if frame["msg"]["event_type"] == "created" {
+                    created = frame["msg"]["market_ticker"].as_str().map(ToOwned::to_owned);
+                }
+            }
+        }
+        for frame in stream.render(&happenings, &world, at(number)) {
+            if watcher.wants(&frame) {
+                let message = read(&frame.text);
+                assert_eq!(message["event_type"], "new_market", "nothing else is watched");
+                announced = message["clob_token_ids"][0].as_str().map(ToOwned::to_owned);
+            }
+        }
+    }
+    assert_eq!(get(&world, &format!("/markets/{}", created.unwrap()), &[]).status, 200);
+    let query = [(String::from("token_id"), announced.unwrap())];
+    let book = read(&polymarket_rest::answer(&world, "/book", &query, START).body);
+    assert!(!book["bids"].as_array().unwrap().is_empty());
 }

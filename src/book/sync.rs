@@ -159,7 +159,7 @@ impl Book {
         self.touched = update.at;
         self.feed = update.feed.0;
         self.link = update.link;
-        if update.stamp != UnixMs::default() {
+        if update.stamp != UnixMs::default() || update.kind == Kind::Reset {
             self.stamp = update.stamp;
         }
         match update.kind {
@@ -315,7 +315,7 @@ impl Book {
         self.closes
     }
 
-    /// The venue's stamp of the newest change.
+    /// The venue's stamp of the newest change; 0 after a snapshot that carries none.
     pub fn stamp(&self) -> UnixMs {
         self.stamp
     }

@@ -5,7 +5,7 @@
 use crate::{
     book::Unfit,
     unit::Venue,
-    wire::Doubt,
+    wire::{Canary, Doubt},
 };
 
 /// Why an opportunity was not taken.
@@ -64,6 +64,43 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason, a book's doubts once for each venue.
+    pub fn every() -> impl Iterator<Item = Self> {
+        let doubts = Doubt::ALL.into_iter().map(Unfit::Doubtful);
+        let canaries = Canary::ALL.into_iter().map(Unfit::Canary);
+        let others = [Unfit::Crossed, Unfit::NotOpen, Unfit::Silent, Unfit::Lagging, Unfit::Stale];
+        let unfit = doubts.chain(canaries).chain(others);
+        let books = unfit.flat_map(|unfit| Venue::ALL.map(|venue| Self::Book(venue, unfit)));
+        let plain = [
+            Self::NotApproved,
+            Self::Refused,
+            Self::RulesChanged,
+            Self::TooGood,
+            Self::Fees,
+            Self::Threshold,
+            Self::Depth,
+            Self::VenueMinimum,
+            Self::TradeMinimum,
+            Self::Yield,
+            Self::TooLong,
+            Self::ExpectedValue,
+            Self::ClosesSoon,
+            Self::GameSoon,
+            Self::OpenPlan,
+            Self::CoolDown,
+            Self::AutoExecuteOff,
+            Self::Positions,
+            Self::EventExposure,
+            Self::Capital(Venue::Kalshi),
+            Self::Capital(Venue::Polymarket),
+            Self::OrderRate,
+            Self::Paused,
+            Self::Halted,
+            Self::Gone,
+        ];
+        books.chain(plain)
+    }
+
     /// The code in the ledger.
     pub const fn code(self) -> &'static str {
         match self {

@@ -494,7 +494,7 @@ impl Detector {
         }
         let terms = self.markets[market.0 as usize].terms;
         let outcome = flight.take.buys();
-        let (stamp, polled) = (book.stamp(), self.polled[market.0 as usize]);
+        let (stamp, seen, polled) = (book.stamp(), book.touched().unix, self.polled[market.0 as usize]);
         let side = flight.book_side();
         let plan = &mut self.plans[slot];
         let (budget, state) = (&mut self.budget, &mut self.markets[market.0 as usize]);
@@ -538,6 +538,7 @@ impl Detector {
                 qty: slice.qty,
                 fee,
                 book_stamp: stamp,
+                book_seen: seen,
                 polled,
             };
             out.events.push(Event { at: at.unix, what: What::Filled { plan: plan.id, fill } });

@@ -74,8 +74,10 @@ pub struct Fill {
     pub price: Price,
     pub qty: Qty,
     pub fee: Money,
-    /// The venue's stamp of the book that was filled against.
+    /// The venue's stamp of the newest change in the book that was filled against; 0 after a snapshot without one.
     pub book_stamp: UnixMs,
+    /// When that book last moved, by our wall clock.
+    pub book_seen: UnixMs,
     /// Against a book read by polling: never evidence.
     pub polled: bool,
 }

@@ -61,6 +61,7 @@ pub struct PairName {
 pub enum Told {
     Skipped { id: u64, title: String, quote: Quote, reason: Reason },
     Planned { id: u64, title: String, direction: Direction, qty: Qty, quote: Quote, net: Money, detect_ns: u32 },
+    Filled { plan: u64, market: String, fill: Fill },
     Ended { id: u64, title: String, paired: Qty, naked: Qty, fees: [Money; 2], net: Money, unwound: Money, state: Ending },
     Settled { title: String, market: String, yes_payout: Money, paid: Money, result: Money },
     State { state: TradingState },
@@ -421,6 +422,8 @@ impl Keeper {
         }));
         let position = audit::Position { venue: fill.venue, market, outcome: fill.outcome, qty, cost, updated_at: at };
         self.push(Row::Position(position));
+        let told = Told::Filled { plan, market: self.market(fill.market).name.clone(), fill: *fill };
+        let _ = self.setup.told.try_send(told);
         if fill.polled {
             self.status.polled_fills += 1;
         }

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value, json};
 
-use crate::sim::kalshi::{dollars, fee_override, fp, parts_per_million, price_ranges, result, strike, touch};
+use crate::sim::kalshi_text::{dollars, fee_override, fp, parts_per_million, price_ranges, result, strike, touch};
 use crate::sim::listing::{KalshiMarket, Phase, Series, rfc3339};
 use crate::sim::world::World;
 use crate::unit::{BookSide, Price, Qty, UnixMs, Venue};

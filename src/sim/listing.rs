@@ -9,7 +9,7 @@ use alloy_primitives::U256;
 use fastrand::Rng;
 
 use crate::sim::question::{Question, Subject};
-use crate::unit::{Band, Grid, Money, Price, Qty, UnixMs};
+use crate::unit::{Band, Grid, Money, Price, Qty, UnixMs, Venue};
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -40,6 +40,16 @@ pub enum Strike {
     AtLeast(String),
     Above(String),
     Named(String),
+}
+
+impl Strike {
+    /// The number to be reached, for ordering; names have none.
+    pub fn level(&self) -> f64 {
+        match self {
+            Self::AtLeast(level) | Self::Above(level) => level.parse().unwrap_or(0.0),
+            Self::Named(_) => 0.0,
+        }
+    }
 }
 
 /// Where a market stands in its life, in words both venues can be told from.
@@ -238,11 +248,15 @@ pub struct Catalog {
     pub polymarket: Vec<PolymarketMarket>,
     /// Pairs first.
     pub topics: Vec<Topic>,
+    /// Questions that one venue will ask later.
+    late: Vec<Question>,
 }
 
 /// How many questions are asked on both venues.
 pub const PAIRS: usize = 48;
-const ALONE_PER_VENUE: usize = 29;
+const ALONE_PER_VENUE: usize = 27;
+/// The first topic that is not there from the beginning.
+const FIRST_LATE: usize = PAIRS + 2 * ALONE_PER_VENUE;
 
 impl Catalog {
     /// Lists a seeded choice of questions.
@@ -252,7 +266,7 @@ impl Catalog {
         questions.sort_by_key(|question| !question.inverted);
         rng.shuffle(&mut questions[..PAIRS]);
         let mut catalog = Self::default();
-        for (at, question) in questions.iter().take(PAIRS + 2 * ALONE_PER_VENUE).enumerate() {
+        for (at, question) in questions.iter().take(FIRST_LATE).enumerate() {
             let kalshi = (at < PAIRS || at % 2 == 0).then(|| catalog.list_kalshi(rng, question, at, start));
             let polymarket = (at < PAIRS || at % 2 == 1).then(|| catalog.list_polymarket(rng, question, at, start));
             catalog.topics.push(Topic {
@@ -265,7 +279,28 @@ impl Catalog {
             });
         }
         catalog.make_odd();
+        catalog.late = questions.split_off(FIRST_LATE);
         catalog
+    }
+
+    /// Lists the next late question on one venue; its topic is returned.
+    pub fn list_late(&mut self, rng: &mut Rng, venue: Venue, now: UnixMs) -> Option<usize> {
+        let question = self.late.pop()?;
+        let at = self.topics.len();
+        let mut topic = Topic {
+            title: question.title.clone(),
+            kalshi: None,
+            polymarket: None,
+            inverted: false,
+            odd: false,
+            exclusive: question.exclusive,
+        };
+        match venue {
+            Venue::Kalshi => topic.kalshi = Some(self.list_kalshi(rng, &question, at, now)),
+            Venue::Polymarket => topic.polymarket = Some(self.list_polymarket(rng, &question, at, now)),
+        }
+        self.topics.push(topic);
+        Some(at)
     }
 
     /// A pair each of: a settlement floor, a scalar, a flat fee, an unknown fee exponent.
@@ -279,12 +314,20 @@ impl Catalog {
             match oddity {
                 0 => self.kalshi[kalshi].settlement_floor = Price::new(100),
                 1 => self.kalshi[kalshi].market_type = "scalar",
-                2 => self.kalshi_events[self.kalshi[kalshi].event].fee_override = Some(("flat", 1_000_000)),
+                2 => self.make_flat(self.kalshi[kalshi].event),
                 _ => {
                     self.polymarket[polymarket].fee =
                         Some(FeeSchedule { name: "experimental_fees_v3", rate: 250_000, exponent: 2, rebate: 0 });
                 }
             }
+        }
+    }
+
+    /// A fee belongs to a whole event, so its other markets become odd with it.
+    fn make_flat(&mut self, event: usize) {
+        self.kalshi_events[event].fee_override = Some(("flat", 1_000_000));
+        for topic in &mut self.topics {
+            topic.odd |= topic.kalshi.is_some_and(|market| self.kalshi[market].event == event);
         }
     }
 
@@ -348,7 +391,7 @@ impl Catalog {
             market_type: "binary",
             settlement_floor: None,
             structure,
-            open_time: UnixMs::new(start.raw() - 12 * DAY_MS),
+            open_time: if at < FIRST_LATE { UnixMs::new(start.raw() - 12 * DAY_MS) } else { start },
             close_time: UnixMs::new(question.due.raw() + 2 * DAY_MS),
             expected_expiration: question.due,
             latest_expiration: UnixMs::new(question.due.raw() + 7 * DAY_MS),
@@ -412,7 +455,7 @@ impl Catalog {
                 Subject::World => None,
             },
             resolution_source: if question.subject == Subject::Crypto { question.source.1 } else { "" },
-            start: UnixMs::new(start.raw() - 11 * DAY_MS),
+            start: if at < FIRST_LATE { UnixMs::new(start.raw() - 11 * DAY_MS) } else { start },
             end: question.due,
             last_trade_text: String::new(),
             state: State::new(Qty::whole(rng.u32(5_000..2_000_000)), start),

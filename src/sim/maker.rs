@@ -186,6 +186,11 @@ impl Maker {
         let book = exchange.market(market);
         let met = if side == BookSide::Bid { BookSide::Ask } else { BookSide::Bid };
         let Some(price) = book.best(met) else { return Vec::new() };
+        // The hash writes the last trade with three decimals; what becomes of a fourth has never been seen, so here
+        // nobody trades on Polymarket at such a price.
+        if venue == Venue::Polymarket && !price.raw().is_multiple_of(10) {
+            return Vec::new();
+        }
         let held = book.quantity(met, price).micros() as f64;
         // Kalshi trades in hundredths of a contract; Polymarket's sizes have two decimals as well.
         let hundredths = (held / 1e4 * (0.002 + rng.f64() * 0.08)).max(100.0) as u64;

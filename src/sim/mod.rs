@@ -5,11 +5,11 @@
 //!
 //! * [`exchange`]: matching, one book per market on the YES leg, and what each level held in the last two minutes;
 //! * [`question`], [`listing`]: what is traded, in each venue's words;
-//! * [`world`]: fair values, makers, takers, dislocations, closes and settlements, from a seed, in virtual time;
+//! * [`world`], `maker`: fair values, makers, takers, dislocations, closes and settlements, from a seed, in virtual time;
 //! * [`kalshi`], [`kalshi_rest`], [`polymarket`], [`polymarket_rest`]: the wire protocols, without I/O;
 //! * [`paper`]: our own orders against real books, after a latency, for what those really offer;
 //! * [`fault`]: what `--chaos` breaks, and how often it did;
-//! * [`serve`]: the sockets, the only file here with a clock, threads and a runtime.
+//! * [`handshake`]: Kalshi's signed headers; [`serve`]: the sockets, the only place with a clock, threads, a runtime.
 //!
 //! Not here yet: accounts, balances, order entry, private channels and settlement on chain. They come with orders.
 
@@ -20,6 +20,7 @@ pub mod fault;
 pub mod handshake;
 pub mod kalshi;
 pub mod kalshi_rest;
+mod kalshi_text;
 pub mod listing;
 mod maker;
 pub mod paper;

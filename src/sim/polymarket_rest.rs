@@ -162,7 +162,7 @@ pub fn gamma_market(world: &World, at: usize) -> Value {
     let book = world.exchange(Venue::Polymarket).market(at);
     let (bid, ask) = (book.best(BookSide::Bid), book.best(BookSide::Ask));
     let prices = outcome_prices(state.payout, bid, ask);
-    let tokens = json!(market.tokens).to_string();
+    let tokens = format!(r#"["{}", "{}"]"#, market.tokens[0], market.tokens[1]);
     let volume = state.volume.micros() / 1_000_000;
     let touch_qty = bid.map_or(0, |price| book.quantity(BookSide::Bid, price).micros() / 1_000_000);
     let resolved = closed(market);
@@ -179,7 +179,7 @@ pub fn gamma_market(world: &World, at: usize) -> Value {
         "startDateIso": date(market.start, "%Y-%m-%d"),
         "description": market.description,
         "outcomes": "[\"Yes\", \"No\"]",
-        "outcomePrices": json!([prices.0, prices.1]).to_string(),
+        "outcomePrices": format!(r#"["{}", "{}"]"#, prices.0, prices.1),
         "liquidity": format!("{}.5", touch_qty * 3), "liquidityNum": touch_qty * 3, "liquidityClob": touch_qty * 3,
         "volume": format!("{volume}.25"), "volumeNum": volume, "volumeClob": volume, "volume24hr": volume / 20,
     });

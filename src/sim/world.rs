@@ -7,10 +7,13 @@
 //! Same seed, same speed, same number of steps: the same events, whatever the stamps. Virtual time moves values, trades
 //! and closes; how long a dislocation lives is told in wall time, because an engine lives there too.
 
+mod chaos;
+mod gap;
+
 use fastrand::Rng;
 
 use crate::sim::exchange::{Event, Exchange, Owner, What};
-use crate::sim::listing::{Catalog, PAIRS, Phase, Structure, Topic};
+use crate::sim::listing::{Catalog, PAIRS, Phase, Topic};
 use crate::sim::maker::Maker;
 use crate::unit::{BookSide, Grid, Money, Price, Qty, UnixMs, Venue};
 
@@ -24,6 +27,8 @@ const ANSWER_SECS: f64 = 20.0;
 const RESOLUTION_SECS: f64 = 90.0;
 /// Virtual seconds before a close in which the value runs to the answer.
 const RUN_SECS: f64 = 80.0;
+/// Virtual seconds at which a new market opens, on Kalshi and Polymarket in turn.
+const OPENINGS: [f64; 4] = [180.0, 480.0, 1_500.0, 3_000.0];
 /// Mean virtual seconds between two dislocations.
 const DISLOCATION_SECS: f64 = 34.0;
 /// Mean virtual seconds between two small actions on one market.
@@ -114,6 +119,8 @@ pub struct World {
     stamp: UnixMs,
     settlements: Vec<SimSettlement>,
     happenings: Vec<Happening>,
+    /// How many of [`OPENINGS`] are behind us.
+    late: usize,
     /// Opened dislocations: worth taking after fees, not worth it.
     opened: [u64; 2],
 }
@@ -133,6 +140,7 @@ impl World {
             stamp: start,
             settlements: Vec::new(),
             happenings: Vec::new(),
+            late: 0,
             opened: [0, 0],
             catalog,
             rng,
@@ -150,18 +158,10 @@ impl World {
 
     fn populate(&mut self) {
         let mut owners = [vec![0; self.catalog.kalshi.len()], vec![0; self.catalog.polymarket.len()]];
-        for (at, topic) in self.catalog.topics.iter().enumerate() {
-            let closes_at = (at < CLOSING && topic.polymarket.is_some()).then(|| 300.0 * 1.13_f64.powi(at as i32));
-            let fair =
-                if topic.exclusive { self.rng.f64() * 3_000.0 + 1_400.0 } else { self.rng.f64() * 7_000.0 + 1_500.0 };
-            self.minds.push(Mind {
-                fair,
-                restless: 2.0 + self.rng.f64() * 4.0,
-                dislocation: None,
-                closes_at,
-                answer_yes: self.rng.f64() * 10_000.0 < fair,
-                stage: Stage::Open,
-            });
+        for at in 0..self.catalog.topics.len() {
+            let mind = self.new_mind(at);
+            self.minds.push(mind);
+            let topic = &self.catalog.topics[at];
             if let Some(market) = topic.kalshi {
                 owners[0][market] = at;
             }
@@ -169,10 +169,75 @@ impl World {
                 owners[1][market] = at;
             }
         }
+        for event in 0..self.catalog.kalshi_events.len() {
+            self.agree_within(event);
+        }
         for venue in Venue::ALL {
             let topics = std::mem::take(&mut owners[venue as usize]);
             for (market, topic) in topics.into_iter().enumerate() {
                 self.add_maker(venue, market, topic);
+            }
+        }
+    }
+
+    /// A new market, announced before its first order.
+    fn open_market(&mut self, venue: Venue) {
+        let Some(topic) = self.catalog.list_late(&mut self.rng, venue, self.stamp) else { return };
+        let market = match venue {
+            Venue::Kalshi => {
+                let grid = self.catalog.kalshi[self.catalog.kalshi.len() - 1].structure.grid();
+                self.kalshi.list(grid, self.stamp)
+            }
+            Venue::Polymarket => {
+                let grid = even(self.catalog.polymarket[self.catalog.polymarket.len() - 1].tick);
+                self.polymarket.list(grid, self.stamp)
+            }
+        };
+        let mind = self.new_mind(topic);
+        self.minds.push(mind);
+        self.tell(venue, market, Life::Created);
+        self.add_maker(venue, market, topic);
+    }
+
+    fn new_mind(&mut self, topic: usize) -> Mind {
+        let Topic { exclusive, kalshi, polymarket, .. } = self.catalog.topics[topic];
+        let closes = topic < CLOSING && kalshi.is_some() && polymarket.is_some();
+        // Of several candidates only one can win, so none starts far above a half.
+        let (low, width) = if exclusive { (1_400.0, 3_000.0) } else { (1_500.0, 7_000.0) };
+        let fair = low + self.rng.f64() * width;
+        Mind {
+            fair,
+            restless: 2.0 + self.rng.f64() * 4.0,
+            dislocation: None,
+            closes_at: closes.then(|| 300.0 * 1.13_f64.powi(topic as i32)),
+            answer_yes: self.rng.f64() * 10_000.0 < fair,
+            stage: Stage::Open,
+        }
+    }
+
+    /// Makes one event's questions agree: a higher level is never likelier than a lower one, of several candidates at
+    /// most one wins, and one draw answers all of them.
+    fn agree_within(&mut self, event: usize) {
+        let draw = self.rng.f64() * 10_000.0;
+        let event = &self.catalog.kalshi_events[event];
+        let mut topics: Vec<(f64, usize)> = Vec::new();
+        for (at, topic) in self.catalog.topics.iter().enumerate() {
+            if let Some(market) = topic.kalshi.filter(|market| event.markets.contains(market)) {
+                topics.push((self.catalog.kalshi[market].strike.level(), at));
+            }
+        }
+        topics.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let mut fairs: Vec<f64> = topics.iter().map(|&(_, at)| self.minds[at].fair).collect();
+        if !event.exclusive {
+            fairs.sort_by(|one, other| other.total_cmp(one));
+        }
+        let mut below = 0.0;
+        for ((_, at), fair) in topics.into_iter().zip(fairs) {
+            let mind = &mut self.minds[at];
+            mind.fair = fair;
+            mind.answer_yes = below <= draw && draw < below + fair;
+            if event.exclusive {
+                below += fair;
             }
         }
     }
@@ -225,6 +290,10 @@ impl World {
         self.stamp = self.stamp.max(stamp);
         let secs = dt_ms / 1_000.0;
         self.virtual_secs += secs;
+        if OPENINGS.get(self.late).is_some_and(|&at| at <= self.virtual_secs) {
+            self.open_market(Venue::ALL[self.late % 2]);
+            self.late += 1;
+        }
         for topic in 0..self.minds.len() {
             self.live(topic, secs);
         }
@@ -369,101 +438,6 @@ impl World {
         self.happenings.push(Happening::Life { venue, market, at, life });
     }
 
-    // --- dislocations -------------------------------------------------------------------------------------------
-
-    /// Opens a gap on a random pair that is calm, if one fits.
-    fn dislocate(&mut self) {
-        let worth_it = self.rng.f64() < 0.6;
-        for _ in 0..24 {
-            let topic = self.rng.usize(0..PAIRS);
-            if self.is_calm(topic) && self.open_gap(topic, worth_it) {
-                return;
-            }
-        }
-    }
-
-    fn is_calm(&self, topic: usize) -> bool {
-        let mind = &self.minds[topic];
-        let far_from_close = mind.closes_at.is_none_or(|at| self.virtual_secs + RUN_SECS + 120.0 < at);
-        let ordinary = !self.catalog.topics[topic].odd && mind.dislocation.is_none() && mind.stage == Stage::Open;
-        let active = self.venues(topic).all(|(venue, market)| self.phase(venue, market) == Phase::Active);
-        let thin = self.venues(topic).any(|(venue, market)| self.makers[venue as usize][market].is_thin());
-        far_from_close && ordinary && active && !thin && (1_000.0..9_000.0).contains(&mind.fair)
-    }
-
-    fn open_gap(&mut self, topic: usize, worth_it: bool) -> bool {
-        let Topic { kalshi: Some(kalshi), polymarket: Some(polymarket), .. } = self.catalog.topics[topic] else {
-            return false;
-        };
-        let (loner, crowd) = if self.rng.bool() {
-            ((Venue::Kalshi, kalshi), (Venue::Polymarket, polymarket))
-        } else {
-            ((Venue::Polymarket, polymarket), (Venue::Kalshi, kalshi))
-        };
-        let rise = self.rng.bool();
-        let fair = self.minds[topic].fair;
-        let fees = self.fees(kalshi, polymarket, fair);
-        let gross = if worth_it { fees + 230.0 + self.rng.f64() * 100.0 } else { 50.0 + self.rng.f64() * 100.0 };
-        // The other book has to stand where the value is before the gap is measured from it.
-        self.requote(crowd.0, crowd.1, fair);
-        let crowd_touch = self.touch(crowd, rise);
-        let Some(edge) = crowd_touch else { return false };
-        let goal = if rise { edge + gross } else { edge - gross };
-        let shift = self.makers[loner.0 as usize][loner.1].half_spread();
-        let step = self.grid_step(loner, goal);
-        // A maker rounds his bid down and his ask up; half a step keeps the gap near its goal.
-        let round = if worth_it { step - 1.0 } else { step * 0.5 };
-        let new_fair = if rise { goal + shift + round } else { goal - shift - round };
-        let promised = self.gap_if(loner, new_fair, edge, rise);
-        let fits = if worth_it {
-            fees + 200.0 <= promised && promised <= 640.0
-        } else {
-            50.0 <= promised && promised + 10.0 < fees
-        };
-        if !fits || !(600.0..9_400.0).contains(&new_fair) {
-            return false;
-        }
-        self.requote(loner.0, loner.1, new_fair);
-        let lags = self.rng.bool();
-        let life = if worth_it { 1_600.0 + self.rng.f64() * 3_200.0 } else { 300.0 + self.rng.f64() * 3_500.0 };
-        self.minds[topic].dislocation =
-            Some(Dislocation { until: self.wall_ms() + life, fair_after: if lags { new_fair } else { fair } });
-        self.opened[usize::from(!worth_it)] += 1;
-        true
-    }
-
-    /// Where the crowd's venue sells (or buys) in Kalshi's terms.
-    fn touch(&self, (venue, market): (Venue, usize), rise: bool) -> Option<f64> {
-        let flipped = self.makers[venue as usize][market].is_flipped();
-        let side = if rise == flipped { BookSide::Bid } else { BookSide::Ask };
-        let best = self.exchange(venue).market(market).best(side)?;
-        Some(f64::from(if flipped { best.complement() } else { best }.raw()))
-    }
-
-    fn grid_step(&self, (venue, market): (Venue, usize), at: f64) -> f64 {
-        let price = Price::new(at.clamp(1.0, 9_999.0) as u16).unwrap_or(Price::MIN);
-        f64::from(self.exchange(venue).market(market).grid().step_at(price))
-    }
-
-    fn gap_if(&self, (venue, market): (Venue, usize), fair: f64, edge: f64, rise: bool) -> f64 {
-        let maker = &self.makers[venue as usize][market];
-        let Some((bid, ask)) = maker.quotes(self.exchange(venue).market(market).grid(), fair) else { return -1.0 };
-        let (bid, ask) = if maker.is_flipped() { (ask.complement(), bid.complement()) } else { (bid, ask) };
-        if rise { f64::from(bid.raw()) - edge } else { edge - f64::from(ask.raw()) }
-    }
-
-    /// Both taker fees per contract around `fair`, in price units.
-    fn fees(&self, kalshi: usize, polymarket: usize, fair: f64) -> f64 {
-        let event = &self.catalog.kalshi_events[self.catalog.kalshi[kalshi].event];
-        let multiplier = event.fee_override.map_or(self.catalog.series[event.series].fee_multiplier, |fee| fee.1);
-        let rate = self.catalog.polymarket[polymarket].fee.map_or(0, |fee| fee.rate);
-        let share = fair / 10_000.0;
-        let both = 0.07 * f64::from(multiplier) / 1e6 + f64::from(rate) / 1e6;
-        both * share * (1.0 - share) * 10_000.0
-    }
-
-    // --- calendar -----------------------------------------------------------------------------------------------
-
     fn advance_calendar(&mut self, topic: usize) {
         let Some(closes_at) = self.minds[topic].closes_at else { return };
         let Topic { kalshi: Some(kalshi), polymarket: Some(polymarket), inverted, .. } = self.catalog.topics[topic]
@@ -548,74 +522,6 @@ impl World {
         state.settled_at = Some(self.stamp);
         self.settlements.push(SimSettlement { venue, market: name, yes_payout, at: self.stamp });
         self.tell(venue, market, Life::Settled);
-    }
-
-    // --- what chaos may ask for ---------------------------------------------------------------------------------
-
-    /// A market of a pair in ordinary trading, at random.
-    pub fn any_active(&mut self, venue: Venue) -> Option<usize> {
-        (0..20).find_map(|_| {
-            let topic = self.rng.usize(0..PAIRS);
-            let market = match venue {
-                Venue::Kalshi => self.catalog.topics[topic].kalshi?,
-                Venue::Polymarket => self.catalog.topics[topic].polymarket?,
-            };
-            (self.is_calm(topic) && self.phase(venue, market) == Phase::Active).then_some(market)
-        })
-    }
-
-    /// Pauses a Kalshi market. Its orders stay until it reopens.
-    pub fn pause(&mut self, market: usize) {
-        self.catalog.kalshi[market].state.phase = Phase::Paused;
-        self.tell(Venue::Kalshi, market, Life::Deactivated);
-    }
-
-    /// Reopens a paused Kalshi market; every resting order is cancelled, then the makers come back.
-    pub fn resume(&mut self, market: usize) {
-        if self.catalog.kalshi[market].state.phase != Phase::Paused {
-            return;
-        }
-        self.catalog.kalshi[market].state.phase = Phase::Active;
-        self.tell(Venue::Kalshi, market, Life::Activated);
-        for side in [BookSide::Bid, BookSide::Ask] {
-            let prices: Vec<Price> = self.kalshi.market(market).levels(side).map(|level| level.0).collect();
-            for price in prices {
-                let events = self.kalshi.cancel_level(market, side, price, self.stamp);
-                self.record(Venue::Kalshi, events);
-            }
-        }
-        let fair = self.minds[self.makers[0][market].topic()].fair;
-        self.requote(Venue::Kalshi, market, fair);
-    }
-
-    /// Changes a Kalshi market's price structure.
-    pub fn restructure(&mut self, market: usize, structure: Structure) {
-        self.catalog.kalshi[market].structure = structure;
-        self.kalshi.regrid(market, structure.grid());
-        self.tell(Venue::Kalshi, market, Life::Regridded { old_tick: 0 });
-    }
-
-    /// Changes a Polymarket market's tick; orders off the new grid stay.
-    pub fn retick(&mut self, market: usize, tick: u16) {
-        let old_tick = self.catalog.polymarket[market].tick;
-        self.catalog.polymarket[market].tick = tick;
-        self.polymarket.regrid(market, even(tick));
-        self.tell(Venue::Polymarket, market, Life::Regridded { old_tick });
-    }
-
-    /// Sets or clears the fee override of a Kalshi market's event.
-    pub fn override_fee(&mut self, market: usize, fee: Option<(&'static str, u32)>) {
-        let event = self.catalog.kalshi[market].event;
-        self.catalog.kalshi_events[event].fee_override = fee;
-        self.tell(Venue::Kalshi, market, Life::FeeOverridden);
-    }
-
-    /// A maker on Kalshi crosses his own order, which crosses the book inside one action.
-    pub fn cross_inside(&mut self, market: usize) -> bool {
-        let events = Maker::cross_himself(&mut self.kalshi, market, self.stamp);
-        let crossed = !events.is_empty();
-        self.record(Venue::Kalshi, events);
-        crossed
     }
 }
 

@@ -96,6 +96,23 @@ pub enum Doubt {
     Dropped,
 }
 
+impl Doubt {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::NeverSynced,
+        Self::Gap,
+        Self::Impossible,
+        Self::Malformed,
+        Self::Disconnected,
+        Self::Checksum,
+        Self::Disagrees,
+        Self::Crossed,
+        Self::Regrid,
+        Self::GridTooFine,
+        Self::Dropped,
+    ];
+}
+
 /// Something outside what we know. The market is watched on, but nothing new is entered there.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Canary {

@@ -197,3 +197,65 @@ impl Link {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: UnixMs = UnixMs::new(1_795_175_100_000);
+
+    fn subscribe(hall: &mut Hall, seat: &Seat) {
+        let tickers: Vec<&str> = hall.world.catalog().kalshi.iter().map(|market| market.ticker.as_str()).collect();
+        let command = serde_json::json!({"id": 1, "cmd": "subscribe",
+            "params": {"channels": ["orderbook_delta"], "market_tickers": tickers}});
+        hall.handle_text(seat.number, &command.to_string(), START);
+    }
+
+    #[test]
+    fn a_reader_who_has_stopped_gets_error_25_past_his_queue_and_loses_his_seat() {
+        let mut hall = Hall::new(World::new(42, 20, START), None, START);
+        let mut seat = hall.sit(Venue::Kalshi, START);
+        subscribe(&mut hall, &seat);
+        let mut now = START;
+        while !hall.links.is_empty() {
+            now = UnixMs::new(now.raw() + 50);
+            assert!(now.since(START) < 300_000, "a queue fills up at some time");
+            hall.step(1_000.0, now);
+        }
+        let last_words = seat.last_words.try_recv().unwrap();
+        assert_eq!(last_words.len(), 1);
+        assert!(last_words[0].contains(r#""code":25"#));
+        assert_eq!(seat.queue.len(), QUEUE_FRAMES);
+    }
+
+    #[test]
+    fn an_hour_of_chaos_breaks_everything_there_is_to_break_except_the_world() {
+        let mut counts = std::collections::BTreeMap::new();
+        for seed in 0..4 {
+            let mut hall = Hall::new(World::new(seed, 20, START), Some(seed), START);
+            let mut seats = [hall.sit(Venue::Kalshi, START), hall.sit(Venue::Polymarket, START)];
+            subscribe(&mut hall, &seats[0]);
+            let tokens: Vec<String> =
+                hall.world.catalog().polymarket.iter().flat_map(|market| market.tokens.clone()).collect();
+            let command = serde_json::json!({"type": "market", "assets_ids": tokens}).to_string();
+            hall.handle_text(seats[1].number, &command, START);
+            for number in 1..=9_000_u64 {
+                let now = UnixMs::new(START.raw() + number * 100);
+                hall.step(400.0, now);
+                hall.flush_held(now);
+                for seat in &mut seats {
+                    while seat.queue.try_recv().is_ok() {}
+                }
+                if number % 300 == 0 {
+                    subscribe(&mut hall, &seats[0]);
+                }
+            }
+            for (name, count) in hall.counts.list() {
+                *counts.entry(name).or_insert(0) += count;
+            }
+        }
+        let never: Vec<_> = counts.iter().filter(|count| *count.1 == 0).collect();
+        // A gateway answers 502 to connections, and nobody connects here.
+        assert_eq!(never, [(&"bad_gateway", &0)]);
+    }
+}

@@ -65,7 +65,10 @@ async fn polymarket(
     Query(query): Pairs,
     body: String,
 ) -> Response {
-    let hall = lock(&hall);
+    let mut hall = lock(&hall);
+    if hall.is_down(Venue::Polymarket, now()) {
+        return answer(Reply { status: 502, body: String::new() });
+    }
     if method == Method::POST && uri.path() == "/books" {
         return answer(polymarket_rest::answer_books(hall.world(), &body));
     }

@@ -1,0 +1,81 @@
+//! `orion db`: the audit trail's file.
+
+use clap::{Args, Subcommand};
+
+use super::{Done, Fault, Global, settings};
+use crate::ledger::audit::{Audit, AuditReader};
+
+#[derive(Args, Debug)]
+pub struct DbArgs {
+    #[command(subcommand)]
+    command: DbCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum DbCommand {
+    /// Create the database of a mode, or bring its schema up to date. Does no harm twice.
+    Init(ModeArgs),
+    /// Read a mode's database through and recompute cash, positions and profit from its fills.
+    Verify(ModeArgs),
+}
+
+#[derive(Args, Debug)]
+struct ModeArgs {
+    /// Whose database.
+    #[arg(long, default_value = "paper", value_parser = ["paper", "demo"])]
+    mode: String,
+}
+
+pub fn run(global: &Global, args: &DbArgs) -> Done {
+    match &args.command {
+        DbCommand::Init(mode) => create(global, &mode.mode),
+        DbCommand::Verify(mode) => verify(global, &mode.mode),
+    }
+}
+
+/// `--init-db`.
+pub fn init(global: &Global) -> Done {
+    create(global, "paper")
+}
+
+fn create(global: &Global, mode: &str) -> Done {
+    let state = settings(global, Vec::new())?.config.engine.state_dir.join(mode);
+    let _lock = crate::run::boot::claim(&state)?;
+    let path = state.join("orion.db");
+    let version = Audit::init(&path).map_err(anyhow::Error::from)?;
+    println!("{}: schema {version}", path.display());
+    println!("next: orion run --dry-run");
+    Ok(())
+}
+
+fn verify(global: &Global, mode: &str) -> Done {
+    let config = settings(global, Vec::new())?.config;
+    let path = config.engine.state_dir.join(mode).join("orion.db");
+    if !path.exists() {
+        return Err(Fault::Failed(anyhow::anyhow!("{} does not exist; create it with: orion db init", path.display())));
+    }
+    let reader = AuditReader::open(&path).map_err(anyhow::Error::from)?;
+    let allocated = crate::run::boot::allocation(&config);
+    let [kalshi, polymarket] = crate::unit::Venue::ALL;
+    let books = reader
+        .recompute([(kalshi, allocated[0]), (polymarket, allocated[1])])
+        .map_err(anyhow::Error::from)?;
+    for venue in &books.venues {
+        println!(
+            "{:<11} cash {:#}  fees {:#}  realised {:#}  holdings {}",
+            venue.venue.name(),
+            venue.cash,
+            venue.fees,
+            venue.realised,
+            venue.holdings.len()
+        );
+    }
+    if books.odd.is_empty() {
+        println!("every fill, fee and settlement fits");
+        return Ok(());
+    }
+    for odd in &books.odd {
+        eprintln!("odd: {odd}");
+    }
+    Err(Fault::Failed(anyhow::anyhow!("{} things in {} do not fit", books.odd.len(), path.display())))
+}

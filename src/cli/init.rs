@@ -1,0 +1,141 @@
+//! `orion init`: a settings file from a few answers, each of which can be given by flag.
+
+use std::{
+    io::{IsTerminal as _, Write as _},
+    path::PathBuf,
+};
+
+use clap::Args;
+
+use super::Done;
+use crate::config::{Config, Sources, sample};
+
+#[derive(Args, Debug)]
+pub struct InitArgs {
+    /// Where the file goes; an existing one is not overwritten.
+    #[arg(long, value_name = "PATH", default_value = "config/orion.toml")]
+    out: PathBuf,
+    /// capital.initial_bankroll in dollars.
+    #[arg(long, value_name = "DOLLARS")]
+    bankroll: Option<String>,
+    /// Limits to begin with: `conservative` trades 2 % at 1.5 ¢ with five positions and a 3 % daily stop.
+    #[arg(long, value_parser = ["default", "conservative"])]
+    profile: Option<String>,
+    /// feed.kalshi_key_id; without a key Kalshi is polled over public REST.
+    #[arg(long, value_name = "ID")]
+    kalshi_key_id: Option<String>,
+    /// feed.kalshi_key_file: the PEM of that key, mode 0600.
+    #[arg(long, value_name = "PATH")]
+    kalshi_key_file: Option<String>,
+    /// Fill opportunities on paper from the start (trading.auto_execute).
+    #[arg(long)]
+    auto_execute: Option<bool>,
+    /// Never ask; what no flag says keeps its default.
+    #[arg(long)]
+    no_input: bool,
+}
+
+const CONSERVATIVE: [(&str, &str); 4] = [
+    ("trading.threshold_spread", "0.015"),
+    ("trading.max_trade_size_pct", "0.02"),
+    ("risk.max_open_positions", "5"),
+    ("risk.max_daily_loss_pct", "0.03"),
+];
+
+pub fn run(args: &InitArgs) -> Done {
+    let asks = !args.no_input && std::io::stdin().is_terminal();
+    let mut set: Vec<(&str, String)> = Vec::new();
+    let bankroll = match &args.bankroll {
+        None if asks => ask("Bankroll in dollars (paper balance; upper bound later)", "100000")?,
+        given => given.clone().unwrap_or_default(),
+    };
+    let profile = match &args.profile {
+        None if asks => choose("Limits to begin with", &["default", "conservative"])?,
+        given => given.clone().unwrap_or_else(|| "default".into()),
+    };
+    let key_id = match &args.kalshi_key_id {
+        None if asks => ask("Kalshi key id (empty: public REST is polled, no stream)", "")?,
+        given => given.clone().unwrap_or_default(),
+    };
+    let key_file = match &args.kalshi_key_file {
+        None if asks && !key_id.is_empty() => ask("File of that key (PEM, mode 0600)", "")?,
+        given => given.clone().unwrap_or_default(),
+    };
+    let auto = match args.auto_execute {
+        None if asks => choose("Fill opportunities on paper", &["yes", "no"])? == "yes",
+        given => given.unwrap_or(false),
+    };
+    if !bankroll.is_empty() && bankroll != "100000" {
+        set.push(("capital.initial_bankroll", bankroll));
+    }
+    if profile == "conservative" {
+        set.extend(CONSERVATIVE.map(|(key, value)| (key, value.to_owned())));
+    }
+    if !key_id.is_empty() {
+        set.push(("feed.kalshi_key_id", format!("{key_id:?}")));
+        set.push(("feed.kalshi_key_file", format!("{key_file:?}")));
+    }
+    if auto {
+        set.push(("trading.auto_execute", "true".into()));
+    }
+    write(args, &set)
+}
+
+fn write(args: &InitArgs, set: &[(&str, String)]) -> Done {
+    let mut text = sample();
+    for (key, value) in set {
+        text = with(&text, key, value)
+            .ok_or_else(|| anyhow::anyhow!("the sample has no key {key}: this is a defect of Orion"))?;
+    }
+    if let Some(folder) = args.out.parent() {
+        std::fs::create_dir_all(folder).map_err(|e| anyhow::anyhow!("{} cannot be made: {e}", folder.display()))?;
+    }
+    // Checked under its final rules before anything is kept.
+    let draft = args.out.with_extension("toml.draft");
+    std::fs::write(&draft, &text).map_err(|e| anyhow::anyhow!("{} cannot be written: {e}", draft.display()))?;
+    let sound = Config::load(&Sources { file: Some(draft.clone()), env: super::environment(), ..Sources::default() });
+    let _ = std::fs::remove_file(&draft);
+    sound?;
+    let mut file = std::fs::File::create_new(&args.out).map_err(|e| {
+        anyhow::anyhow!("{}: {e}; move the old file away, or name another with --out", args.out.display())
+    })?;
+    file.write_all(text.as_bytes()).map_err(anyhow::Error::from)?;
+    println!("wrote {}", args.out.display());
+    for (key, value) in set {
+        println!("  {key} = {value}");
+    }
+    if set.is_empty() {
+        println!("  every key has its default");
+    }
+    println!("next: orion config check --config {}", args.out.display());
+    Ok(())
+}
+
+/// The sample with one key set, its comments kept.
+fn with(sample: &str, key: &str, value: &str) -> Option<String> {
+    let (section, name) = key.split_once('.')?;
+    let mut here = false;
+    let mut done = false;
+    let lines = sample.lines().map(|line| {
+        if line.starts_with('[') {
+            here = line.trim() == format!("[{section}]");
+        }
+        let bare = line.trim_start_matches('#').trim_start();
+        if here && !done && bare.split_once('=').is_some_and(|(left, _)| left.trim() == name) {
+            done = true;
+            return format!("{name} = {value}");
+        }
+        line.to_owned()
+    });
+    let text: String = lines.flat_map(|line| [line, "\n".into()]).collect();
+    done.then_some(text)
+}
+
+fn ask(question: &str, default: &str) -> Result<String, super::Fault> {
+    inquire::Text::new(question).with_default(default).prompt().map_err(|e| super::Fault::Failed(e.into()))
+}
+
+fn choose(question: &str, options: &[&str]) -> Result<String, super::Fault> {
+    let options = options.iter().map(|option| (*option).to_owned()).collect();
+    inquire::Select::new(question, options).prompt().map_err(|e| super::Fault::Failed(e.into()))
+}

@@ -1,0 +1,229 @@
+//! The command line: one file per command. Each says what it will do, does it, and prints the next step.
+//!
+//! Human output goes to standard output, messages to standard error. Exit codes: 0 ok, 1 failure, 2 usage, 69 no engine
+//! is running, 75 try again, 77 refused by a safety gate, 78 bad configuration.
+
+mod config_cmd;
+mod db;
+mod demo;
+mod init;
+mod pages;
+mod record;
+mod replay;
+mod run;
+mod screen;
+mod sim;
+mod status;
+mod why;
+
+use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+
+use crate::config::{Config, ConfigError, Level, Loaded, Sources};
+
+/// The engine, from the outside.
+#[derive(Debug, Parser)]
+#[command(
+    name = "orion",
+    version,
+    about = "Arbitrage between Kalshi and Polymarket: books, edges after all fees, decisions, and why not",
+    long_about = None,
+    after_help = "Exit codes: 0 ok, 1 failure, 2 usage, 69 no engine is running, 75 try again, 77 refused by a safety gate, 78 bad configuration."
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    /// Without a command: what `orion run` takes.
+    #[command(flatten)]
+    run: run::RunArgs,
+    /// Same as `orion db init`.
+    #[arg(long)]
+    init_db: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// Flags of every command.
+#[derive(Args, Clone, Debug, Default)]
+struct Global {
+    /// Settings file (TOML; a predecessor's YAML is read and mapped).
+    #[arg(long, global = true, value_name = "PATH")]
+    config: Option<PathBuf>,
+    /// Overrides trading.threshold_spread: the least net edge per dollar of payout, 0 to 0.5.
+    #[arg(long, global = true, value_name = "DOLLARS", allow_negative_numbers = true)]
+    threshold: Option<String>,
+    /// Overrides log.level: trace, debug, info, warn, error.
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// Overrides engine.state_dir: database, latch, control socket.
+    #[arg(long, global = true, value_name = "PATH")]
+    state_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watch the engine trade between two simulated exchanges: no key, no file, no network.
+    Demo(demo::DemoArgs),
+    /// Watch real prices and fill on paper (`--dry-run`).
+    Run(run::RunArgs),
+    /// Serve the two simulated exchanges alone.
+    Sim(sim::SimArgs),
+    /// Record raw frames of both venues.
+    Record(record::RecordArgs),
+    /// Play recordings through the same feeds and books.
+    Replay(replay::ReplayArgs),
+    /// Show a running engine.
+    Status(status::StatusArgs),
+    /// Why opportunities were, or were not, taken.
+    Why(why::WhyArgs),
+    /// Check, show and import settings.
+    Config(config_cmd::ConfigArgs),
+    /// Create and check the database.
+    Db(db::DbArgs),
+    /// Write a settings file, asking five questions or by flags.
+    Init(init::InitArgs),
+    /// Print a completion script for a shell.
+    Completions(pages::CompletionsArgs),
+    /// Print the manual page.
+    Man,
+}
+
+/// Why a command ended, as an exit code and a text.
+#[derive(Debug)]
+enum Fault {
+    Failed(anyhow::Error),
+    NotRunning(String),
+    Gate(String),
+    Config(String),
+}
+
+impl From<anyhow::Error> for Fault {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<ConfigError> for Fault {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error.render(colour()))
+    }
+}
+
+type Done = Result<(), Fault>;
+
+/// Runs the command that was typed.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        _ if cli.init_db => db::init(&cli.global),
+        None => run::run(&cli.global, &cli.run),
+        Some(Command::Demo(args)) => demo::run(&cli.global, &args),
+        Some(Command::Run(args)) => run::run(&cli.global, &args),
+        Some(Command::Sim(args)) => sim::run(&args),
+        Some(Command::Record(args)) => record::run(&cli.global, &args),
+        Some(Command::Replay(args)) => replay::run(&cli.global, &args),
+        Some(Command::Status(args)) => status::run(&cli.global, &args),
+        Some(Command::Why(args)) => why::run(&cli.global, &args),
+        Some(Command::Config(args)) => config_cmd::run(&cli.global, &args),
+        Some(Command::Db(args)) => db::run(&cli.global, &args),
+        Some(Command::Init(args)) => init::run(&args),
+        Some(Command::Completions(args)) => pages::completions(&args, Cli::command()),
+        Some(Command::Man) => pages::man(Cli::command()),
+    };
+    let (code, text) = match done {
+        Ok(()) => return ExitCode::SUCCESS,
+        // A reader that went away, as `head` does, is no failure.
+        Err(Fault::Failed(e)) if is_broken_pipe(&e) => return ExitCode::SUCCESS,
+        Err(Fault::Failed(e)) => (1, format!("orion: {e:#}")),
+        Err(Fault::NotRunning(text)) => (69, format!("orion: {text}")),
+        Err(Fault::Gate(text)) => (77, format!("orion: {text}")),
+        Err(Fault::Config(text)) => (78, text),
+    };
+    eprintln!("{}", text.trim_end());
+    ExitCode::from(code)
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>()).any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// May output be coloured? Not without a terminal, and not where `NO_COLOR` is set.
+fn colour() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// The process's environment, as far as it is text.
+fn environment() -> Vec<(String, String)> {
+    std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect()
+}
+
+/// Settings from every layer, with the global flags and those of a command (dotted key, value, flag) on top.
+fn settings(global: &Global, flags: Vec<(String, String, String)>) -> Result<Loaded, Fault> {
+    let mut all = Vec::new();
+    let mut add = |key: &str, value: String, flag: &str| all.push((key.to_owned(), value, flag.to_owned()));
+    if let Some(threshold) = &global.threshold {
+        add("trading.threshold_spread", threshold.clone(), "--threshold");
+    }
+    if let Some(level) = &global.log_level {
+        add("log.level", level.clone(), "--log-level");
+    }
+    if let Some(state) = &global.state_dir {
+        add("engine.state_dir", state.display().to_string(), "--state-dir");
+    }
+    all.extend(flags);
+    let sources = Sources { file: global.config.clone(), overlay: None, env: environment(), flags: all };
+    let loaded = Config::load(&sources)?;
+    for note in &loaded.notes {
+        eprintln!("note: {note}");
+    }
+    Ok(loaded)
+}
+
+/// Sends the cold threads' log lines to standard error.
+fn log_to_stderr(level: Level) {
+    let level = match level {
+        Level::Trace => tracing::Level::TRACE,
+        Level::Debug => tracing::Level::DEBUG,
+        Level::Info => tracing::Level::INFO,
+        Level::Warn => tracing::Level::WARN,
+        Level::Error => tracing::Level::ERROR,
+    };
+    let ansi = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(ansi);
+    // A second call in one process keeps the first one.
+    let _ = subscriber.try_init();
+}
+
+/// A duration as people write it: `90s`, `10m`, `1h30m`.
+fn span(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration = text.parse().map_err(|e| format!("{e}; write 90s, 10m or 1h30m"))?;
+    Duration::try_from(span).ok().filter(|span| !span.is_zero()).ok_or("must be longer than nothing".into())
+}
+
+/// What ends a process: a signal. Installed once.
+struct Signals {
+    stop: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    dump: std::sync::Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Signals {
+    /// SIGINT and SIGTERM end, SIGUSR1 dumps latencies. A second SIGINT ends at once.
+    fn install() -> anyhow::Result<Self> {
+        let signals = Self { stop: Default::default(), dump: Default::default() };
+        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+            signal_hook::flag::register_conditional_shutdown(signal, 1, signals.stop.clone())?;
+            signal_hook::flag::register(signal, signals.stop.clone())?;
+        }
+        signal_hook::flag::register(signal_hook::consts::SIGUSR1, signals.dump.clone())?;
+        Ok(signals)
+    }
+
+    fn stop(&self) -> bool {
+        self.stop.load(std::sync::atomic::Ordering::Acquire)
+    }
+
+    fn take_dump(&self) -> bool {
+        self.dump.swap(false, std::sync::atomic::Ordering::AcqRel)
+    }
+}

@@ -1,0 +1,86 @@
+//! `orion record`: raw frames of both venues, byte for byte, compressed and rotated.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+use crossbeam::channel::bounded;
+
+use super::{Done, Fault, Global, Signals, log_to_stderr, run::attend, settings, span};
+use crate::{
+    lab::recording::Writer,
+    pairing::PairBook,
+    run::{
+        boot::{Endpoints, Engine, Start},
+        feed::Recorded,
+        keep::Told,
+    },
+    venue::kalshi::sign::KalshiSigner,
+};
+
+#[derive(Args, Debug)]
+pub struct RecordArgs {
+    /// The folder for the recordings; made if missing.
+    #[arg(long, value_name = "FOLDER")]
+    out: PathBuf,
+    /// Begin a new file after this many megabytes of frames (1 to 100000).
+    #[arg(long, value_name = "MB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    rotate_mb: u64,
+    /// End after this long: 90s, 10m, 1h30m.
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    duration: Option<Duration>,
+    /// Record the exchanges that `orion sim --dir FOLDER` serves, instead of the venues.
+    #[arg(long, value_name = "FOLDER")]
+    sim: Option<PathBuf>,
+}
+
+/// Frames that may wait for the disk.
+const WAITING_MAX: usize = 65_536;
+
+pub fn run(global: &Global, args: &RecordArgs) -> Done {
+    let no_trades = vec![("trading.auto_execute".into(), "false".into(), "record".into())];
+    let loaded = settings(global, no_trades)?;
+    log_to_stderr(loaded.config.log.level);
+    let signals = Signals::install()?;
+    let config_hash = loaded.fingerprint();
+    let config = loaded.config;
+    let (endpoints, pairs, signer) = match &args.sim {
+        Some(folder) => super::sim::attach(folder)?,
+        None => {
+            let pairs = PairBook::load(&config.pairs.file).map_err(|e| Fault::Config(e.to_string()))?;
+            let key = config.feed.kalshi_key.as_ref();
+            let signer = key.map(|key| KalshiSigner::load(&key.id, &key.file)).transpose();
+            (Endpoints::production(), pairs, signer.map_err(|e| Fault::Config(e.to_string()))?)
+        }
+    };
+    if pairs.pairs().is_empty() {
+        return Err(Fault::Config(format!("{} approves no pair, so there is nothing to record", config.pairs.file.display())));
+    }
+    if signer.is_none() {
+        eprintln!("note: no Kalshi key, so only Polymarket's frames are recorded (feed.kalshi_key_id)");
+    }
+    let mut writer = Writer::new(&args.out, args.rotate_mb * 1_000_000)?;
+    let (frames_in, frames) = bounded::<Recorded>(WAITING_MAX);
+    let disk = std::thread::Builder::new().name("record".into()).spawn(move || -> anyhow::Result<(u64, u32)> {
+        while let Ok(frame) = frames.recv() {
+            writer.write(frame.at, frame.venue, frame.conn, &frame.bytes)?;
+        }
+        writer.finish()?;
+        Ok(writer.totals())
+    });
+    let disk = disk.map_err(anyhow::Error::from)?;
+    let start = Start { mode: "record", config, config_hash, endpoints, pairs, signer, record: Some(frames_in) };
+    let engine = Engine::start(start)?;
+    let snapshot = engine.snapshot.clone();
+    let clean = attend(engine, &signals, args.duration, |told| {
+        anyhow::ensure!(!disk.is_finished(), "the recording cannot go on: its disk thread ended");
+        if let Told::Note(note) = told {
+            eprintln!("{note}");
+        }
+        Ok(())
+    });
+    let (frames, files) = disk.join().map_err(|_| anyhow::anyhow!("the disk thread panicked"))??;
+    let lost: u64 = snapshot.lock().map(|s| s.feeds.iter().map(|f| f.unrecorded).sum()).unwrap_or(0);
+    println!("{frames} frames in {files} files below {}; {lost} lost to a slow disk", args.out.display());
+    println!("next: orion replay {}/*.jsonl.gz", args.out.display());
+    if clean? { Ok(()) } else { Err(Fault::Failed(anyhow::anyhow!("a thread of the engine ended before its time"))) }
+}

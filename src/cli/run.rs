@@ -1,0 +1,164 @@
+//! `orion run --dry-run`: real prices, fills on paper. No sender exists in this mode.
+
+use std::{
+    io::Write as _,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use clap::Args;
+
+use super::{
+    Done, Fault, Global, Signals, log_to_stderr,
+    screen::{Screen, Style},
+    settings, span,
+};
+use crate::{
+    config::Config,
+    pairing::PairBook,
+    run::{
+        boot::{Endpoints, Engine, Start},
+        clock,
+        keep::Told,
+        ring::Stop,
+    },
+    venue::kalshi::sign::KalshiSigner,
+    watch::control,
+};
+
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// Simulated fills on real prices; no order can be sent.
+    #[arg(long)]
+    dry_run: bool,
+    /// Fill opportunities by itself (with --dry-run: on paper). The bare flag means true.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    auto_execute: Option<bool>,
+    /// End after this long: 90s, 10m, 1h30m.
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    duration: Option<Duration>,
+    /// One plain line each, for grep.
+    #[arg(long)]
+    plain: bool,
+    /// One JSON object a line.
+    #[arg(long, conflicts_with = "plain")]
+    json: bool,
+}
+
+pub fn run(global: &Global, args: &RunArgs) -> Done {
+    if !args.dry_run {
+        return Err(Fault::Gate(
+            "this version sends no orders: start it with --dry-run for real prices and simulated fills".into(),
+        ));
+    }
+    let mut flags = Vec::new();
+    if let Some(auto) = args.auto_execute {
+        flags.push(("trading.auto_execute".into(), auto.to_string(), "--auto-execute".into()));
+    }
+    let loaded = settings(global, flags)?;
+    let config_hash = loaded.fingerprint();
+    let config = loaded.config;
+    log_to_stderr(config.log.level);
+    let signals = Signals::install()?;
+    let pairs = PairBook::load(&config.pairs.file).map_err(|e| Fault::Config(e.to_string()))?;
+    let signer = signer(&config)?;
+    let style = style(args.plain, args.json);
+    if style == Style::Human {
+        println!("PAPER — real prices, simulated fills. No order can be sent.");
+        if pairs.pairs().is_empty() {
+            println!("No pair is approved in {}: nothing can trade. Its comments say how to add one.", config.pairs.file.display());
+        }
+        if !config.trading.auto_execute {
+            println!("Auto-execute is off: opportunities are shown, not filled. Add: --auto-execute true");
+        }
+    }
+    let endpoints = Endpoints::production();
+    let start = Start { mode: "paper", config, config_hash, endpoints, pairs, signer, record: None };
+    let engine = Engine::start(start)?;
+    let mut screen = Screen::new(style);
+    let clean = attend(engine, &signals, args.duration, |told| show(&mut screen, told))?;
+    if clean { Ok(()) } else { Err(Fault::Failed(anyhow::anyhow!("a thread of the engine ended before its time"))) }
+}
+
+/// The style that the flags ask for.
+pub const fn style(plain: bool, json: bool) -> Style {
+    match (plain, json) {
+        (true, _) => Style::Plain,
+        (_, true) => Style::Json,
+        _ => Style::Human,
+    }
+}
+
+/// Prints the line for what was told, if there is one.
+pub fn show(screen: &mut Screen, told: &Told) -> anyhow::Result<()> {
+    if let Some(line) = screen.line(told, clock::unix().raw(), clock::now()) {
+        writeln!(std::io::stdout(), "{line}")?;
+    }
+    Ok(())
+}
+
+/// Shows what a running engine tells until a signal or the end of `duration`; then ends it cleanly.
+pub fn attend(
+    engine: Engine,
+    signals: &Signals,
+    duration: Option<Duration>,
+    mut tell: impl FnMut(&Told) -> anyhow::Result<()>,
+) -> anyhow::Result<bool> {
+    for source in engine.snapshot.lock().map(|s| s.sources.clone()).unwrap_or_default() {
+        tracing::info!("{source}");
+    }
+    let stop = Stop::default();
+    let control =
+        control::start(&engine.state, engine.snapshot.clone(), engine.latencies.clone(), stop.clone())?;
+    let began = clock::now();
+    let over = |now: crate::unit::Nanos| duration.is_some_and(|span| span.as_nanos() <= u128::from(now.since(began).raw()));
+    let mut outcome = Ok(());
+    while outcome.is_ok() && !signals.stop() && !over(clock::now()) && !engine.died() {
+        if signals.take_dump() {
+            dump(&engine);
+        }
+        if let Ok(told) = engine.told.recv_timeout(Duration::from_millis(100)) {
+            outcome = tell(&told);
+        }
+    }
+    let told = engine.told.clone();
+    let died = engine.died();
+    let clean = stop_within(engine, Duration::from_secs(20)) && !died;
+    while let (true, Ok(last)) = (outcome.is_ok(), told.try_recv()) {
+        outcome = tell(&last);
+    }
+    stop.raise();
+    let _ = control.join();
+    outcome.map(|()| clean)
+}
+
+/// Ends the engine; a thread that does not end within `patience` is left to the end of the process.
+fn stop_within(engine: Engine, patience: Duration) -> bool {
+    static CLEAN: AtomicBool = AtomicBool::new(false);
+    let ending = std::thread::Builder::new().name("ending".into()).spawn(move || {
+        CLEAN.store(engine.stop(), Ordering::Release);
+    });
+    let Ok(ending) = ending else { return false };
+    let until = clock::now().raw() + patience.as_nanos() as u64;
+    while !ending.is_finished() && clock::now().raw() < until {
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    ending.is_finished() && CLEAN.load(Ordering::Acquire)
+}
+
+/// SIGUSR1: latency by stage, to standard error and to `latency.txt` in the state directory.
+fn dump(engine: &Engine) {
+    let Ok(table) = engine.latencies.lock().map(|l| l.table()) else { return };
+    eprint!("{table}");
+    let path = engine.state.join("latency.txt");
+    if let Err(e) = std::fs::write(&path, &table) {
+        tracing::warn!("{} cannot be written: {e}", path.display());
+    }
+}
+
+/// Kalshi's key, where one is configured.
+fn signer(config: &Config) -> Result<Option<KalshiSigner>, Fault> {
+    let Some(key) = &config.feed.kalshi_key else { return Ok(None) };
+    KalshiSigner::load(&key.id, &key.file).map(Some).map_err(|e| Fault::Config(format!("feed.kalshi_key_file: {e}")))
+}
+

@@ -1,0 +1,214 @@
+//! `orion sim`: the two simulated exchanges alone, for other processes to practise on.
+
+use std::{
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use clap::Args;
+use rcgen::PublicKeyData as _;
+use serde::{Deserialize, Serialize};
+
+use super::{Done, Fault, Signals, span};
+use crate::{
+    pairing::{ApprovedPair, PairBook, Polarity, Tail, pairbook::Fingerprint},
+    run::{boot::Endpoints, catalogue},
+    sim::serve::{self, Options, Running, SimPair},
+    unit::{UnixMs, Venue},
+    venue::kalshi::sign::{KalshiSigner, KeyKind},
+};
+
+/// The id under which the simulated Kalshi knows the generated key.
+pub const KEY_ID: &str = "00000000-0000-4000-8000-000000000001";
+
+#[derive(Args, Debug)]
+pub struct SimArgs {
+    /// Where `sim.json` (addresses), the generated Kalshi key and the certificate go.
+    #[arg(long, value_name = "FOLDER", default_value = "sim")]
+    dir: PathBuf,
+    /// The world's seed.
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+    /// How much faster than the clock the simulated world runs (1 to 1000).
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    speed: u32,
+    /// Break market-data connections in every way that venues and networks do.
+    #[arg(long)]
+    chaos: bool,
+    /// Serve without TLS.
+    #[arg(long)]
+    no_tls: bool,
+    /// First of four consecutive ports; 0 takes free ones.
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// End after this long: 90s, 10m, 1h30m.
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    duration: Option<Duration>,
+}
+
+/// What `sim.json` holds.
+#[derive(Deserialize, Serialize)]
+struct Sheet {
+    kalshi_rest: String,
+    kalshi_ws: String,
+    polymarket_rest: String,
+    polymarket_ws: String,
+    /// The authority that signed the certificates.
+    ca_pem: Option<String>,
+    kalshi_key_id: String,
+    kalshi_key_file: PathBuf,
+    pairs: Vec<SheetPair>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct SheetPair {
+    title: String,
+    ticker: String,
+    condition_id: String,
+    inverted: bool,
+}
+
+pub fn run(args: &SimArgs) -> Done {
+    let signals = Signals::install()?;
+    std::fs::create_dir_all(&args.dir).with_context(|| format!("{} cannot be made", args.dir.display()))?;
+    std::fs::set_permissions(&args.dir, std::fs::Permissions::from_mode(0o700)).map_err(anyhow::Error::from)?;
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).map_err(anyhow::Error::from)?;
+    let (pem, public) = (key.serialize_pem(), key.subject_public_key_info());
+    let key_file = args.dir.join("kalshi-demo-key.pem");
+    private(&key_file, pem.as_bytes())?;
+    let ports = match args.port {
+        0 => [0; 4],
+        first => [0, 1, 2, 3].map(|n| first.saturating_add(n)),
+    };
+    let options = Options {
+        seed: args.seed,
+        speed: args.speed,
+        chaos: args.chaos,
+        tls: !args.no_tls,
+        kalshi_keys: vec![(KEY_ID.into(), public)],
+        ports,
+    };
+    let running = serve::start(options)?;
+    let sheet = Sheet {
+        kalshi_rest: running.endpoints.kalshi_rest.clone(),
+        kalshi_ws: running.endpoints.kalshi_ws.clone(),
+        polymarket_rest: running.endpoints.polymarket_rest.clone(),
+        polymarket_ws: running.endpoints.polymarket_ws.clone(),
+        ca_pem: running.endpoints.ca_pem.clone(),
+        kalshi_key_id: KEY_ID.into(),
+        kalshi_key_file: key_file,
+        pairs: running
+            .pairs()
+            .into_iter()
+            .map(|p| SheetPair { title: p.title, ticker: p.ticker, condition_id: p.condition_id, inverted: p.inverted })
+            .collect(),
+    };
+    private(&args.dir.join("sim.json"), &serde_json::to_vec_pretty(&sheet).map_err(anyhow::Error::from)?)?;
+    println!("ORION SIM  ·  simulated exchanges, simulated money, loopback only");
+    println!("  Kalshi      {}  {}", running.endpoints.kalshi_rest, running.endpoints.kalshi_ws);
+    println!("  Polymarket  {}  {}", running.endpoints.polymarket_rest, running.endpoints.polymarket_ws);
+    println!("  addresses, key and certificate in {}", args.dir.join("sim.json").display());
+    println!("next: orion demo --sim {}", args.dir.display());
+    let began = crate::run::clock::now();
+    let over = || args.duration.is_some_and(|s| s.as_nanos() <= u128::from(crate::run::clock::now().since(began).raw()));
+    while !signals.stop() && !over() {
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+    running.stop();
+    Ok(())
+}
+
+/// Writes a file that only its owner reads.
+fn private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let _ = std::fs::remove_file(path);
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("{} cannot be written", path.display()))?;
+    Ok(file.write_all(bytes)?)
+}
+
+/// The engine's addresses for simulated exchanges: loopback, and nothing else.
+pub fn addresses(endpoints: &serve::Endpoints) -> anyhow::Result<Endpoints> {
+    for url in [&endpoints.kalshi_rest, &endpoints.kalshi_ws, &endpoints.polymarket_rest, &endpoints.polymarket_ws] {
+        let host = url.split("//").nth(1).and_then(|rest| rest.split([':', '/']).next());
+        anyhow::ensure!(
+            matches!(host, Some("127.0.0.1" | "localhost")),
+            "{url}: simulated exchanges are reached on loopback only"
+        );
+    }
+    let polymarket = &endpoints.polymarket_rest;
+    Ok(Endpoints {
+        kalshi_rest: endpoints.kalshi_rest.clone(),
+        kalshi_ws: endpoints.kalshi_ws.clone(),
+        gamma: polymarket.clone(),
+        clob: polymarket.clone(),
+        data: polymarket.clone(),
+        polymarket_ws: endpoints.polymarket_ws.clone(),
+        root: endpoints.ca_pem.clone(),
+    })
+}
+
+/// A pair book over simulated pairs, approved with the rule prints that the exchanges list now.
+pub fn approve(endpoints: &Endpoints, pairs: &[SimPair], now: UnixMs) -> anyhow::Result<PairBook> {
+    let none = crate::pairing::pairbook::fingerprint(&[]);
+    let approved = |prints: &dyn Fn(Venue, &str) -> Fingerprint| {
+        let pairs = pairs.iter().map(|pair| ApprovedPair {
+            title: pair.title.clone(),
+            kalshi: pair.ticker.clone(),
+            polymarket: pair.condition_id.clone(),
+            polarity: if pair.inverted { Polarity::Inverted } else { Polarity::Same },
+            event: pair.title.clone(),
+            approved_by: "the demo".into(),
+            approved_at: now,
+            kalshi_rules: prints(Venue::Kalshi, &pair.ticker),
+            polymarket_rules: prints(Venue::Polymarket, &pair.condition_id),
+            tail: Tail::Minor,
+        });
+        PairBook::new(pairs.collect())
+    };
+    let draft = approved(&|_, _| none)?;
+    let listed = catalogue::read(endpoints, &draft)?;
+    let print = |venue: Venue, name: &str| listed.get(&(venue, name.to_owned())).map_or(none, |l| l.rules);
+    Ok(approved(&print)?)
+}
+
+/// The exchanges of a running `orion sim`: addresses, pairs, key.
+pub fn attach(folder: &Path) -> Result<(Endpoints, PairBook, Option<KalshiSigner>), Fault> {
+    let path = folder.join("sim.json");
+    let text = std::fs::read(&path)
+        .map_err(|e| Fault::NotRunning(format!("{}: {e}; start one with: orion sim --dir {}", path.display(), folder.display())))?;
+    let sheet: Sheet = serde_json::from_slice(&text).with_context(|| format!("{} cannot be read", path.display()))?;
+    let endpoints = addresses(&serve::Endpoints {
+        kalshi_rest: sheet.kalshi_rest,
+        kalshi_ws: sheet.kalshi_ws,
+        polymarket_rest: sheet.polymarket_rest,
+        polymarket_ws: sheet.polymarket_ws,
+        ca_pem: sheet.ca_pem,
+    })?;
+    let pairs: Vec<_> = sheet
+        .pairs
+        .into_iter()
+        .map(|p| SimPair { title: p.title, ticker: p.ticker, condition_id: p.condition_id, inverted: p.inverted })
+        .collect();
+    let signer = KalshiSigner::load(&sheet.kalshi_key_id, &sheet.kalshi_key_file).map_err(anyhow::Error::from)?;
+    let pairs = approve(&endpoints, &pairs, crate::run::clock::unix())
+        .with_context(|| format!("no exchanges answer at the addresses in {}", path.display()))?;
+    Ok((endpoints, pairs, Some(signer)))
+}
+
+/// Starts exchanges in this process, with a generated key.
+pub fn embed(seed: u64, speed: u32, chaos: bool) -> anyhow::Result<(Running, Endpoints, PairBook, KalshiSigner)> {
+    let (signer, public) = KalshiSigner::generate_demo(KeyKind::Ed25519, KEY_ID)?;
+    let options =
+        Options { seed, speed, chaos, tls: true, kalshi_keys: vec![(KEY_ID.into(), public)], ports: [0; 4] };
+    let running = serve::start(options)?;
+    let endpoints = addresses(&running.endpoints)?;
+    let pairs = approve(&endpoints, &running.pairs(), crate::run::clock::unix())?;
+    Ok((running, endpoints, pairs, signer))
+}

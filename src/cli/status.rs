@@ -1,0 +1,57 @@
+//! `orion status`: one screen of a running engine.
+
+use clap::Args;
+
+use super::{Done, Fault, Global, settings};
+use crate::{
+    run::clock,
+    watch::{
+        control::{self, Answer, Request},
+        status::screen,
+    },
+};
+
+#[derive(Args, Debug)]
+pub struct StatusArgs {
+    /// Everything, as one JSON object.
+    #[arg(long)]
+    json: bool,
+    /// Latency by stage instead.
+    #[arg(long, conflicts_with = "json")]
+    latency: bool,
+    /// Whose engine; without this, whichever runs.
+    #[arg(long, value_parser = ["paper", "demo"])]
+    mode: Option<String>,
+}
+
+pub fn run(global: &Global, args: &StatusArgs) -> Done {
+    let folder = settings(global, Vec::new())?.config.engine.state_dir;
+    let modes: &[&str] = match args.mode.as_deref() {
+        Some("paper") => &["paper"],
+        Some(_) => &["demo"],
+        None => &["paper", "demo"],
+    };
+    let request = if args.latency { Request::Latency } else { Request::Status };
+    for mode in modes {
+        match control::ask(&folder.join(mode), request)? {
+            None => {}
+            Some(Answer::Status { status }) if args.json => {
+                println!("{}", serde_json::to_string_pretty(&status).map_err(anyhow::Error::from)?);
+                return Ok(());
+            }
+            Some(Answer::Status { status }) => {
+                print!("{}", screen(&status, clock::unix().raw()));
+                return Ok(());
+            }
+            Some(Answer::Latency { table }) => {
+                print!("{table}");
+                return Ok(());
+            }
+            Some(Answer::Refused { why }) => return Err(Fault::Failed(anyhow::anyhow!("the engine refused: {why}"))),
+        }
+    }
+    Err(Fault::NotRunning(format!(
+        "no engine answers below {}; start one with: orion demo, or: orion run --dry-run",
+        folder.display()
+    )))
+}

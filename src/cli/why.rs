@@ -1,0 +1,150 @@
+//! `orion why`: the why-not ledger.
+
+use clap::Args;
+
+use super::{Done, Fault, Global, settings};
+use crate::{
+    decide::Reason,
+    ledger::audit::{AuditReader, Fate, reader::OpportunityRecord},
+    run::clock,
+    unit::{Money, UnixMs, Venue},
+};
+
+#[derive(Args, Debug)]
+pub struct WhyArgs {
+    /// One opportunity by its number; without one, the reasons of the last day and the latest opportunities.
+    id: Option<u64>,
+    /// Whose ledger.
+    #[arg(long, value_parser = ["paper", "demo"])]
+    mode: Option<String>,
+    /// How many of the latest opportunities to list.
+    #[arg(long, default_value_t = 15)]
+    last: u32,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(global: &Global, args: &WhyArgs) -> Done {
+    let folder = settings(global, Vec::new())?.config.engine.state_dir;
+    let modes: Vec<&str> = args.mode.as_deref().map_or(vec!["paper", "demo"], |mode| vec![mode]);
+    let path = modes.iter().map(|mode| folder.join(mode).join("orion.db")).find(|path| path.exists());
+    let Some(path) = path else {
+        return Err(Fault::NotRunning(format!(
+            "no ledger below {} yet; start with: orion demo, or: orion run --dry-run",
+            folder.display()
+        )));
+    };
+    let reader = AuditReader::open(&path).map_err(anyhow::Error::from)?;
+    match args.id {
+        Some(id) => one(&reader, id, args.json),
+        None => all(&reader, args),
+    }
+}
+
+fn all(reader: &AuditReader, args: &WhyArgs) -> Done {
+    let since = UnixMs::new(clock::unix().raw().saturating_sub(86_400_000));
+    let reasons = reader.reasons(since).map_err(anyhow::Error::from)?;
+    let latest = reader.latest_opportunities(args.last).map_err(anyhow::Error::from)?;
+    if args.json {
+        let reasons: Vec<_> = reasons
+            .iter()
+            .map(|r| serde_json::json!({
+                "outcome": r.outcome.name(), "reason": r.reason, "times": r.times, "best_net_micros": r.best_net,
+            }))
+            .collect();
+        let latest: Vec<_> = latest.iter().map(as_json).collect();
+        println!("{}", serde_json::json!({ "reasons": reasons, "latest": latest }));
+        return Ok(());
+    }
+    println!("last 24 hours     times  best net     reason");
+    for r in &reasons {
+        println!("{:<14} {:>8}  {:>8}     {}", r.outcome.name(), r.times, cents(r.best_net), r.reason);
+    }
+    println!("\n  number  outcome   gross     fees      net       per year   reason            title");
+    for record in latest {
+        let o = record.opportunity;
+        println!(
+            "{:>8}  {:<8}  {:<8}  {:<8}  {:<8}  {:>8}   {:<16}  {}",
+            o.id,
+            o.outcome.name(),
+            cents(o.gross),
+            cents(o.fee),
+            cents(o.net),
+            o.annual_yield_ppm.map_or("–".into(), |ppm| format!("{} %", ppm / 10_000)),
+            o.reason.as_deref().unwrap_or("–"),
+            o.title
+        );
+    }
+    println!("\nnext: orion why NUMBER");
+    Ok(())
+}
+
+fn one(reader: &AuditReader, id: u64, json: bool) -> Done {
+    let Some(record) = reader.opportunity(id).map_err(anyhow::Error::from)? else {
+        return Err(Fault::Failed(anyhow::anyhow!("no opportunity {id} in this ledger; `orion why` lists the latest")));
+    };
+    if json {
+        println!("{}", as_json(&record));
+        return Ok(());
+    }
+    let o = &record.opportunity;
+    let (yes, no) = (o.yes_on.name(), o.yes_on.other().name());
+    println!("#{id}  {}", o.title);
+    println!("  pair      {}", o.pair_key);
+    println!("  legs      YES {yes} {} + NO {no} {}", o.yes_price, o.no_price);
+    println!("  edge      gross {}  fees {}  NET {} per contract", cents(o.gross), cents(o.fee), cents(o.net));
+    println!("  on offer  {} contracts at the threshold, {} within the slippage on the thinner book", o.qty, o.depth);
+    if let (Some(ppm), Some(days)) = (o.annual_yield_ppm, o.days_to_settle_milli) {
+        println!("  capital   {} % a year on the price paid, {:.1} days to settlement", ppm / 10_000, days as f64 / 1e3);
+    }
+    println!(
+        "  seen      {} for {}",
+        when(o.seen_at),
+        o.ended_at.map_or("ever since".into(), |end| format!("{} ms", end.since(o.seen_at)))
+    );
+    println!("  outcome   {}", o.outcome.name());
+    if let Some(code) = &o.reason {
+        println!("  why       {code}: {}", explained(code));
+    }
+    let Some(plan) = o.plan_id else { return Ok(()) };
+    for fill in reader.fills_of(plan).map_err(anyhow::Error::from)? {
+        println!(
+            "  fill      {} {} {} {} × {} fee {:#} at {}",
+            fill.venue.name(),
+            fill.action.name(),
+            fill.outcome.name(),
+            fill.price,
+            fill.qty,
+            fill.fee,
+            when(fill.at)
+        );
+    }
+    Ok(())
+}
+
+/// The sentence behind a code.
+fn explained(code: &str) -> &'static str {
+    let known = Reason::every().find(|reason| reason.code() == code);
+    known.map_or("the plan ended so; its fills tell the rest", Reason::sentence)
+}
+
+fn as_json(record: &OpportunityRecord) -> serde_json::Value {
+    let o = &record.opportunity;
+    serde_json::json!({
+        "id": o.id, "run": record.run_id, "title": o.title, "pair": o.pair_key, "yes_on": o.yes_on.name(),
+        "yes_price": o.yes_price.to_string(), "no_price": o.no_price.to_string(), "gross_micros": o.gross,
+        "fees_micros": o.fee, "net_micros": o.net, "qty_micros": o.qty.micros(), "depth_micros": o.depth.raw(),
+        "annual_yield_ppm": o.annual_yield_ppm, "seen_ms": o.seen_at.raw(), "ended_ms": o.ended_at.map(UnixMs::raw),
+        "outcome": o.outcome.name(), "reason": o.reason, "detect_ns": o.detect_ns, "plan": o.plan_id,
+        "taken": matches!(o.outcome, Fate::Filled | Fate::Partial), "venues": Venue::ALL.map(Venue::name),
+    })
+}
+
+fn cents(micros: i64) -> String {
+    format!("{:.2} ¢", micros as f64 / 1e4)
+}
+
+fn when(at: UnixMs) -> String {
+    jiff::Timestamp::from_millisecond(at.raw() as i64).map_or_else(|_| Money::ZERO.to_string(), |t| t.to_string())
+}

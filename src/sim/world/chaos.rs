@@ -1,0 +1,74 @@
+//! What chaos may do to the world: pauses, grids, fees, a book crossed inside an action.
+
+use super::{Life, PAIRS, Phase, World, even};
+use crate::sim::listing::Structure;
+use crate::sim::maker::Maker;
+use crate::unit::{BookSide, Price, Venue};
+
+impl World {
+    /// A market of a pair in ordinary trading, at random.
+    pub fn any_active(&mut self, venue: Venue) -> Option<usize> {
+        (0..20).find_map(|_| {
+            let topic = self.rng.usize(0..PAIRS);
+            let market = match venue {
+                Venue::Kalshi => self.catalog.topics[topic].kalshi?,
+                Venue::Polymarket => self.catalog.topics[topic].polymarket?,
+            };
+            (self.is_calm(topic) && self.phase(venue, market) == Phase::Active).then_some(market)
+        })
+    }
+
+    /// Pauses a Kalshi market. Its orders stay until it reopens.
+    pub fn pause(&mut self, market: usize) {
+        self.catalog.kalshi[market].state.phase = Phase::Paused;
+        self.tell(Venue::Kalshi, market, Life::Deactivated);
+    }
+
+    /// Reopens a paused Kalshi market; every resting order is cancelled, then the makers come back.
+    pub fn resume(&mut self, market: usize) {
+        if self.catalog.kalshi[market].state.phase != Phase::Paused {
+            return;
+        }
+        self.catalog.kalshi[market].state.phase = Phase::Active;
+        self.tell(Venue::Kalshi, market, Life::Activated);
+        for side in [BookSide::Bid, BookSide::Ask] {
+            let prices: Vec<Price> = self.kalshi.market(market).levels(side).map(|level| level.0).collect();
+            for price in prices {
+                let events = self.kalshi.cancel_level(market, side, price, self.stamp);
+                self.record(Venue::Kalshi, events);
+            }
+        }
+        let fair = self.minds[self.makers[0][market].topic()].fair;
+        self.requote(Venue::Kalshi, market, fair);
+    }
+
+    /// Changes a Kalshi market's price structure.
+    pub fn restructure(&mut self, market: usize, structure: Structure) {
+        self.catalog.kalshi[market].structure = structure;
+        self.kalshi.regrid(market, structure.grid());
+        self.tell(Venue::Kalshi, market, Life::Regridded { old_tick: 0 });
+    }
+
+    /// Changes a Polymarket market's tick; orders off the new grid stay.
+    pub fn retick(&mut self, market: usize, tick: u16) {
+        let old_tick = self.catalog.polymarket[market].tick;
+        self.catalog.polymarket[market].tick = tick;
+        self.polymarket.regrid(market, even(tick));
+        self.tell(Venue::Polymarket, market, Life::Regridded { old_tick });
+    }
+
+    /// Sets or clears the fee override of a Kalshi market's event.
+    pub fn override_fee(&mut self, market: usize, fee: Option<(&'static str, u32)>) {
+        let event = self.catalog.kalshi[market].event;
+        self.catalog.kalshi_events[event].fee_override = fee;
+        self.tell(Venue::Kalshi, market, Life::FeeOverridden);
+    }
+
+    /// A maker on Kalshi crosses his own order, which crosses the book inside one action.
+    pub fn cross_inside(&mut self, market: usize) -> bool {
+        let events = Maker::cross_himself(&mut self.kalshi, market, self.stamp);
+        let crossed = !events.is_empty();
+        self.record(Venue::Kalshi, events);
+        crossed
+    }
+}
