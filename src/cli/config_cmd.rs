@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{Done, Global, settings};
-use crate::config::{import_yaml, schema};
+use crate::config::{Origin, import_yaml, schema};
 
 #[derive(Args, Debug)]
 pub struct ConfigArgs {
@@ -41,7 +41,7 @@ pub fn run(global: &Global, args: &ConfigArgs) -> Done {
     match &args.command {
         ConfigCommand::Check => {
             let loaded = settings(global, Vec::new())?;
-            let changed = loaded.origins.values().filter(|setting| !setting.origin.is_default()).count();
+            let changed = loaded.origins.values().filter(|setting| setting.origin != Origin::Default).count();
             println!("the settings are sound; {changed} keys are set, the rest are defaults");
             println!("next: orion run --dry-run");
         }

@@ -54,7 +54,7 @@ pub fn run(global: &Global, args: &ReplayArgs) -> Done {
 
 fn books(args: &ReplayArgs) -> Done {
     let mut table = Table::new();
-    table.load_preset(comfy_table::presets::NOTHING);
+    table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["recording", "frames", "snapshots", "changes", "gaps", "unreadable", "crossed", "negative", "checksums"]);
     let mut ends = Vec::new();
     for path in &args.files {
@@ -94,7 +94,7 @@ fn books(args: &ReplayArgs) -> Done {
     }
     println!("{table}\n");
     let mut table = Table::new();
-    table.load_preset(comfy_table::presets::NOTHING);
+    table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["recording", "conn", "market", "YES bid / ask at the end", "levels", "state"]);
     ends.into_iter().for_each(|row| {
         table.add_row(row);

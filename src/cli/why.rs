@@ -5,7 +5,7 @@ use clap::Args;
 use super::{Done, Fault, Global, settings};
 use crate::{
     decide::Reason,
-    ledger::audit::{AuditReader, Fate, reader::OpportunityRecord},
+    ledger::audit::{AuditReader, Fate, OpportunityRecord},
     run::clock,
     unit::{Money, UnixMs, Venue},
 };

@@ -347,6 +347,7 @@ impl Engine {
         let (dial_in, dial_out) = bounded(64);
         let mut routes = HashMap::new();
         let tls = tls(endpoints.root.as_deref())?;
+        let mut signing = None;
         let mut spawn = |venue: Venue, links: Vec<LinkSetup>, rings, url: &str, desk, recorder| -> anyhow::Result<()> {
             let id = FeedId(venue as u8);
             let (answers, dialled) = bounded(64);
@@ -391,14 +392,14 @@ impl Engine {
                 let (desk, thread) = sign::start(signer)?;
                 let links = kalshi_links(&tables, &endpoints);
                 spawn(Venue::Kalshi, links, kalshi_rings, &endpoints.kalshi_ws, Some(desk), recorder())?;
-                others.push(thread);
+                signing = Some(thread);
             }
             None => look.poll = Some((config.feed.kalshi_poll, kalshi_rings, gauges[0].1.clone())),
         }
         let links = polymarket_links(&tables, &endpoints, config.feed.assets_per_connection);
         spawn(Venue::Polymarket, links, polymarket_rings, &endpoints.polymarket_ws, None, recorder())?;
-        drop(spawn);
         drop(dial_in);
+        others.extend(signing);
         others.push(dial::start(routes, dial_out)?);
         others.push(look::start(look)?);
         let mut checker = Checker::default();

@@ -143,7 +143,7 @@ impl AuditReader {
     }
 
     /// Every settlement, in the order in which they happened.
-    pub(super) fn settlements(&self) -> Result<Vec<Settlement>, AuditError> {
+    pub fn settlements(&self) -> Result<Vec<Settlement>, AuditError> {
         self.all(
             "SELECT venue, market, yes_payout_micros, qty_yes_micros, qty_no_micros, paid_micros, at FROM settlements \
              ORDER BY at, rowid",
