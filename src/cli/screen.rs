@@ -96,6 +96,9 @@ impl Screen {
                 })
             }
             (_, Told::Filled { .. }) => None,
+            (_, Told::Settled { title, market, yes_payout, paid: Money::ZERO, result: Money::ZERO }) => {
+                Some(format!("{time}  CLOSED      {market} pays YES {yes_payout}; nothing was held  {title}"))
+            }
             (_, Told::Settled { title, market, yes_payout, paid, result }) => Some(format!(
                 "{time}  SETTLED     {market} pays YES {yes_payout} · received {paid} · leg result {result}  {title}"
             )),

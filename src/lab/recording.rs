@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn what_is_recorded_is_read_back_byte_for_byte() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = Writer::new(folder.path(), 200).unwrap();
+        let mut writer = Writer::new(folder.path(), 150).unwrap();
         let at = |n: u64| Arrival { now: Nanos::new(n), unix: UnixMs::new(1_790_000_000_000 + n) };
         let frames: [(Venue, &[u8]); 3] =
             [(Venue::Kalshi, b"{\"type\":\"ok\"}\n"), (Venue::Polymarket, b"PONG"), (Venue::Kalshi, b"\xff\x00{")];

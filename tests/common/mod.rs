@@ -1,9 +1,12 @@
 //! Shared by the integration tests.
 
+pub mod desk;
+
 use std::path::PathBuf;
 
 /// A folder of the recordings, which are third-party data and not part of the project: `ORION_FIXTURES`, else
 /// `../shared/fixtures`. Where it is missing the test says that it was skipped; in CI it must be there.
+#[allow(dead_code, reason = "not every test file reads recordings")]
 pub fn fixtures(folder: &str) -> Option<PathBuf> {
     let root = std::env::var_os("ORION_FIXTURES").map_or_else(|| PathBuf::from("../shared/fixtures"), PathBuf::from);
     let path = root.join(folder);
