@@ -589,7 +589,8 @@ impl Rival {
                         levels.map(|(p, q)| (if no { Decimal::ONE - p } else { p }, q)).collect()
                     };
                     let ticker = msg["market_ticker"].as_str()?;
-                    let book = DecimalBook { bids: levels("yes_dollars_fp", false), asks: levels("no_dollars_fp", true) };
+                    let book =
+                        DecimalBook { bids: levels("yes_dollars_fp", false), asks: levels("no_dollars_fp", true) };
                     self.books.insert(ticker.to_string(), book);
                     moved = self.pairs.get(ticker).copied();
                 }
@@ -731,7 +732,16 @@ fn measure(streams: &[(String, Box<dyn Fn() -> Box<dyn Stream>>)]) {
         .map(|(name, make)| {
             let stream = make();
             let (orion, rival) = (Orion::new(stream.as_ref()), Rival::new(stream.as_ref()));
-            Lane { name, stream, orion, rival, json: Json::new(), times: Default::default(), bytes: (0, 0), over: false }
+            Lane {
+                name,
+                stream,
+                orion,
+                rival,
+                json: Json::new(),
+                times: Default::default(),
+                bytes: (0, 0),
+                over: false,
+            }
         })
         .collect();
     let (mut block, mut copy) = (Block::default(), Vec::new());
@@ -743,7 +753,9 @@ fn measure(streams: &[(String, Box<dyn Fn() -> Box<dyn Stream>>)]) {
         }
     }
     println!("\nns per message, median of blocks of {BLOCK} (25 % and 75 % in brackets)\n");
-    println!("| stream | bytes | scan | simd-json | orion | rival | orion ÷ scan | orion ÷ simd-json | rival ÷ orion |");
+    println!(
+        "| stream | bytes | scan | simd-json | orion | rival | orion ÷ scan | orion ÷ simd-json | rival ÷ orion |"
+    );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     let mut medians = HashMap::new();
     for lane in &mut lanes {
