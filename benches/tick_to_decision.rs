@@ -403,7 +403,8 @@ struct Orion {
 
 impl Orion {
     fn new(stream: &dyn Stream) -> Self {
-        let sources = Sources { env: Vec::new(), ..Sources::default() };
+        let env = vec![("STATE_DIRECTORY".into(), "/nowhere".into())];
+        let sources = Sources { env, ..Sources::default() };
         let config = Config::load(&sources).expect("the defaults are sound").config;
         let grid = |venue| Grid::even(if venue == Venue::Kalshi { 10 } else { 100 }).expect("it divides a dollar");
         let terms = |venue| Terms {
