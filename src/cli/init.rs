@@ -100,14 +100,14 @@ fn write(args: &InitArgs, set: &[(&str, String)]) -> Done {
         anyhow::anyhow!("{}: {e}; move the old file away, or name another with --out", args.out.display())
     })?;
     file.write_all(text.as_bytes()).map_err(anyhow::Error::from)?;
-    println!("wrote {}", args.out.display());
+    say!("wrote {}", args.out.display());
     for (key, value) in set {
-        println!("  {key} = {value}");
+        say!("  {key} = {value}");
     }
     if set.is_empty() {
-        println!("  every key has its default");
+        say!("  every key has its default");
     }
-    println!("next: orion config check --config {}", args.out.display());
+    say!("next: orion config check --config {}", args.out.display());
     Ok(())
 }
 

@@ -3,6 +3,14 @@
 //! Human output goes to standard output, messages to standard error. Exit codes: 0 ok, 1 failure, 2 usage, 69 no engine
 //! is running, 75 try again, 77 refused by a safety gate, 78 bad configuration.
 
+/// Writes a line to standard output; a reader that went away is an error like any other, not a panic.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        writeln!(std::io::stdout(), $($text)*)?
+    }};
+}
+
 mod config_cmd;
 mod db;
 mod demo;
@@ -101,6 +109,12 @@ enum Fault {
 impl From<anyhow::Error> for Fault {
     fn from(error: anyhow::Error) -> Self {
         Self::Failed(error)
+    }
+}
+
+impl From<std::io::Error> for Fault {
+    fn from(error: std::io::Error) -> Self {
+        Self::Failed(error.into())
     }
 }
 

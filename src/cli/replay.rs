@@ -103,14 +103,14 @@ fn books(args: &ReplayArgs) -> Done {
             ]);
         }
     }
-    println!("{table}\n");
+    say!("{table}\n");
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["recording", "conn", "market", "YES bid / ask at the end", "levels", "state"]);
     ends.into_iter().for_each(|row| {
         table.add_row(row);
     });
-    println!("{table}");
+    say!("{table}");
     Ok(())
 }
 
@@ -179,17 +179,18 @@ fn side_by_side(global: &Global, args: &ReplayArgs, pair: &str) -> Done {
         next_id: 0,
         held: Vec::new(),
     };
-    println!("{}  ×  {}{}", kalshi.name, polymarket.name, if inverted { "  (inverted)" } else { "" });
-    println!(
+    say!("{}  ×  {}{}", kalshi.name, polymarket.name, if inverted { "  (inverted)" } else { "" });
+    say!(
         "both recordings start at the same moment; fees: Kalshi multiplier {}, Polymarket rate {}\n",
-        args.kalshi_multiplier, args.polymarket_rate
+        args.kalshi_multiplier,
+        args.polymarket_rate
     );
-    ledger(Detector::new(setup), kalshi, polymarket);
+    ledger(Detector::new(setup), kalshi, polymarket)?;
     Ok(())
 }
 
 /// Merges both recordings on one clock and prints what the detector makes of them.
-fn ledger(mut detector: Detector, kalshi: Tape, polymarket: Tape) {
+fn ledger(mut detector: Detector, kalshi: Tape, polymarket: Tape) -> std::io::Result<()> {
     debug_assert!(kalshi.market == MarketId(0) && polymarket.market == MarketId(1));
     let mut queue: Vec<(u64, usize, Frame)> = Vec::new();
     let mut players = Vec::new();
@@ -228,7 +229,7 @@ fn ledger(mut detector: Detector, kalshi: Tape, polymarket: Tape) {
                         *reasons.entry(reason.code()).or_default() += 1;
                     }
                     let [k, p] = quote.cost.map(|c| c.map_or("–".into(), |c| c.to_string()));
-                    println!(
+                    say!(
                         "{time:>10.3} s  #{id:<4} {:<14} Kalshi {k} + Poly {p}  gross {}  fees {}  NET {}  {} %/yr over {:.1} d  {}",
                         match direction {
                             Direction::YesKalshi => "YES kalshi",
@@ -244,10 +245,10 @@ fn ledger(mut detector: Detector, kalshi: Tape, polymarket: Tape) {
                 }
                 What::Planned { id, qty, net, .. } => {
                     plans += 1;
-                    println!("{time:>10.3} s  plan {id}: {qty} contracts, expected net {net}");
+                    say!("{time:>10.3} s  plan {id}: {qty} contracts, expected net {net}");
                 }
                 What::PlanEnded { id, paired, naked, unwound, state, .. } => {
-                    println!(
+                    say!(
                         "{time:>10.3} s  plan {id} {}: {paired} paired, {naked} naked, unwound {unwound}",
                         state.name()
                     );
@@ -257,10 +258,11 @@ fn ledger(mut detector: Detector, kalshi: Tape, polymarket: Tape) {
         }
         out.resnapshots.clear();
     }
-    println!("\n{updates} updates · last opportunity number {seen} · {plans} plans");
+    say!("\n{updates} updates · last opportunity number {seen} · {plans} plans");
     for (code, count) in reasons {
-        println!("  {count:>8}  {code}");
+        say!("  {count:>8}  {code}");
     }
+    Ok(())
 }
 
 fn terms(args: &ReplayArgs) -> anyhow::Result<[Terms; 2]> {

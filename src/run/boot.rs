@@ -14,7 +14,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject as _};
 
 use super::{
-    catalogue::{self, Listed},
+    catalogue::{Listed, Listing},
     check, core,
     detect::{Detector, MarketSetup, Outbox, PairSetup, PaperSetup, Setup},
     dial::{self, Route},
@@ -79,6 +79,8 @@ pub struct Start {
     pub config_hash: String,
     pub endpoints: Endpoints,
     pub pairs: PairBook,
+    /// What both catalogues say of the pairs' markets.
+    pub listed: Listing,
     /// `None`: Kalshi is read by polling its public REST.
     pub signer: Option<KalshiSigner>,
     /// Raw frames go here, if anywhere.
@@ -152,7 +154,7 @@ struct Tables {
 }
 
 /// Lays out every market of the pair book once, refused ones barred with their reason.
-fn tables(book: &PairBook, listed: &HashMap<(Venue, String), Listed>) -> Tables {
+fn tables(book: &PairBook, listed: &Listing) -> Tables {
     let mut tables = Tables {
         markets: Vec::new(),
         names: Vec::new(),
@@ -283,7 +285,7 @@ pub fn idle(config: &Config, hot: usize) -> Idle {
 impl Engine {
     /// Starts an engine; every reason why not is named before a thread runs.
     pub fn start(start: Start) -> anyhow::Result<Self> {
-        let Start { mode, config, config_hash, endpoints, pairs, signer, record } = start;
+        let Start { mode, config, config_hash, endpoints, pairs, listed, signer, record } = start;
         let state = config.engine.state_dir.join(mode);
         let lock = claim(&state)?;
         let database = state.join("orion.db");
@@ -291,7 +293,6 @@ impl Engine {
         let run = RunInfo { mode: mode.into(), started_at: now, build: env!("CARGO_PKG_VERSION").into(), config_hash };
         let audit = Audit::open(&database, &run)?;
         let known = AuditReader::open(&database)?.load_state(UnixMs::new(now.raw() / 86_400_000 * 86_400_000))?;
-        let listed = catalogue::read(&endpoints, &pairs)?;
         let mut tables = tables(&pairs, &listed);
         let stop = Stop::default();
         let (told_in, told) = bounded(4_096);
