@@ -40,6 +40,9 @@ pub struct ReplayArgs {
     /// Polymarket's fee rate for --pair.
     #[arg(long, default_value = "0.07", value_name = "RATE")]
     polymarket_rate: String,
+    /// Days to settlement for --pair.
+    #[arg(long, default_value_t = 7, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=3_650))]
+    settles_in: u64,
     /// The NO ladder of these Kalshi recordings is quoted on the YES leg already.
     #[arg(long)]
     use_yes_price: bool,
@@ -159,7 +162,8 @@ fn side_by_side(global: &Global, args: &ReplayArgs, pair: &str) -> Done {
         )));
     };
     let loaded = settings(global, vec![("trading.auto_execute".into(), "true".into(), "replay --pair".into())])?;
-    let terms = terms(args)?;
+    let start = kalshi.frames.first().map_or(0, |frame| frame.at.unix.raw());
+    let terms = terms(args, UnixMs::new(start + args.settles_in * 86_400_000))?;
     let budget = budget(&loaded.config);
     let markets = terms.map(|terms| MarketSetup { terms, trading: Trading::Open, polled: false });
     let setup = Setup {
@@ -265,7 +269,7 @@ fn ledger(mut detector: Detector, kalshi: Tape, polymarket: Tape) -> std::io::Re
     Ok(())
 }
 
-fn terms(args: &ReplayArgs) -> anyhow::Result<[Terms; 2]> {
+fn terms(args: &ReplayArgs, settles: UnixMs) -> anyhow::Result<[Terms; 2]> {
     let ppm = |text: &str, flag: &str| {
         let value = crate::unit::decimal(text.as_bytes(), 2, 6).and_then(|v| u32::try_from(v).ok());
         value.with_context(|| format!("{flag} {text}: a plain number with at most six decimals, such as 0.07"))
@@ -284,7 +288,7 @@ fn terms(args: &ReplayArgs) -> anyhow::Result<[Terms; 2]> {
         hold: Nanos::ZERO,
         closes: None,
         game: None,
-        settles: UnixMs::default(),
+        settles,
     };
     let kalshi_fee = kalshi_fee.context("the quadratic fee type has a curve")?;
     let polymarket_fee = polymarket_fee.context("an exponent of one has a curve")?;

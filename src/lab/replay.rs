@@ -166,7 +166,8 @@ impl Player {
         let Some(wire) = self.wires.get_mut(&key) else { return };
         wire.feed.text(&mut frame.bytes, frame.at, &mut self.out);
         for update in &self.out.updates {
-            let Some((_, _, _, book)) = self.books.get_mut((update.market.0 - self.first) as usize) else { continue };
+            let slot = update.market.0.checked_sub(self.first).map(|slot| slot as usize);
+            let Some((_, _, _, book)) = slot.and_then(|slot| self.books.get_mut(slot)) else { continue };
             let effect = book.apply(update);
             if matches!(update.kind, crate::wire::Kind::Change { .. }) {
                 self.crossed += u64::from(book.crossed());
