@@ -89,8 +89,17 @@ pub fn run(global: &Global, args: &DemoArgs) -> Done {
         banner(args, &endpoints, running.as_ref(), pairs.pairs().len())?;
     }
     let opening = boot::allocation(&config);
-    let start =
-        Start { mode: "demo", config, config_hash, endpoints, pairs, listed, signer: Some(signer), record: None };
+    let start = Start {
+        mode: "demo",
+        config,
+        config_hash,
+        settings: loaded.origins,
+        endpoints,
+        pairs,
+        listed,
+        signer: Some(signer),
+        record: None,
+    };
     let engine = Engine::start(start)?;
     let snapshot = engine.snapshot.clone();
     let mut screen = Screen::new(style);

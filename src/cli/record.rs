@@ -76,8 +76,17 @@ pub fn run(global: &Global, args: &RecordArgs) -> Done {
         Ok(writer.totals())
     });
     let disk = disk.map_err(anyhow::Error::from)?;
-    let start =
-        Start { mode: "record", config, config_hash, endpoints, pairs, listed, signer, record: Some(frames_in) };
+    let start = Start {
+        mode: "record",
+        config,
+        config_hash,
+        settings: loaded.origins,
+        endpoints,
+        pairs,
+        listed,
+        signer,
+        record: Some(frames_in),
+    };
     let engine = Engine::start(start)?;
     let snapshot = engine.snapshot.clone();
     let clean = attend(engine, &signals, args.duration, |_| {

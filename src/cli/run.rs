@@ -77,7 +77,17 @@ pub fn run(global: &Global, args: &RunArgs) -> Done {
     }
     let endpoints = Endpoints::production();
     let listed = catalogue::read(&endpoints, &pairs)?;
-    let start = Start { mode: "paper", config, config_hash, endpoints, pairs, listed, signer, record: None };
+    let start = Start {
+        mode: "paper",
+        config,
+        config_hash,
+        settings: loaded.origins,
+        endpoints,
+        pairs,
+        listed,
+        signer,
+        record: None,
+    };
     let engine = Engine::start(start)?;
     let mut screen = Screen::new(style);
     let clean = attend(engine, &signals, args.duration, |told| show(&mut screen, told))?;

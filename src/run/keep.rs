@@ -119,6 +119,8 @@ pub struct KeepSetup {
     pub snapshot: Arc<Mutex<Snapshot>>,
     pub latencies: Arc<Mutex<Latencies>>,
     pub latch: PathBuf,
+    /// What the start has to write down.
+    pub rows: Vec<Row>,
     /// Positions found at start: quantity and cost.
     pub held: Vec<(MarketId, Outcome, Qty, Money)>,
 }
@@ -161,12 +163,13 @@ struct Keeper {
 }
 
 /// Runs the keeper until it is stopped and everything is written; ends the run in the database.
-pub fn run(setup: KeepSetup, detector_ended: &Stop) {
+pub fn run(mut setup: KeepSetup, detector_ended: &Stop) {
     let status = setup.snapshot.lock().map(|status| status.clone()).unwrap_or_default();
     let held = setup.held.iter().map(|(m, o, q, c)| ((*m, *o), (*q, *c))).collect();
+    let rows = std::mem::take(&mut setup.rows).into();
     let mut keeper = Keeper {
         setup,
-        rows: VecDeque::new(),
+        rows,
         dropped: 0,
         seen: HashMap::new(),
         plans: HashMap::new(),
