@@ -179,7 +179,10 @@ fn tables(book: &PairBook, listed: &Listing) -> Tables {
             match listing {
                 None => barred = Some(Reason::Refused),
                 Some(l) if l.terms.is_none() => barred = barred.or(Some(Reason::Refused)),
-                Some(l) if l.rules != *rules => barred = barred.or(Some(Reason::RulesChanged)),
+                Some(l) if l.rules != *rules => {
+                    tracing::warn!("{}: barred; its rule texts have {}, approved were {rules}", key.1, l.rules);
+                    barred = barred.or(Some(Reason::RulesChanged));
+                }
                 Some(_) => {}
             }
             *slots.entry(key.clone()).or_insert_with(|| {
