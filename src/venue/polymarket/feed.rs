@@ -44,7 +44,8 @@ struct Carried {
 /// One connection's protocol state.
 pub struct PolymarketFeed {
     source: Source,
-    parser: Parser,
+    /// Taken while a message is read, so that reading may change the rest of the state.
+    parser: Option<Parser>,
     /// Token → market, and whether it is the first outcome's.
     by_token: HashMap<Box<str>, (usize, bool), RandomState>,
     markets: Vec<Carried>,
@@ -71,7 +72,7 @@ impl PolymarketFeed {
         }
         Self {
             source,
-            parser: Parser::default(),
+            parser: Some(Parser::default()),
             by_token,
             markets,
             heard: Nanos::ZERO,
@@ -85,7 +86,7 @@ impl PolymarketFeed {
     }
 
     fn handle(&mut self, bytes: &mut [u8], at: Arrival, out: &mut Out) -> Result<(), Malformed> {
-        let mut parser = std::mem::take(&mut self.parser);
+        let mut parser = self.parser.take().expect("put back after every message");
         let result = parser.parse(bytes, |root| {
             if root.is_array() {
                 for book in root.elements()? {
@@ -95,7 +96,7 @@ impl PolymarketFeed {
             }
             self.message(root, at, out)
         });
-        self.parser = parser;
+        self.parser = Some(parser);
         result
     }
 
