@@ -2,6 +2,8 @@
 //!
 //! These wait for states, never for times; the deadline only ends a test that has failed.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
+
 use std::{
     path::Path,
     time::{Duration, Instant},
@@ -100,7 +102,7 @@ fn engine(site: &Site, state: &Path, signer: Option<KalshiSigner>, edited: Optio
 
 #[expect(clippy::disallowed_methods, reason = "the deadline of a test that failed")]
 fn until(engine: &Engine, what: &str, reached: impl Fn(&Snapshot) -> bool) -> Snapshot {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         let snapshot = engine.snapshot.lock().unwrap().clone();
         if reached(&snapshot) {

@@ -77,12 +77,11 @@ pub fn run(global: &Global, args: &DemoArgs) -> Done {
         let _ = std::fs::remove_file(state.join(name));
     }
     let style = style(args.plain, args.json);
-    let (running, site) = match &args.sim {
-        Some(folder) => (None, super::sim::attach(folder)?),
-        None => {
-            let (running, site) = super::sim::embed(args.seed, args.speed, args.chaos)?;
-            (Some(running), site)
-        }
+    let (running, site) = if let Some(folder) = &args.sim {
+        (None, super::sim::attach(folder)?)
+    } else {
+        let (running, site) = super::sim::embed(args.seed, args.speed, args.chaos)?;
+        (Some(running), site)
     };
     let super::sim::Site { endpoints, pairs, listed, signer } = site;
     if style == Style::Human {
@@ -132,7 +131,7 @@ fn banner(
     pairs: usize,
 ) -> std::io::Result<()> {
     say!("ORION {}  ·  DEMO — simulated exchanges, simulated money. No network, no keys.", env!("CARGO_PKG_VERSION"));
-    let markets = running.map(|r| r.markets());
+    let markets = running.map(Running::markets);
     let count = |n: Option<usize>| n.map_or(String::new(), |n| format!("    {n} markets"));
     say!("  Kalshi-sim      {}{}", endpoints.kalshi_ws, count(markets.map(|m| m.0)));
     say!("  Polymarket-sim  {}{}", endpoints.polymarket_ws, count(markets.map(|m| m.1)));

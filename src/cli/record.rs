@@ -43,19 +43,16 @@ pub fn run(global: &Global, args: &RecordArgs) -> Done {
     let signals = Signals::install()?;
     let config_hash = loaded.fingerprint();
     let config = loaded.config;
-    let (endpoints, pairs, listed, signer) = match &args.sim {
-        Some(folder) => {
-            let site = super::sim::attach(folder)?;
-            (site.endpoints, site.pairs, site.listed, Some(site.signer))
-        }
-        None => {
-            let pairs = PairBook::load(&config.pairs.file).map_err(|e| Fault::Config(e.to_string()))?;
-            let key = config.feed.kalshi_key.as_ref();
-            let signer = key.map(|key| KalshiSigner::load(&key.id, &key.file)).transpose();
-            let endpoints = Endpoints::production();
-            let listed = catalogue::read(&endpoints, &pairs)?;
-            (endpoints, pairs, listed, signer.map_err(|e| Fault::Config(e.to_string()))?)
-        }
+    let (endpoints, pairs, listed, signer) = if let Some(folder) = &args.sim {
+        let site = super::sim::attach(folder)?;
+        (site.endpoints, site.pairs, site.listed, Some(site.signer))
+    } else {
+        let pairs = PairBook::load(&config.pairs.file).map_err(|e| Fault::Config(e.to_string()))?;
+        let key = config.feed.kalshi_key.as_ref();
+        let signer = key.map(|key| KalshiSigner::load(&key.id, &key.file)).transpose();
+        let endpoints = Endpoints::production();
+        let listed = catalogue::read(&endpoints, &pairs)?;
+        (endpoints, pairs, listed, signer.map_err(|e| Fault::Config(e.to_string()))?)
     };
     if pairs.pairs().is_empty() {
         return Err(Fault::Config(format!(
@@ -94,7 +91,7 @@ pub fn run(global: &Global, args: &RecordArgs) -> Done {
         Ok(())
     });
     let (frames, files) = disk.join().map_err(|_| anyhow::anyhow!("the disk thread panicked"))??;
-    let lost: u64 = snapshot.lock().map(|s| s.feeds.iter().map(|f| f.unrecorded).sum()).unwrap_or(0);
+    let lost: u64 = snapshot.lock().map_or(0, |s| s.feeds.iter().map(|f| f.unrecorded).sum());
     say!("{frames} frames in {files} files below {}; {lost} lost to a slow disk", args.out.display());
     say!("next: orion replay {}/*.jsonl.gz", args.out.display());
     if clean? { Ok(()) } else { Err(Fault::Failed(anyhow::anyhow!("a thread of the engine ended before its time"))) }

@@ -1,6 +1,6 @@
 //! `orion replay`: recordings through the same feeds, books and detector as a live stream.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -110,9 +110,9 @@ fn books(args: &ReplayArgs) -> Done {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["recording", "conn", "market", "YES bid / ask at the end", "levels", "state"]);
-    ends.into_iter().for_each(|row| {
+    for row in ends {
         table.add_row(row);
-    });
+    }
     say!("{table}");
     Ok(())
 }
@@ -125,7 +125,7 @@ struct Tape {
     name: String,
 }
 
-fn tape(path: &PathBuf, venue: Venue, wanted: &str, use_yes_price: bool, first: u32) -> anyhow::Result<Option<Tape>> {
+fn tape(path: &Path, venue: Venue, wanted: &str, use_yes_price: bool, first: u32) -> anyhow::Result<Option<Tape>> {
     let mut found: Cast = cast(path)?;
     found.markets.retain(|seen| seen.venue == venue && seen.name.starts_with(wanted));
     let Some(seen) = found.markets.first().cloned() else { return Ok(None) };

@@ -87,7 +87,7 @@ pub fn cast(path: &Path) -> anyhow::Result<Cast> {
                 let seen = &mut cast.markets[at];
                 seen.v2 |= part["version"] == "v2";
                 if let Some(free) = seen.tokens.iter().position(|token| token.is_empty() || token == asset) {
-                    seen.tokens[free] = asset.to_owned();
+                    asset.clone_into(&mut seen.tokens[free]);
                 }
             }
         }

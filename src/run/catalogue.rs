@@ -59,7 +59,7 @@ pub struct Reader {
 impl Reader {
     /// Readers of these hosts.
     pub fn new(endpoints: &Endpoints) -> anyhow::Result<Self> {
-        let root = endpoints.root.as_ref().map(|pem| pem.as_bytes());
+        let root = endpoints.root.as_ref().map(String::as_bytes);
         let access = |base, per_second: u32| Access {
             base,
             extra_root: root,
@@ -105,7 +105,7 @@ impl Reader {
         let events: Vec<String> = events.collect::<BTreeSet<_>>().into_iter().collect();
         self.read_fees(&events).await?;
         let listed = markets.iter().map(|market| {
-            let fee = self.fees.get(&market.event_ticker).cloned();
+            let fee = self.fees.get(&market.event_ticker);
             ((Venue::Kalshi, market.ticker.clone()), of_kalshi(market, fee))
         });
         Ok(listed.collect())
@@ -167,12 +167,12 @@ pub fn read(endpoints: &Endpoints, pairs: &PairBook) -> anyhow::Result<Listing> 
     runtime.block_on(async { Reader::new(endpoints)?.read(pairs).await })
 }
 
-fn of_kalshi(market: &kalshi_catalog::Market, fee: Option<kalshi_catalog::FeeSchedule>) -> Listed {
-    let refused = market.refused.clone().or_else(|| match &fee {
+fn of_kalshi(market: &kalshi_catalog::Market, fee: Option<&kalshi_catalog::FeeSchedule>) -> Listed {
+    let refused = market.refused.clone().or_else(|| match fee {
         None => Some(Refused::FeeUnstated),
         Some(fee) => fee.refused(),
     });
-    let curve = fee.as_ref().and_then(|fee| kalshi::fee_curve(&fee.fee_type, fee.multiplier_ppm));
+    let curve = fee.and_then(|fee| kalshi::fee_curve(&fee.fee_type, fee.multiplier_ppm));
     let settles = market.expected_expiration_time.or(market.latest_expiration_time);
     let terms = match (&refused, curve, market.grid, settles, u8::try_from(market.shard)) {
         (None, Some(fee), Some(grid), Some(settles), Ok(shard)) => Some(Terms {

@@ -434,11 +434,7 @@ impl Keeper {
             book.fees[leg] += fill.fee;
             let (_, outcome, filled, spent) = &mut book.legs[leg];
             let closes = !fill.bought || (!filled.is_zero() && *outcome != fill.outcome);
-            if !closes {
-                *outcome = fill.outcome;
-                *filled = filled.checked_add(fill.qty).unwrap_or(Qty::MAX);
-                *spent += gross + fill.fee;
-            } else {
+            if closes {
                 // Sold, or closed by buying the other outcome, of which each contract brings its dollar.
                 let back = if fill.bought {
                     Money::micros(fill.qty.micros() as i64) - gross - fill.fee
@@ -447,6 +443,10 @@ impl Keeper {
                 };
                 *filled = filled.saturating_sub(fill.qty);
                 *spent -= back;
+            } else {
+                *outcome = fill.outcome;
+                *filled = filled.checked_add(fill.qty).unwrap_or(Qty::MAX);
+                *spent += gross + fill.fee;
             }
         }
         self.push(Row::Fill(audit::Fill {
@@ -580,7 +580,9 @@ impl Keeper {
                 done.push(*id);
             }
         }
-        rows.into_iter().for_each(|row| self.push(row));
+        for row in rows {
+            self.push(row);
+        }
         for id in done {
             self.plans.remove(&id);
         }

@@ -322,14 +322,13 @@ impl KalshiFeed {
             }
             Ok(())
         })();
-        match read {
-            Ok(()) => push(out, Kind::Synced),
-            Err(_) => {
-                self.markets[slot].synced = false;
-                push(out, Kind::Unfit(Doubt::Malformed));
-                self.resnapshot(id, at.now, out);
-                self.unreadable(at, out);
-            }
+        if let Ok(()) = read {
+            push(out, Kind::Synced);
+        } else {
+            self.markets[slot].synced = false;
+            push(out, Kind::Unfit(Doubt::Malformed));
+            self.resnapshot(id, at.now, out);
+            self.unreadable(at, out);
         }
         if unknown {
             self.canary(Canary::UnknownField, Some(id), at, out);

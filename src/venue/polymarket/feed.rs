@@ -296,17 +296,14 @@ impl PolymarketFeed {
         }
         let id = self.markets[slot].id;
         self.markets[slot].synced = false;
-        match super::tick(new.text()?) {
-            Some(grid) => {
-                self.tell(id, Kind::Grid(grid), at, UnixMs::default(), out);
-                out.shadows.push(Shadow::tick(id, at.now, grid.unit()));
-                // The venue sends the next book by itself; asking makes sure of it.
-                self.resnapshot(id, at.now, out);
-            }
-            None => {
-                self.tell(id, Kind::Unfit(Doubt::Regrid), at, UnixMs::default(), out);
-                self.canary(Canary::UnknownGrid, id, at, out);
-            }
+        if let Some(grid) = super::tick(new.text()?) {
+            self.tell(id, Kind::Grid(grid), at, UnixMs::default(), out);
+            out.shadows.push(Shadow::tick(id, at.now, grid.unit()));
+            // The venue sends the next book by itself; asking makes sure of it.
+            self.resnapshot(id, at.now, out);
+        } else {
+            self.tell(id, Kind::Unfit(Doubt::Regrid), at, UnixMs::default(), out);
+            self.canary(Canary::UnknownGrid, id, at, out);
         }
         Ok(())
     }
