@@ -202,6 +202,9 @@ impl Check {
             self.odd.push(format!("realised {realised:#} by fills and payouts, {engine:#} by the engine"));
         }
         let Some(running) = running else { return Ok(()) };
+        if self.fills != snapshot.fills {
+            self.odd.push(format!("{} fills were told, {} were made", self.fills, snapshot.fills));
+        }
         let paid = running.settlements();
         for told in reader.settlements()? {
             let theirs = paid.iter().find(|s| s.venue == told.venue && s.market == told.market);

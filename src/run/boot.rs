@@ -18,7 +18,6 @@ use super::{
     check, core,
     detect::{Detector, MarketSetup, Outbox, PairSetup, PaperSetup, Setup},
     dial::{self, Route},
-    event::Control,
     feed::{self, FeedGauge, FeedSetup, LinkSetup, Recorded},
     keep::{self, KeepSetup, MarketName, PairName, Told},
     latency::{self, Latencies},
@@ -96,7 +95,6 @@ pub struct Engine {
     pub snapshot: Arc<Mutex<Snapshot>>,
     pub latencies: Arc<Mutex<Latencies>>,
     pub state: PathBuf,
-    controls: Sender<Control>,
     detector_ended: Stop,
     detector: Option<JoinHandle<()>>,
     keeper: Option<JoinHandle<()>>,
@@ -437,7 +435,7 @@ impl Engine {
             gauges,
             verdicts,
             notes,
-            controls: controls.clone(),
+            controls,
             reread: reread_in,
             told: told_in,
             snapshot: snapshot.clone(),
@@ -454,7 +452,6 @@ impl Engine {
             snapshot,
             latencies,
             state,
-            controls,
             detector_ended,
             detector: Some(detector),
             keeper: Some(keeper),
@@ -465,7 +462,6 @@ impl Engine {
 
     /// Ends cleanly: no new plans, open ones finish, everything is written. `false` if a thread had died before.
     pub fn stop(mut self) -> bool {
-        let _ = self.controls.send(Control::Drain);
         self.stop.raise();
         let mut clean = true;
         for thread in self.detector.take().into_iter().chain(self.keeper.take()).chain(self.others.drain(..)) {

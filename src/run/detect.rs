@@ -283,8 +283,12 @@ impl Detector {
                 }
             }
             Control::Halt { latch } => self.halt(latch, at.unix, out),
-            Control::Drain => self.draining = true,
         }
+    }
+
+    /// No new plans from here on: the process is ending.
+    pub fn drain(&mut self) {
+        self.draining = true;
     }
 
     /// Is there room in the ring to the keeper? Without it nothing new is entered.
