@@ -410,7 +410,7 @@ impl Grid {
             0 < band.step
                 && band.start < band.end
                 && band.end <= Price::DOLLAR
-                && (band.end - band.start) % band.step == 0
+                && (band.end - band.start).is_multiple_of(band.step)
         };
         if !bands.iter().all(sound) || bands.windows(2).any(|pair| pair[0].end != pair[1].start) {
             return None;
@@ -423,7 +423,7 @@ impl Grid {
     /// One step everywhere, in price units; `None` unless it divides a dollar.
     #[must_use]
     pub fn even(step: u16) -> Option<Self> {
-        if step == 0 || Price::DOLLAR % step != 0 {
+        if step == 0 || !Price::DOLLAR.is_multiple_of(step) {
             return None;
         }
         Self::new(&[Band { start: 0, end: Price::DOLLAR, step }])
@@ -439,7 +439,7 @@ impl Grid {
     #[must_use]
     pub fn holds(&self, price: Price) -> bool {
         let raw = price.raw();
-        self.bands().iter().any(|b| b.start <= raw && raw <= b.end && (raw - b.start) % b.step == 0)
+        self.bands().iter().any(|b| b.start <= raw && raw <= b.end && (raw - b.start).is_multiple_of(b.step))
     }
 
     /// The step around `price`; where two bands meet, the coarser one.
@@ -475,7 +475,7 @@ pub fn decimal(text: &[u8], whole_max: usize, part_max: usize) -> Option<u64> {
         Some(at) => (&text[..at], &text[at + 1..]),
         None => (text, &text[text.len()..]),
     };
-    let whole_fits = 1 <= whole.len() && whole.len() <= whole_max;
+    let whole_fits = !whole.is_empty() && whole.len() <= whole_max;
     let part_fits = part.len() <= part_max && (dot.is_none() || !part.is_empty());
     if !whole_fits || !part_fits {
         return None;

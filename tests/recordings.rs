@@ -1,5 +1,7 @@
 //! Real recordings of both venues, through the same feeds and books as a live stream.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
+
 mod common;
 
 use std::path::Path;

@@ -7,7 +7,7 @@ use orion::{
     decide::Reason,
     run::event::What,
     spread::{Direction, Rate},
-    unit::{Money, Qty},
+    unit::{Money, Price, Qty},
 };
 
 /// Tenths of a billionth of a cent: what Rate counts.
@@ -81,7 +81,7 @@ fn a_profitable_pair_is_taken_in_equal_shares() {
     assert_eq!((seen.reason, seen.quote.net), (None, dollars_e14(2_267_500_000_000)));
     assert_eq!(seen.quote.net.to_string(), "2.26 ¢");
     let planned = desk.told.iter().find_map(|event| match event.what {
-        What::Planned { qty, net, limits, .. } => Some((qty, net, limits.map(|p| p.raw()))),
+        What::Planned { qty, net, limits, .. } => Some((qty, net, limits.map(Price::raw))),
         _ => None,
     });
     let (qty, net, limits) = planned.expect("a plan was made");

@@ -20,7 +20,7 @@ pub struct Ladder {
 impl Ladder {
     /// An empty side whose prices are multiples of `unit` ten-thousandths; `unit` divides 10,000.
     pub fn new(side: BookSide, unit: u16) -> Self {
-        assert!(0 < unit && Price::DOLLAR % unit == 0, "a ladder's unit divides a dollar");
+        assert!(0 < unit && Price::DOLLAR.is_multiple_of(unit), "a ladder's unit divides a dollar");
         let slots = usize::from(Price::DOLLAR / unit);
         Self {
             side,
@@ -33,7 +33,7 @@ impl Ladder {
 
     /// Can this ladder hold a level at `price`?
     pub fn fits(&self, price: Price) -> bool {
-        price.raw() % self.unit == 0
+        price.raw().is_multiple_of(self.unit)
     }
 
     /// Price units per slot.
@@ -113,7 +113,7 @@ impl Ladder {
                 let mut bits = self.bits[word] & ((1_u64 << bit) - 1);
                 loop {
                     if bits != 0 {
-                        return Some((word * 64) as u16 + (63 - bits.leading_zeros()) as u16);
+                        return Some((word * 64) as u16 + bits.ilog2() as u16);
                     }
                     word = word.checked_sub(1)?;
                     bits = self.bits[word];

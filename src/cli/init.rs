@@ -15,19 +15,19 @@ pub struct InitArgs {
     /// Where the file goes; an existing one is not overwritten.
     #[arg(long, value_name = "PATH", default_value = "config/orion.toml")]
     out: PathBuf,
-    /// capital.initial_bankroll in dollars.
+    /// `capital.initial_bankroll` in dollars.
     #[arg(long, value_name = "DOLLARS")]
     bankroll: Option<String>,
     /// Limits to begin with: `conservative` trades 2 % at 1.5 ¢ with five positions and a 3 % daily stop.
     #[arg(long, value_parser = ["default", "conservative"])]
     profile: Option<String>,
-    /// feed.kalshi_key_id; without a key Kalshi is polled over public REST.
+    /// `feed.kalshi_key_id`; without a key Kalshi is polled over public REST.
     #[arg(long, value_name = "ID")]
     kalshi_key_id: Option<String>,
-    /// feed.kalshi_key_file: the PEM of that key, mode 0600.
+    /// `feed.kalshi_key_file`: the PEM of that key, mode 0600.
     #[arg(long, value_name = "PATH")]
     kalshi_key_file: Option<String>,
-    /// Fill opportunities on paper from the start (trading.auto_execute).
+    /// Fill opportunities on paper from the start (`trading.auto_execute`).
     #[arg(long)]
     auto_execute: Option<bool>,
     /// Never ask; what no flag says keeps its default.
@@ -104,14 +104,14 @@ fn write(args: &InitArgs, set: &[(&str, String)]) -> Done {
         anyhow::anyhow!("{}: {e}; move the old file away, or name another with --out", args.out.display())
     })?;
     file.write_all(text.as_bytes()).map_err(anyhow::Error::from)?;
-    println!("wrote {}", args.out.display());
+    say!("wrote {}", args.out.display());
     for (key, value) in set {
-        println!("  {key} = {value}");
+        say!("  {key} = {value}");
     }
     if set.is_empty() {
-        println!("  every key has its default");
+        say!("  every key has its default");
     }
-    println!("next: orion config check --config {}", args.out.display());
+    say!("next: orion config check --config {}", args.out.display());
     Ok(())
 }
 

@@ -3,6 +3,14 @@
 //! Human output goes to standard output, messages to standard error. Exit codes: 0 ok, 1 failure, 2 usage, 69 no engine
 //! is running, 75 try again, 77 refused by a safety gate, 78 bad configuration.
 
+/// Writes a line to standard output; a reader that went away is an error like any other, not a panic.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        writeln!(std::io::stdout(), $($text)*)?
+    }};
+}
+
 mod config_cmd;
 mod db;
 mod demo;
@@ -16,7 +24,16 @@ mod sim;
 mod status;
 mod why;
 
-use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    io::IsTerminal as _,
+    path::PathBuf,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
@@ -50,13 +67,13 @@ struct Global {
     /// Settings file (TOML; a predecessor's YAML is read and mapped).
     #[arg(long, global = true, value_name = "PATH")]
     config: Option<PathBuf>,
-    /// Overrides trading.threshold_spread: the least net edge per dollar of payout, 0 to 0.5.
+    /// Overrides `trading.threshold_spread`: the least net edge per dollar of payout, 0 to 0.5.
     #[arg(long, global = true, value_name = "DOLLARS", allow_negative_numbers = true)]
     threshold: Option<String>,
     /// Overrides log.level: trace, debug, info, warn, error.
     #[arg(long, global = true, value_name = "LEVEL")]
     log_level: Option<String>,
-    /// Overrides engine.state_dir: database, latch, control socket.
+    /// Overrides `engine.state_dir`: database, latch, control socket.
     #[arg(long, global = true, value_name = "PATH")]
     state_dir: Option<PathBuf>,
 }
@@ -101,6 +118,12 @@ enum Fault {
 impl From<anyhow::Error> for Fault {
     fn from(error: anyhow::Error) -> Self {
         Self::Failed(error)
+    }
+}
+
+impl From<std::io::Error> for Fault {
+    fn from(error: std::io::Error) -> Self {
+        Self::Failed(error.into())
     }
 }
 
@@ -206,14 +229,14 @@ fn span(text: &str) -> Result<Duration, String> {
 
 /// What ends a process: a signal. Installed once.
 struct Signals {
-    stop: std::sync::Arc<std::sync::atomic::AtomicBool>,
-    dump: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    stop: Arc<AtomicBool>,
+    dump: Arc<AtomicBool>,
 }
 
 impl Signals {
     /// SIGINT and SIGTERM end, SIGUSR1 dumps latencies. A second SIGINT ends at once.
     fn install() -> anyhow::Result<Self> {
-        let signals = Self { stop: Default::default(), dump: Default::default() };
+        let signals = Self { stop: Arc::default(), dump: Arc::default() };
         for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
             signal_hook::flag::register_conditional_shutdown(signal, 1, signals.stop.clone())?;
             signal_hook::flag::register(signal, signals.stop.clone())?;
@@ -223,10 +246,10 @@ impl Signals {
     }
 
     fn stop(&self) -> bool {
-        self.stop.load(std::sync::atomic::Ordering::Acquire)
+        self.stop.load(Ordering::Acquire)
     }
 
     fn take_dump(&self) -> bool {
-        self.dump.swap(false, std::sync::atomic::Ordering::AcqRel)
+        self.dump.swap(false, Ordering::AcqRel)
     }
 }

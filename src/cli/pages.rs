@@ -1,5 +1,7 @@
 //! Completion scripts and the manual page, generated from the command line's own definition.
 
+use std::io::Write as _;
+
 use clap::Args;
 
 use super::Done;
@@ -11,7 +13,9 @@ pub struct CompletionsArgs {
 }
 
 pub fn completions(args: &CompletionsArgs, mut command: clap::Command) -> Done {
-    clap_complete::generate(args.shell, &mut command, "orion", &mut std::io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut command, "orion", &mut script);
+    std::io::stdout().write_all(&script)?;
     Ok(())
 }
 

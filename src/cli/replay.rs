@@ -1,6 +1,6 @@
 //! `orion replay`: recordings through the same feeds, books and detector as a live stream.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -40,6 +40,9 @@ pub struct ReplayArgs {
     /// Polymarket's fee rate for --pair.
     #[arg(long, default_value = "0.07", value_name = "RATE")]
     polymarket_rate: String,
+    /// Days to settlement for --pair.
+    #[arg(long, default_value_t = 7, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=3_650))]
+    settles_in: u64,
     /// The NO ladder of these Kalshi recordings is quoted on the YES leg already.
     #[arg(long)]
     use_yes_price: bool,
@@ -103,14 +106,14 @@ fn books(args: &ReplayArgs) -> Done {
             ]);
         }
     }
-    println!("{table}\n");
+    say!("{table}\n");
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["recording", "conn", "market", "YES bid / ask at the end", "levels", "state"]);
-    ends.into_iter().for_each(|row| {
+    for row in ends {
         table.add_row(row);
-    });
-    println!("{table}");
+    }
+    say!("{table}");
     Ok(())
 }
 
@@ -122,7 +125,7 @@ struct Tape {
     name: String,
 }
 
-fn tape(path: &PathBuf, venue: Venue, wanted: &str, use_yes_price: bool, first: u32) -> anyhow::Result<Option<Tape>> {
+fn tape(path: &Path, venue: Venue, wanted: &str, use_yes_price: bool, first: u32) -> anyhow::Result<Option<Tape>> {
     let mut found: Cast = cast(path)?;
     found.markets.retain(|seen| seen.venue == venue && seen.name.starts_with(wanted));
     let Some(seen) = found.markets.first().cloned() else { return Ok(None) };
@@ -159,7 +162,8 @@ fn side_by_side(global: &Global, args: &ReplayArgs, pair: &str) -> Done {
         )));
     };
     let loaded = settings(global, vec![("trading.auto_execute".into(), "true".into(), "replay --pair".into())])?;
-    let terms = terms(args)?;
+    let start = kalshi.frames.first().map_or(0, |frame| frame.at.unix.raw());
+    let terms = terms(args, UnixMs::new(start + args.settles_in * 86_400_000))?;
     let budget = budget(&loaded.config);
     let markets = terms.map(|terms| MarketSetup { terms, trading: Trading::Open, polled: false });
     let setup = Setup {
@@ -179,17 +183,18 @@ fn side_by_side(global: &Global, args: &ReplayArgs, pair: &str) -> Done {
         next_id: 0,
         held: Vec::new(),
     };
-    println!("{}  ×  {}{}", kalshi.name, polymarket.name, if inverted { "  (inverted)" } else { "" });
-    println!(
+    say!("{}  ×  {}{}", kalshi.name, polymarket.name, if inverted { "  (inverted)" } else { "" });
+    say!(
         "both recordings start at the same moment; fees: Kalshi multiplier {}, Polymarket rate {}\n",
-        args.kalshi_multiplier, args.polymarket_rate
+        args.kalshi_multiplier,
+        args.polymarket_rate
     );
-    ledger(Detector::new(setup), kalshi, polymarket);
+    ledger(Detector::new(setup), kalshi, polymarket)?;
     Ok(())
 }
 
 /// Merges both recordings on one clock and prints what the detector makes of them.
-fn ledger(mut detector: Detector, kalshi: Tape, polymarket: Tape) {
+fn ledger(mut detector: Detector, kalshi: Tape, polymarket: Tape) -> std::io::Result<()> {
     debug_assert!(kalshi.market == MarketId(0) && polymarket.market == MarketId(1));
     let mut queue: Vec<(u64, usize, Frame)> = Vec::new();
     let mut players = Vec::new();
@@ -228,7 +233,7 @@ fn ledger(mut detector: Detector, kalshi: Tape, polymarket: Tape) {
                         *reasons.entry(reason.code()).or_default() += 1;
                     }
                     let [k, p] = quote.cost.map(|c| c.map_or("–".into(), |c| c.to_string()));
-                    println!(
+                    say!(
                         "{time:>10.3} s  #{id:<4} {:<14} Kalshi {k} + Poly {p}  gross {}  fees {}  NET {}  {} %/yr over {:.1} d  {}",
                         match direction {
                             Direction::YesKalshi => "YES kalshi",
@@ -244,10 +249,10 @@ fn ledger(mut detector: Detector, kalshi: Tape, polymarket: Tape) {
                 }
                 What::Planned { id, qty, net, .. } => {
                     plans += 1;
-                    println!("{time:>10.3} s  plan {id}: {qty} contracts, expected net {net}");
+                    say!("{time:>10.3} s  plan {id}: {qty} contracts, expected net {net}");
                 }
                 What::PlanEnded { id, paired, naked, unwound, state, .. } => {
-                    println!(
+                    say!(
                         "{time:>10.3} s  plan {id} {}: {paired} paired, {naked} naked, unwound {unwound}",
                         state.name()
                     );
@@ -257,13 +262,14 @@ fn ledger(mut detector: Detector, kalshi: Tape, polymarket: Tape) {
         }
         out.resnapshots.clear();
     }
-    println!("\n{updates} updates · last opportunity number {seen} · {plans} plans");
+    say!("\n{updates} updates · last opportunity number {seen} · {plans} plans");
     for (code, count) in reasons {
-        println!("  {count:>8}  {code}");
+        say!("  {count:>8}  {code}");
     }
+    Ok(())
 }
 
-fn terms(args: &ReplayArgs) -> anyhow::Result<[Terms; 2]> {
+fn terms(args: &ReplayArgs, settles: UnixMs) -> anyhow::Result<[Terms; 2]> {
     let ppm = |text: &str, flag: &str| {
         let value = crate::unit::decimal(text.as_bytes(), 2, 6).and_then(|v| u32::try_from(v).ok());
         value.with_context(|| format!("{flag} {text}: a plain number with at most six decimals, such as 0.07"))
@@ -282,7 +288,7 @@ fn terms(args: &ReplayArgs) -> anyhow::Result<[Terms; 2]> {
         hold: Nanos::ZERO,
         closes: None,
         game: None,
-        settles: UnixMs::default(),
+        settles,
     };
     let kalshi_fee = kalshi_fee.context("the quadratic fee type has a curve")?;
     let polymarket_fee = polymarket_fee.context("an exponent of one has a curve")?;

@@ -18,7 +18,7 @@ use crate::{
     pairing::PairBook,
     run::{
         boot::{Endpoints, Engine, Start},
-        clock,
+        catalogue, clock,
         keep::Told,
         ring::Stop,
     },
@@ -64,19 +64,30 @@ pub fn run(global: &Global, args: &RunArgs) -> Done {
     let signer = signer(&config)?;
     let style = style(args.plain, args.json);
     if style == Style::Human {
-        println!("PAPER — real prices, simulated fills. No order can be sent.");
+        say!("PAPER — real prices, simulated fills. No order can be sent.");
         if pairs.pairs().is_empty() {
-            println!(
+            say!(
                 "No pair is approved in {}: nothing can trade. Its comments say how to add one.",
                 config.pairs.file.display()
             );
         }
         if !config.trading.auto_execute {
-            println!("Auto-execute is off: opportunities are shown, not filled. Add: --auto-execute true");
+            say!("Auto-execute is off: opportunities are shown, not filled. Add: --auto-execute true");
         }
     }
     let endpoints = Endpoints::production();
-    let start = Start { mode: "paper", config, config_hash, endpoints, pairs, signer, record: None };
+    let listed = catalogue::read(&endpoints, &pairs)?;
+    let start = Start {
+        mode: "paper",
+        config,
+        config_hash,
+        settings: loaded.origins,
+        endpoints,
+        pairs,
+        listed,
+        signer,
+        record: None,
+    };
     let engine = Engine::start(start)?;
     let mut screen = Screen::new(style);
     let clean = attend(engine, &signals, args.duration, |told| show(&mut screen, told))?;

@@ -48,7 +48,7 @@ pub(super) struct Engine {
     #[garde(length(max = 4096))]
     #[schemars(extend("x-unit" = "path"))]
     pub state_dir: String,
-    /// Cores for the hot threads, in the order feed, detect, execute. Empty: no pinning.
+    /// Cores for the hot threads, in this order: detector, Kalshi's feed, Polymarket's feed. Empty: no pinning.
     #[garde(length(max = 64), inner(range(max = 1023)))]
     #[schemars(extend("x-unit" = "core numbers"))]
     pub cores: Vec<u16>,

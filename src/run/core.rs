@@ -28,7 +28,13 @@ pub fn run(
     parker: &Parker,
     stop: &Stop,
 ) {
-    while !(stop.raised() && detector.plans() == 0) {
+    loop {
+        if stop.raised() {
+            detector.drain();
+            if detector.plans() == 0 {
+                break;
+            }
+        }
         let mut busy = false;
         for ring in &mut rings.updates {
             let waiting = ring.slots().min(BATCH);

@@ -142,6 +142,8 @@ pub struct Detector {
     polled: Vec<bool>,
     /// Pairs that hold a position.
     holding: usize,
+    /// Money moved since the balances were told last.
+    moved: bool,
 }
 
 impl Detector {
@@ -205,6 +207,7 @@ impl Detector {
             draining: false,
             polled,
             holding: 0,
+            moved: false,
         };
         for pair in 0..detector.pairs.len() {
             detector.note_holding(pair);
@@ -280,8 +283,12 @@ impl Detector {
                 }
             }
             Control::Halt { latch } => self.halt(latch, at.unix, out),
-            Control::Drain => self.draining = true,
         }
+    }
+
+    /// No new plans from here on: the process is ending.
+    pub fn drain(&mut self) {
+        self.draining = true;
     }
 
     /// Is there room in the ring to the keeper? Without it nothing new is entered.
@@ -304,6 +311,9 @@ impl Detector {
             for direction in Direction::ALL {
                 self.look(id, direction, at, out);
             }
+        }
+        if self.moved {
+            self.tell_balances(at, out);
         }
     }
 
@@ -456,6 +466,7 @@ impl Detector {
             self.pace.note(at.now);
         }
         self.stats.plans += 1;
+        self.moved = true;
         let what = What::Planned {
             id: plan.id,
             sighting,
@@ -494,6 +505,7 @@ impl Detector {
     /// One order meets the book that stands now.
     fn execute(&mut self, slot: usize, leg: usize, flight: &Flight, at: Arrival, out: &mut Outbox) {
         let market = flight.take.market;
+        self.moved = true;
         let book = &self.books[market.0 as usize];
         if book.fit(&self.links, &self.rules.fitness, at.now).is_err() {
             return; // A book that may be wrong fills nothing: the order found nothing.
@@ -587,6 +599,7 @@ impl Detector {
 
     fn close(&mut self, slot: usize, ending: Ending, at: Arrival, out: &mut Outbox) {
         let plan = self.plans.swap_remove(slot);
+        self.moved = true;
         for (v, venue) in Venue::ALL.into_iter().enumerate() {
             self.budget.release(venue, plan.shards[v], plan.event as usize, plan.reserved[v]);
         }
@@ -622,6 +635,7 @@ impl Detector {
             return;
         }
         state.settled = true;
+        self.moved = true;
         let payouts = [yes_payout, Money::dollars(1) - yes_payout];
         // A micro-dollar per contract times millionths of a contract, rounded down as the venue pays whole micros.
         let paid: Money = (0..2)
@@ -762,6 +776,12 @@ impl Detector {
         self.stats.realised_today = self.budget.realised_today();
         self.stats.naked = self.naked();
         out.events.push(Event { at: at.unix, what: What::Stats { stats: self.stats } });
+        self.tell_balances(at, out);
+    }
+
+    /// Told together with what moved them, so that a restart finds both or neither.
+    fn tell_balances(&mut self, at: Arrival, out: &mut Outbox) {
+        self.moved = false;
         for (venue, shard, account) in self.budget.accounts() {
             let what = What::Balance { venue, shard, cash: account.cash, reserved: account.reserved };
             out.events.push(Event { at: at.unix, what });

@@ -25,12 +25,15 @@ pub struct Route {
     pub answers: Sender<Dialled>,
 }
 
+/// By feed thread.
+pub type Routes = HashMap<FeedId, Route>;
+
 /// Serves dial requests until every feed thread has ended.
-pub fn start(routes: HashMap<FeedId, Route>, requests: Receiver<Dial>) -> std::io::Result<JoinHandle<()>> {
+pub fn start(routes: Routes, requests: Receiver<Dial>) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("dial".into()).spawn(move || serve(&routes, &requests))
 }
 
-fn serve(routes: &HashMap<FeedId, Route>, requests: &Receiver<Dial>) {
+fn serve(routes: &Routes, requests: &Receiver<Dial>) {
     // Addresses that worked before are kept for the day on which names do not resolve; the certificate decides.
     let mut known: HashMap<&str, Vec<SocketAddr>> = HashMap::new();
     while let Ok(dial) = requests.recv() {

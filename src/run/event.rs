@@ -183,8 +183,6 @@ pub enum Control {
     Halt {
         latch: Latch,
     },
-    /// No new plans from here on: the process is ending.
-    Drain,
 }
 
 /// From the detector to a feed thread.

@@ -43,11 +43,14 @@ const DIALS_PER_MINUTE: u32 = 10;
 const USER_TIMEOUT: Duration = Duration::from_secs(15);
 const TICK: Nanos = Nanos::millis(250);
 
+/// Addresses, and headers for the upgrade.
+pub type Site = (Vec<SocketAddr>, Vec<(String, String)>);
+
 /// What dialling needs from the cold side: addresses and signed headers.
 #[derive(Debug)]
 pub struct Dialled {
     pub link: u8,
-    pub result: Result<(Vec<SocketAddr>, Vec<(String, String)>), String>,
+    pub result: Result<Site, String>,
 }
 
 /// A request for [`Dialled`].
@@ -212,8 +215,8 @@ pub fn run(setup: FeedSetup) -> io::Result<()> {
                 thread.send(wanted.link, link);
             }
         }
-        for at in 0..links.len() {
-            thread.serve(at as u8, &mut links[at]);
+        for (at, link) in links.iter_mut().enumerate() {
+            thread.serve(at as u8, link);
         }
         thread.setup.recorder.poll();
         if idle == Idle::Yield && events.is_empty() {
@@ -317,7 +320,7 @@ impl Thread {
                 link.protocol.opened(arrival, &mut self.out);
             }
             let mut from = arrival.now;
-            while let Some(message) = socket.frames.next().map_err(|e| e.to_string())? {
+            while let Some(message) = socket.frames.poll().map_err(|e| e.to_string())? {
                 let framed = clock::now();
                 self.setup.recorder.record(Stage::Frame, framed.since(from));
                 match message {

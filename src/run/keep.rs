@@ -119,6 +119,8 @@ pub struct KeepSetup {
     pub snapshot: Arc<Mutex<Snapshot>>,
     pub latencies: Arc<Mutex<Latencies>>,
     pub latch: PathBuf,
+    /// What the start has to write down.
+    pub rows: Vec<Row>,
     /// Positions found at start: quantity and cost.
     pub held: Vec<(MarketId, Outcome, Qty, Money)>,
 }
@@ -161,12 +163,13 @@ struct Keeper {
 }
 
 /// Runs the keeper until it is stopped and everything is written; ends the run in the database.
-pub fn run(setup: KeepSetup, detector_ended: &Stop) {
+pub fn run(mut setup: KeepSetup, detector_ended: &Stop) {
     let status = setup.snapshot.lock().map(|status| status.clone()).unwrap_or_default();
     let held = setup.held.iter().map(|(m, o, q, c)| ((*m, *o), (*q, *c))).collect();
+    let rows = std::mem::take(&mut setup.rows).into();
     let mut keeper = Keeper {
         setup,
-        rows: VecDeque::new(),
+        rows,
         dropped: 0,
         seen: HashMap::new(),
         plans: HashMap::new(),
@@ -431,11 +434,7 @@ impl Keeper {
             book.fees[leg] += fill.fee;
             let (_, outcome, filled, spent) = &mut book.legs[leg];
             let closes = !fill.bought || (!filled.is_zero() && *outcome != fill.outcome);
-            if !closes {
-                *outcome = fill.outcome;
-                *filled = filled.checked_add(fill.qty).unwrap_or(Qty::MAX);
-                *spent += gross + fill.fee;
-            } else {
+            if closes {
                 // Sold, or closed by buying the other outcome, of which each contract brings its dollar.
                 let back = if fill.bought {
                     Money::micros(fill.qty.micros() as i64) - gross - fill.fee
@@ -444,6 +443,10 @@ impl Keeper {
                 };
                 *filled = filled.saturating_sub(fill.qty);
                 *spent -= back;
+            } else {
+                *outcome = fill.outcome;
+                *filled = filled.checked_add(fill.qty).unwrap_or(Qty::MAX);
+                *spent += gross + fill.fee;
             }
         }
         self.push(Row::Fill(audit::Fill {
@@ -577,7 +580,9 @@ impl Keeper {
                 done.push(*id);
             }
         }
-        rows.into_iter().for_each(|row| self.push(row));
+        for row in rows {
+            self.push(row);
+        }
         for id in done {
             self.plans.remove(&id);
         }

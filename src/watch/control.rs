@@ -68,7 +68,7 @@ pub fn start(
             match listener.accept() {
                 Ok((stream, _)) => {
                     // A client that breaks off or stays silent harms only itself.
-                    let _ = serve(stream, &status, &latencies);
+                    let _ = serve(&stream, &status, &latencies);
                 }
                 Err(_) => std::thread::park_timeout(Duration::from_millis(50)),
             }
@@ -78,12 +78,12 @@ pub fn start(
     Ok(thread)
 }
 
-fn serve(stream: UnixStream, status: &Mutex<Snapshot>, latencies: &Mutex<Latencies>) -> anyhow::Result<()> {
+fn serve(stream: &UnixStream, status: &Mutex<Snapshot>, latencies: &Mutex<Latencies>) -> anyhow::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = String::new();
-    BufReader::new((&stream).take(REQUEST_MAX)).read_line(&mut line)?;
+    BufReader::new(stream.take(REQUEST_MAX)).read_line(&mut line)?;
     let answer = match serde_json::from_str::<Request>(&line) {
         Ok(Request::Status) => {
             let status = status.lock().map(|s| s.clone()).unwrap_or_default();
@@ -94,7 +94,7 @@ fn serve(stream: UnixStream, status: &Mutex<Snapshot>, latencies: &Mutex<Latenci
     };
     let mut text = serde_json::to_vec(&answer)?;
     text.push(b'\n');
-    (&stream).write_all(&text)?;
+    (&*stream).write_all(&text)?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Every size has a maximum: one frame or message of [`MESSAGE_MAX`] bytes, [`OUTGOING_MAX`] bytes waiting to be written.
 //! Compression is never offered, so a compressed frame is a protocol error. Bytes go in with [`Frames::received`],
-//! messages come out of [`Frames::next`] until it says `None`, and what has to go back to the peer stands in
+//! messages come out of [`Frames::poll`] until it says `None`, and what has to go back to the peer stands in
 //! [`Frames::to_send`].
 
 use std::io;
@@ -81,7 +81,7 @@ pub enum Broken {
 }
 
 enum State {
-    Shaking(MidHandshake<ClientHandshake<Pipe>>),
+    Shaking(Box<MidHandshake<ClientHandshake<Pipe>>>),
     Open(Box<WebSocket<Pipe>>),
     Dead,
 }
@@ -114,8 +114,10 @@ impl Frames {
             request.headers_mut().insert(name, value);
         }
         let shake = ClientHandshake::start(Pipe::default(), request, Some(limits()));
-        let mut frames =
-            Self { state: State::Shaking(shake.map_err(|e| Broken::Protocol(e.to_string()))?), text: Vec::new() };
+        let mut frames = Self {
+            state: State::Shaking(Box::new(shake.map_err(|e| Broken::Protocol(e.to_string()))?)),
+            text: Vec::new(),
+        };
         frames.shake()?;
         Ok(frames)
     }
@@ -135,7 +137,7 @@ impl Frames {
         matches!(self.state, State::Open(_))
     }
 
-    /// Bytes from the peer. Call [`Self::next`] until it says `None` afterwards.
+    /// Bytes from the peer. Call [`Self::poll`] until it says `None` afterwards.
     pub fn received(&mut self, bytes: &[u8]) -> Result<(), Broken> {
         if let Some(pipe) = self.pipe() {
             pipe.incoming.extend_from_slice(bytes);
@@ -144,7 +146,7 @@ impl Frames {
     }
 
     /// The next message, or `None` until more bytes come.
-    pub fn next(&mut self) -> Result<Option<Incoming<'_>>, Broken> {
+    pub fn poll(&mut self) -> Result<Option<Incoming<'_>>, Broken> {
         let State::Open(socket) = &mut self.state else { return Ok(None) };
         match socket.read() {
             Ok(Message::Text(text)) => {
@@ -159,9 +161,8 @@ impl Frames {
                 Ok(Some(Incoming::Text(&mut self.text)))
             }
             Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => Ok(Some(Incoming::Alive)),
-            Ok(Message::Close(_)) => Err(Broken::Closed),
             Err(Error::Io(e)) if e.kind() == io::ErrorKind::WouldBlock => Ok(None),
-            Err(Error::ConnectionClosed | Error::AlreadyClosed) => Err(Broken::Closed),
+            Ok(Message::Close(_)) | Err(Error::ConnectionClosed | Error::AlreadyClosed) => Err(Broken::Closed),
             Err(e) => Err(Broken::Protocol(e.to_string())),
         }
     }
@@ -202,7 +203,7 @@ impl Frames {
         let State::Shaking(shake) = std::mem::replace(&mut self.state, State::Dead) else { return Ok(()) };
         match shake.handshake() {
             Ok((socket, _)) => self.state = State::Open(Box::new(socket)),
-            Err(HandshakeError::Interrupted(shake)) => self.state = State::Shaking(shake),
+            Err(HandshakeError::Interrupted(shake)) => self.state = State::Shaking(Box::new(shake)),
             Err(HandshakeError::Failure(Error::Http(response))) => {
                 return Err(Broken::Refused(response.status().as_u16()));
             }
@@ -224,7 +225,7 @@ mod tests {
             let mut heard = Vec::new();
             for part in [&wire[..cut], &wire[cut..]] {
                 frames.received(part).unwrap();
-                while let Some(message) = frames.next().unwrap() {
+                while let Some(message) = frames.poll().unwrap() {
                     if let Incoming::Text(text) = message {
                         heard.push(String::from_utf8(text.to_vec()).unwrap());
                     }
@@ -243,7 +244,7 @@ mod tests {
         for wire in [&giant[..], b"\x81\x85aaaahello", b"\xc1\x01x", &long_ping] {
             let mut frames = Frames::open();
             frames.received(wire).unwrap();
-            assert!(frames.next().is_err(), "{wire:?}");
+            assert!(frames.poll().is_err(), "{wire:?}");
         }
     }
 }

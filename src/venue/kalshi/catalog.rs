@@ -269,6 +269,12 @@ impl Catalog {
         self.rest.pages("/events", &query, "cursor", parse_events).await
     }
 
+    /// Events by ticker, without their markets: their series, and their fees where they differ.
+    pub async fn events_named(&self, tickers: &[String]) -> Result<Page<Event>, RestError> {
+        let query = [("limit", "200".to_owned()), ("tickers", tickers.join(","))];
+        self.rest.pages("/events", &query, "cursor", parse_events).await
+    }
+
     /// One event, with its fees where they differ from its series'.
     pub async fn event(&self, event_ticker: &str) -> Result<Event, RestError> {
         self.rest.read(&path("/events/", event_ticker, "")?, &[], parse_event).await

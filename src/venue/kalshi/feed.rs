@@ -41,7 +41,8 @@ struct Carried {
 /// One connection's protocol state.
 pub struct KalshiFeed {
     source: Source,
-    parser: Parser,
+    /// Taken while a message is read, so that reading may change the rest of the state.
+    parser: Option<Parser>,
     by_ticker: HashMap<Box<str>, usize, RandomState>,
     markets: Vec<Carried>,
     use_yes_price: bool,
@@ -96,7 +97,7 @@ impl KalshiFeed {
         by_ticker.extend(markets.iter().enumerate().map(|(at, m)| (m.ticker.clone(), at)));
         Self {
             source,
-            parser: Parser::default(),
+            parser: Some(Parser::default()),
             by_ticker,
             markets,
             use_yes_price,
@@ -150,12 +151,12 @@ impl KalshiFeed {
     }
 
     fn handle(&mut self, bytes: &mut [u8], at: Arrival, out: &mut Out) -> Result<(), Malformed> {
-        let mut parser = std::mem::take(&mut self.parser);
+        let mut parser = self.parser.take().expect("put back after every message");
         let result = parser.parse(bytes, |root| {
             let frame = envelope(root)?;
             self.frame(&frame, at, out)
         });
-        self.parser = parser;
+        self.parser = Some(parser);
         result
     }
 
@@ -321,14 +322,13 @@ impl KalshiFeed {
             }
             Ok(())
         })();
-        match read {
-            Ok(()) => push(out, Kind::Synced),
-            Err(_) => {
-                self.markets[slot].synced = false;
-                push(out, Kind::Unfit(Doubt::Malformed));
-                self.resnapshot(id, at.now, out);
-                self.unreadable(at, out);
-            }
+        if let Ok(()) = read {
+            push(out, Kind::Synced);
+        } else {
+            self.markets[slot].synced = false;
+            push(out, Kind::Unfit(Doubt::Malformed));
+            self.resnapshot(id, at.now, out);
+            self.unreadable(at, out);
         }
         if unknown {
             self.canary(Canary::UnknownField, Some(id), at, out);

@@ -44,7 +44,8 @@ struct Carried {
 /// One connection's protocol state.
 pub struct PolymarketFeed {
     source: Source,
-    parser: Parser,
+    /// Taken while a message is read, so that reading may change the rest of the state.
+    parser: Option<Parser>,
     /// Token → market, and whether it is the first outcome's.
     by_token: HashMap<Box<str>, (usize, bool), RandomState>,
     markets: Vec<Carried>,
@@ -71,7 +72,7 @@ impl PolymarketFeed {
         }
         Self {
             source,
-            parser: Parser::default(),
+            parser: Some(Parser::default()),
             by_token,
             markets,
             heard: Nanos::ZERO,
@@ -85,7 +86,7 @@ impl PolymarketFeed {
     }
 
     fn handle(&mut self, bytes: &mut [u8], at: Arrival, out: &mut Out) -> Result<(), Malformed> {
-        let mut parser = std::mem::take(&mut self.parser);
+        let mut parser = self.parser.take().expect("put back after every message");
         let result = parser.parse(bytes, |root| {
             if root.is_array() {
                 for book in root.elements()? {
@@ -95,7 +96,7 @@ impl PolymarketFeed {
             }
             self.message(root, at, out)
         });
-        self.parser = parser;
+        self.parser = Some(parser);
         result
     }
 
@@ -215,14 +216,15 @@ impl PolymarketFeed {
             match super::tick(tick) {
                 Some(grid) => {
                     if !self.markets[slot].synced {
-                        self.tell(id, Kind::Grid(grid), at, stamp, out);
+                        self.tell(id, Kind::Grid(grid), at, UnixMs::default(), out);
                     }
                     out.shadows.push(Shadow::tick(id, at.now, grid.unit()));
                 }
                 None => self.canary(Canary::UnknownGrid, id, at, out),
             }
         }
-        self.tell(id, Kind::Reset, at, stamp, out);
+        // Only the end of the snapshot is stamped: its time is that of the book's last change, which may be hours ago.
+        self.tell(id, Kind::Reset, at, UnixMs::default(), out);
         out.shadows.push(Shadow::reset(id, at.now, stamp, last.text_if_any()?));
         let read = (|| {
             for (side, levels) in [(BookSide::Bid, bids), (BookSide::Ask, asks)] {
@@ -237,7 +239,7 @@ impl PolymarketFeed {
                     }
                     let price = Price::parse(price.text()?.as_bytes()).ok_or(Malformed::Price("price"))?;
                     let qty = Qty::parse(size.text()?.as_bytes()).ok_or(Malformed::Qty("size"))?;
-                    self.tell(id, Kind::Level { side, price, qty }, at, stamp, out);
+                    self.tell(id, Kind::Level { side, price, qty }, at, UnixMs::default(), out);
                     out.shadows.push(Shadow::change(id, at.now, stamp, side, price, qty, None));
                 }
             }
@@ -294,17 +296,14 @@ impl PolymarketFeed {
         }
         let id = self.markets[slot].id;
         self.markets[slot].synced = false;
-        match super::tick(new.text()?) {
-            Some(grid) => {
-                self.tell(id, Kind::Grid(grid), at, UnixMs::default(), out);
-                out.shadows.push(Shadow::tick(id, at.now, grid.unit()));
-                // The venue sends the next book by itself; asking makes sure of it.
-                self.resnapshot(id, at.now, out);
-            }
-            None => {
-                self.tell(id, Kind::Unfit(Doubt::Regrid), at, UnixMs::default(), out);
-                self.canary(Canary::UnknownGrid, id, at, out);
-            }
+        if let Some(grid) = super::tick(new.text()?) {
+            self.tell(id, Kind::Grid(grid), at, UnixMs::default(), out);
+            out.shadows.push(Shadow::tick(id, at.now, grid.unit()));
+            // The venue sends the next book by itself; asking makes sure of it.
+            self.resnapshot(id, at.now, out);
+        } else {
+            self.tell(id, Kind::Unfit(Doubt::Regrid), at, UnixMs::default(), out);
+            self.canary(Canary::UnknownGrid, id, at, out);
         }
         Ok(())
     }

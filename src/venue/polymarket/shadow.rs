@@ -209,7 +209,7 @@ impl Checker {
         let Self { copies, text } = self;
         let due = |copy: &&mut Copy| copy.pending.is_some_and(|(_, since, _)| IDLE < now.since(since));
         let waiting = copies.iter_mut().enumerate().map(|(at, copy)| (MarketId(at as u32), copy));
-        waiting.filter(|(_, copy)| due(&copy)).filter_map(|(market, copy)| copy.judge(market, text)).collect()
+        waiting.filter(|(_, copy)| due(copy)).filter_map(|(market, copy)| copy.judge(market, text)).collect()
     }
 }
 
