@@ -3,7 +3,6 @@
 
 pub mod unit;
 
-
 pub mod book;
 pub mod cli;
 pub mod config;

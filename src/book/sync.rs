@@ -80,7 +80,11 @@ impl Links {
     /// All connections that were ever heard of.
     pub fn iter(&self) -> impl Iterator<Item = (usize, usize, &Link)> {
         self.links.iter().enumerate().flat_map(|(feed, links)| {
-            links.iter().enumerate().map(move |(link, state)| (feed, link, state)).filter(|(_, _, s)| s.heard != Nanos::ZERO)
+            links
+                .iter()
+                .enumerate()
+                .map(move |(link, state)| (feed, link, state))
+                .filter(|(_, _, s)| s.heard != Nanos::ZERO)
         })
     }
 
@@ -89,7 +93,7 @@ impl Links {
         let link = &mut self.links[usize::from(update.feed.0)][usize::from(update.link)];
         link.heard = update.at.now;
         link.up = update.kind != Kind::Lost;
-        if update.stamp == UnixMs::default() || matches!(update.kind, Kind::Level { .. } | Kind::Reset | Kind::Synced) {
+        if update.stamp == UnixMs::default() || update.kind == Kind::Synced {
             // A snapshot is stamped with the book's last change, which may be hours ago; that is not lag.
             return true;
         }

@@ -42,8 +42,8 @@ pub fn run(global: &Global, args: &ConfigArgs) -> Done {
         ConfigCommand::Check => {
             let loaded = settings(global, Vec::new())?;
             let changed = loaded.origins.values().filter(|setting| setting.origin != Origin::Default).count();
-            println!("the settings are sound; {changed} keys are set, the rest are defaults");
-            println!("next: orion run --dry-run");
+            say!("the settings are sound; {changed} keys are set, the rest are defaults");
+            say!("next: orion run --dry-run");
         }
         ConfigCommand::Show { origin, json } => {
             let loaded = settings(global, Vec::new())?;
@@ -55,19 +55,19 @@ pub fn run(global: &Global, args: &ConfigArgs) -> Done {
                         (key.clone(), serde_json::json!({ "value": s.text, "origin": s.origin.to_string() }))
                     })
                     .collect();
-                println!("{}", serde_json::Value::Object(map));
+                say!("{}", serde_json::Value::Object(map));
                 return Ok(());
             }
             for (key, setting) in &loaded.origins {
                 if *origin {
-                    println!("{key} = {}    # {}", setting.text, setting.origin);
+                    say!("{key} = {}    # {}", setting.text, setting.origin);
                 } else {
-                    println!("{key} = {}", setting.text);
+                    say!("{key} = {}", setting.text);
                 }
             }
         }
         ConfigCommand::Schema => {
-            println!("{}", serde_json::to_string_pretty(&schema()).map_err(anyhow::Error::from)?);
+            say!("{}", serde_json::to_string_pretty(&schema()).map_err(anyhow::Error::from)?);
         }
         ConfigCommand::Import { file, out } => import(file, out.as_deref())?,
     }
@@ -81,14 +81,14 @@ fn import(file: &std::path::Path, out: Option<&std::path::Path>) -> Done {
         eprintln!("note: {note}");
     }
     match out {
-        None => print!("{}", imported.toml),
+        None => say!("{}", imported.toml.trim_end()),
         Some(path) => {
             use std::io::Write as _;
             let mut target = std::fs::File::create_new(path)
                 .map_err(|e| anyhow::anyhow!("{} cannot be written: {e}", path.display()))?;
             target.write_all(imported.toml.as_bytes()).map_err(anyhow::Error::from)?;
-            println!("wrote {}", path.display());
-            println!("next: orion config check --config {}", path.display());
+            say!("wrote {}", path.display());
+            say!("next: orion config check --config {}", path.display());
         }
     }
     Ok(())

@@ -43,8 +43,8 @@ fn create(global: &Global, mode: &str) -> Done {
     let _lock = crate::run::boot::claim(&state)?;
     let path = state.join("orion.db");
     let version = Audit::init(&path).map_err(anyhow::Error::from)?;
-    println!("{}: schema {version}", path.display());
-    println!("next: orion run --dry-run");
+    say!("{}: schema {version}", path.display());
+    say!("next: orion run --dry-run");
     Ok(())
 }
 
@@ -57,11 +57,9 @@ fn verify(global: &Global, mode: &str) -> Done {
     let reader = AuditReader::open(&path).map_err(anyhow::Error::from)?;
     let allocated = crate::run::boot::allocation(&config);
     let [kalshi, polymarket] = crate::unit::Venue::ALL;
-    let books = reader
-        .recompute([(kalshi, allocated[0]), (polymarket, allocated[1])])
-        .map_err(anyhow::Error::from)?;
+    let books = reader.recompute([(kalshi, allocated[0]), (polymarket, allocated[1])]).map_err(anyhow::Error::from)?;
     for venue in &books.venues {
-        println!(
+        say!(
             "{:<11} cash {:#}  fees {:#}  realised {:#}  holdings {}",
             venue.venue.name(),
             venue.cash,
@@ -71,7 +69,7 @@ fn verify(global: &Global, mode: &str) -> Done {
         );
     }
     if books.odd.is_empty() {
-        println!("every fill, fee and settlement fits");
+        say!("every fill, fee and settlement fits");
         return Ok(());
     }
     for odd in &books.odd {

@@ -77,21 +77,29 @@ pub fn run(global: &Global, args: &DemoArgs) -> Done {
         let _ = std::fs::remove_file(state.join(name));
     }
     let style = style(args.plain, args.json);
-    let (running, endpoints, pairs, signer) = match &args.sim {
-        Some(folder) => {
-            let (endpoints, pairs, signer) = super::sim::attach(folder)?;
-            (None, endpoints, pairs, signer)
-        }
+    let (running, site) = match &args.sim {
+        Some(folder) => (None, super::sim::attach(folder)?),
         None => {
-            let (running, endpoints, pairs, signer) = super::sim::embed(args.seed, args.speed, args.chaos)?;
-            (Some(running), endpoints, pairs, Some(signer))
+            let (running, site) = super::sim::embed(args.seed, args.speed, args.chaos)?;
+            (Some(running), site)
         }
     };
+    let super::sim::Site { endpoints, pairs, listed, signer } = site;
     if style == Style::Human {
-        banner(args, &endpoints, running.as_ref(), pairs.pairs().len());
+        banner(args, &endpoints, running.as_ref(), pairs.pairs().len())?;
     }
     let opening = boot::allocation(&config);
-    let start = Start { mode: "demo", config, config_hash, endpoints, pairs, signer, record: None };
+    let start = Start {
+        mode: "demo",
+        config,
+        config_hash,
+        settings: loaded.origins,
+        endpoints,
+        pairs,
+        listed,
+        signer: Some(signer),
+        record: None,
+    };
     let engine = Engine::start(start)?;
     let snapshot = engine.snapshot.clone();
     let mut screen = Screen::new(style);
@@ -104,7 +112,7 @@ pub fn run(global: &Global, args: &DemoArgs) -> Done {
     })?;
     let snapshot = snapshot.lock().map(|s| s.clone()).unwrap_or_default();
     check.books(&state, opening, &snapshot, running.as_ref())?;
-    summary(style, &snapshot, &check, opening, running.as_ref());
+    summary(style, &snapshot, &check, opening, running.as_ref())?;
     if let Some(running) = running {
         running.stop();
     }
@@ -117,19 +125,25 @@ pub fn run(global: &Global, args: &DemoArgs) -> Done {
     Ok(())
 }
 
-fn banner(args: &DemoArgs, endpoints: &boot::Endpoints, running: Option<&Running>, pairs: usize) {
-    println!("ORION {}  ·  DEMO — simulated exchanges, simulated money. No network, no keys.", env!("CARGO_PKG_VERSION"));
+fn banner(
+    args: &DemoArgs,
+    endpoints: &boot::Endpoints,
+    running: Option<&Running>,
+    pairs: usize,
+) -> std::io::Result<()> {
+    say!("ORION {}  ·  DEMO — simulated exchanges, simulated money. No network, no keys.", env!("CARGO_PKG_VERSION"));
     let markets = running.map(|r| r.markets());
     let count = |n: Option<usize>| n.map_or(String::new(), |n| format!("    {n} markets"));
-    println!("  Kalshi-sim      {}{}", endpoints.kalshi_ws, count(markets.map(|m| m.0)));
-    println!("  Polymarket-sim  {}{}", endpoints.polymarket_ws, count(markets.map(|m| m.1)));
-    println!("  Pair book       {pairs} pairs, approved for the demo");
-    println!(
+    say!("  Kalshi-sim      {}{}", endpoints.kalshi_ws, count(markets.map(|m| m.0)));
+    say!("  Polymarket-sim  {}{}", endpoints.polymarket_ws, count(markets.map(|m| m.1)));
+    say!("  Pair book       {pairs} pairs, approved for the demo");
+    say!(
         "  Seed {} · speed {}× · stop: Ctrl-C · other seed: --seed N · faults: {}\n",
         args.seed,
         args.speed,
         if args.chaos { "on" } else { "--chaos" }
     );
+    Ok(())
 }
 
 impl Check {
@@ -146,7 +160,8 @@ impl Check {
         } else {
             vec![fill.book_stamp.raw()]
         };
-        let held = moments.iter().filter_map(|at| running.held(fill.venue, market, side, price, UnixMs::new(*at))).max();
+        let held =
+            moments.iter().filter_map(|at| running.held(fill.venue, market, side, price, UnixMs::new(*at))).max();
         match held {
             None => self.unknown += 1,
             Some(held) if held < fill.qty => self.beyond.push(format!(
@@ -171,8 +186,7 @@ impl Check {
         self.odd.extend(books.odd.iter().cloned());
         let mut cost = Money::ZERO;
         for venue in &books.venues {
-            let engine: i64 =
-                snapshot.balances.iter().filter(|b| b.venue == venue.venue.name()).map(|b| b.cash).sum();
+            let engine: i64 = snapshot.balances.iter().filter(|b| b.venue == venue.venue.name()).map(|b| b.cash).sum();
             if engine != venue.cash.raw() {
                 let engine = Money::micros(engine);
                 self.odd.push(format!("{}: the engine has {engine:#}, its fills make {:#}", venue.venue, venue.cash));
@@ -194,14 +208,21 @@ impl Check {
             let theirs = paid.iter().find(|s| s.venue == told.venue && s.market == told.market);
             if theirs.map(|s| s.yes_payout) != Some(told.yes_payout) {
                 let theirs = theirs.map_or("nothing".into(), |s| s.yes_payout.to_string());
-                self.odd.push(format!("{}: booked {} per YES, the exchange paid {theirs}", told.market, told.yes_payout));
+                self.odd
+                    .push(format!("{}: booked {} per YES, the exchange paid {theirs}", told.market, told.yes_payout));
             }
         }
         Ok(())
     }
 }
 
-fn summary(style: Style, snapshot: &Snapshot, check: &Check, opening: [Money; 2], running: Option<&Running>) {
+fn summary(
+    style: Style,
+    snapshot: &Snapshot,
+    check: &Check,
+    opening: [Money; 2],
+    running: Option<&Running>,
+) -> std::io::Result<()> {
     let cash: i64 = snapshot.balances.iter().map(|b| b.cash).sum();
     let total = cash + snapshot.locked;
     let result = total - opening[0].raw() - opening[1].raw();
@@ -214,20 +235,26 @@ fn summary(style: Style, snapshot: &Snapshot, check: &Check, opening: [Money; 2]
             "disagreements": check.odd, "agrees": agrees, "faults": faults,
             "rss_kib": resident_kib(),
         });
-        println!("{value}");
-        return;
+        say!("{value}");
+        return Ok(());
     }
     let money = |micros: i64| Money::micros(micros).to_string();
-    println!("\nSUMMARY");
-    println!(
+    say!("\nSUMMARY");
+    say!(
         "  seen {} · plans {} · fills {} · unwound or naked {} · markets settled {} · pairs won {} lost {}",
-        snapshot.sightings, snapshot.plans, snapshot.fills, snapshot.unwinds, snapshot.settlements, snapshot.wins, snapshot.losses
+        snapshot.sightings,
+        snapshot.plans,
+        snapshot.fills,
+        snapshot.unwinds,
+        snapshot.settlements,
+        snapshot.wins,
+        snapshot.losses
     );
     let ends: Vec<_> = snapshot.endings.iter().map(|(name, count)| format!("{name} {count}")).collect();
     let reasons: Vec<_> = snapshot.reasons.iter().map(|r| format!("{} {}", r.code, r.count)).collect();
-    println!("  plans ended: {}", if ends.is_empty() { "none".into() } else { ends.join(" · ") });
-    println!("  not taken:   {}", if reasons.is_empty() { "nothing".into() } else { reasons.join(" · ") });
-    println!(
+    say!("  plans ended: {}", if ends.is_empty() { "none".into() } else { ends.join(" · ") });
+    say!("  not taken:   {}", if reasons.is_empty() { "nothing".into() } else { reasons.join(" · ") });
+    say!(
         "  cash {} + open positions at cost {} = {} ({} since the start; realised {})",
         money(cash),
         money(snapshot.locked),
@@ -236,7 +263,7 @@ fn summary(style: Style, snapshot: &Snapshot, check: &Check, opening: [Money; 2]
         money(snapshot.realised_today)
     );
     for stage in &snapshot.latency {
-        println!(
+        say!(
             "  {:<12} p50 {:>8.2} µs   p99 {:>8.2} µs   ({} samples)",
             stage.stage,
             stage.p50_ns as f64 / 1e3,
@@ -246,22 +273,23 @@ fn summary(style: Style, snapshot: &Snapshot, check: &Check, opening: [Money; 2]
     }
     if !faults.is_empty() {
         let list: Vec<_> = faults.iter().map(|(name, count)| format!("{name} {count}")).collect();
-        println!("  faults injected: {}", list.join(" · "));
+        say!("  faults injected: {}", list.join(" · "));
     }
-    println!("  memory {} MiB resident", resident_kib() / 1_024);
-    println!(
+    say!("  memory {} MiB resident", resident_kib() / 1_024);
+    say!(
         "  second count: {} of {} fills within what the exchanges' books held{}",
         check.fills - check.beyond.len() as u64 - check.unknown,
         check.fills,
         if check.unknown == 0 { String::new() } else { format!(" ({} too old to tell)", check.unknown) }
     );
     for odd in check.beyond.iter().chain(&check.odd) {
-        println!("  DISAGREES: {odd}");
+        say!("  DISAGREES: {odd}");
     }
     if agrees {
-        println!("  cash, positions and profit equal a second count from fills, fees and the exchanges' payouts");
+        say!("  cash, positions and profit equal a second count from fills, fees and the exchanges' payouts");
     }
-    println!("next: orion why, then: orion init");
+    say!("next: orion why, then: orion init");
+    Ok(())
 }
 
 /// Resident memory of this process, from the kernel; 0 where it does not say.

@@ -96,18 +96,22 @@ fn write(args: &InitArgs, set: &[(&str, String)]) -> Done {
     let sound = Config::load(&Sources { file: Some(draft.clone()), env: super::environment(), ..Sources::default() });
     let _ = std::fs::remove_file(&draft);
     sound?;
+    // The untouched sample, as a fresh clone has it, holds nobody's settings.
+    if std::fs::read_to_string(&args.out).is_ok_and(|old| old == sample()) {
+        std::fs::remove_file(&args.out).map_err(|e| anyhow::anyhow!("{}: {e}", args.out.display()))?;
+    }
     let mut file = std::fs::File::create_new(&args.out).map_err(|e| {
         anyhow::anyhow!("{}: {e}; move the old file away, or name another with --out", args.out.display())
     })?;
     file.write_all(text.as_bytes()).map_err(anyhow::Error::from)?;
-    println!("wrote {}", args.out.display());
+    say!("wrote {}", args.out.display());
     for (key, value) in set {
-        println!("  {key} = {value}");
+        say!("  {key} = {value}");
     }
     if set.is_empty() {
-        println!("  every key has its default");
+        say!("  every key has its default");
     }
-    println!("next: orion config check --config {}", args.out.display());
+    say!("next: orion config check --config {}", args.out.display());
     Ok(())
 }
 

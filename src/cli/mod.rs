@@ -3,6 +3,14 @@
 //! Human output goes to standard output, messages to standard error. Exit codes: 0 ok, 1 failure, 2 usage, 69 no engine
 //! is running, 75 try again, 77 refused by a safety gate, 78 bad configuration.
 
+/// Writes a line to standard output; a reader that went away is an error like any other, not a panic.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        writeln!(std::io::stdout(), $($text)*)?
+    }};
+}
+
 mod config_cmd;
 mod db;
 mod demo;
@@ -104,6 +112,12 @@ impl From<anyhow::Error> for Fault {
     }
 }
 
+impl From<std::io::Error> for Fault {
+    fn from(error: std::io::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
 impl From<ConfigError> for Fault {
     fn from(error: ConfigError) -> Self {
         Self::Config(error.render(colour()))
@@ -145,7 +159,10 @@ pub fn main() -> ExitCode {
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>()).any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// May output be coloured? Not without a terminal, and not where `NO_COLOR` is set.

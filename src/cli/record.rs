@@ -7,12 +7,12 @@ use crossbeam::channel::bounded;
 
 use super::{Done, Fault, Global, Signals, log_to_stderr, run::attend, settings, span};
 use crate::{
-    lab::recording::Writer,
+    lab::recording::{Market, Writer},
     pairing::PairBook,
     run::{
         boot::{Endpoints, Engine, Start},
+        catalogue::{self, Listing},
         feed::Recorded,
-        keep::Told,
     },
     venue::kalshi::sign::KalshiSigner,
 };
@@ -43,22 +43,30 @@ pub fn run(global: &Global, args: &RecordArgs) -> Done {
     let signals = Signals::install()?;
     let config_hash = loaded.fingerprint();
     let config = loaded.config;
-    let (endpoints, pairs, signer) = match &args.sim {
-        Some(folder) => super::sim::attach(folder)?,
+    let (endpoints, pairs, listed, signer) = match &args.sim {
+        Some(folder) => {
+            let site = super::sim::attach(folder)?;
+            (site.endpoints, site.pairs, site.listed, Some(site.signer))
+        }
         None => {
             let pairs = PairBook::load(&config.pairs.file).map_err(|e| Fault::Config(e.to_string()))?;
             let key = config.feed.kalshi_key.as_ref();
             let signer = key.map(|key| KalshiSigner::load(&key.id, &key.file)).transpose();
-            (Endpoints::production(), pairs, signer.map_err(|e| Fault::Config(e.to_string()))?)
+            let endpoints = Endpoints::production();
+            let listed = catalogue::read(&endpoints, &pairs)?;
+            (endpoints, pairs, listed, signer.map_err(|e| Fault::Config(e.to_string()))?)
         }
     };
     if pairs.pairs().is_empty() {
-        return Err(Fault::Config(format!("{} approves no pair, so there is nothing to record", config.pairs.file.display())));
+        return Err(Fault::Config(format!(
+            "{} approves no pair, so there is nothing to record",
+            config.pairs.file.display()
+        )));
     }
     if signer.is_none() {
         eprintln!("note: no Kalshi key, so only Polymarket's frames are recorded (feed.kalshi_key_id)");
     }
-    let mut writer = Writer::new(&args.out, args.rotate_mb * 1_000_000)?;
+    let mut writer = Writer::new(&args.out, args.rotate_mb * 1_000_000, markets(&listed))?;
     let (frames_in, frames) = bounded::<Recorded>(WAITING_MAX);
     let disk = std::thread::Builder::new().name("record".into()).spawn(move || -> anyhow::Result<(u64, u32)> {
         while let Ok(frame) = frames.recv() {
@@ -68,19 +76,44 @@ pub fn run(global: &Global, args: &RecordArgs) -> Done {
         Ok(writer.totals())
     });
     let disk = disk.map_err(anyhow::Error::from)?;
-    let start = Start { mode: "record", config, config_hash, endpoints, pairs, signer, record: Some(frames_in) };
+    let start = Start {
+        mode: "record",
+        config,
+        config_hash,
+        settings: loaded.origins,
+        endpoints,
+        pairs,
+        listed,
+        signer,
+        record: Some(frames_in),
+    };
     let engine = Engine::start(start)?;
     let snapshot = engine.snapshot.clone();
-    let clean = attend(engine, &signals, args.duration, |told| {
+    let clean = attend(engine, &signals, args.duration, |_| {
         anyhow::ensure!(!disk.is_finished(), "the recording cannot go on: its disk thread ended");
-        if let Told::Note(note) = told {
-            eprintln!("{note}");
-        }
         Ok(())
     });
     let (frames, files) = disk.join().map_err(|_| anyhow::anyhow!("the disk thread panicked"))??;
     let lost: u64 = snapshot.lock().map(|s| s.feeds.iter().map(|f| f.unrecorded).sum()).unwrap_or(0);
-    println!("{frames} frames in {files} files below {}; {lost} lost to a slow disk", args.out.display());
-    println!("next: orion replay {}/*.jsonl.gz", args.out.display());
+    say!("{frames} frames in {files} files below {}; {lost} lost to a slow disk", args.out.display());
+    say!("next: orion replay {}/*.jsonl.gz", args.out.display());
     if clean? { Ok(()) } else { Err(Fault::Failed(anyhow::anyhow!("a thread of the engine ended before its time"))) }
+}
+
+/// What a replay must know of the markets beside their frames.
+fn markets(listed: &Listing) -> Vec<Market> {
+    let mut markets: Vec<_> = listed
+        .iter()
+        .map(|((venue, name), listing)| Market {
+            venue: venue.name().into(),
+            name: name.clone(),
+            tokens: listing.tokens.clone(),
+            min_order_size: listing.hashed.as_ref().map_or(String::new(), |h| h.min_order_size.clone()),
+            tick: listing.hashed.as_ref().map_or(0, |h| h.tick),
+            neg_risk: listing.hashed.as_ref().is_some_and(|h| h.neg_risk),
+            v2: listing.hashed.as_ref().is_some_and(|h| h.v2),
+        })
+        .collect();
+    markets.sort_by(|a, b| (&a.venue, &a.name).cmp(&(&b.venue, &b.name)));
+    markets
 }

@@ -40,6 +40,9 @@ pub struct ReplayArgs {
     /// Polymarket's fee rate for --pair.
     #[arg(long, default_value = "0.07", value_name = "RATE")]
     polymarket_rate: String,
+    /// Days to settlement for --pair.
+    #[arg(long, default_value_t = 7, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=3_650))]
+    settles_in: u64,
     /// The NO ladder of these Kalshi recordings is quoted on the YES leg already.
     #[arg(long)]
     use_yes_price: bool,
@@ -55,7 +58,17 @@ pub fn run(global: &Global, args: &ReplayArgs) -> Done {
 fn books(args: &ReplayArgs) -> Done {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
-    table.set_header(["recording", "frames", "snapshots", "changes", "gaps", "unreadable", "crossed", "negative", "checksums"]);
+    table.set_header([
+        "recording",
+        "frames",
+        "snapshots",
+        "changes",
+        "gaps",
+        "unreadable",
+        "crossed",
+        "negative",
+        "checksums",
+    ]);
     let mut ends = Vec::new();
     for path in &args.files {
         let mut player = Player::new(cast(path)?, args.use_yes_price, 0);
@@ -69,7 +82,8 @@ fn books(args: &ReplayArgs) -> Done {
         let counts = player.counts();
         let fits = player.checked.iter().filter(|c| c.verdict == Verdict::Fits).count();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let checksums = if player.checked.is_empty() { "–".into() } else { format!("{fits} of {} fit", player.checked.len()) };
+        let checksums =
+            if player.checked.is_empty() { "–".into() } else { format!("{fits} of {} fit", player.checked.len()) };
         table.add_row([
             name.clone(),
             counts.messages.to_string(),
@@ -92,14 +106,14 @@ fn books(args: &ReplayArgs) -> Done {
             ]);
         }
     }
-    println!("{table}\n");
+    say!("{table}\n");
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["recording", "conn", "market", "YES bid / ask at the end", "levels", "state"]);
     ends.into_iter().for_each(|row| {
         table.add_row(row);
     });
-    println!("{table}");
+    say!("{table}");
     Ok(())
 }
 
@@ -122,7 +136,12 @@ fn tape(path: &PathBuf, venue: Venue, wanted: &str, use_yes_price: bool, first: 
         // Only one connection: two of the same recording would be the same market twice.
         frames.extend(frame.filter(|frame: &Frame| frame.conn == 1));
     }
-    Ok(Some(Tape { player: Player::new(found, use_yes_price, first), frames, market: MarketId(first), name: seen.name }))
+    Ok(Some(Tape {
+        player: Player::new(found, use_yes_price, first),
+        frames,
+        market: MarketId(first),
+        name: seen.name,
+    }))
 }
 
 fn side_by_side(global: &Global, args: &ReplayArgs, pair: &str) -> Done {
@@ -138,10 +157,13 @@ fn side_by_side(global: &Global, args: &ReplayArgs, pair: &str) -> Done {
     }
     let [Some(kalshi), Some(polymarket)] = tapes else {
         let missing = if tapes[0].is_none() { ticker } else { condition };
-        return Err(Fault::Failed(anyhow::anyhow!("{missing} is in none of these recordings; `orion replay FILE` lists their markets")));
+        return Err(Fault::Failed(anyhow::anyhow!(
+            "{missing} is in none of these recordings; `orion replay FILE` lists their markets"
+        )));
     };
     let loaded = settings(global, vec![("trading.auto_execute".into(), "true".into(), "replay --pair".into())])?;
-    let terms = terms(args)?;
+    let start = kalshi.frames.first().map_or(0, |frame| frame.at.unix.raw());
+    let terms = terms(args, UnixMs::new(start + args.settles_in * 86_400_000))?;
     let budget = budget(&loaded.config);
     let markets = terms.map(|terms| MarketSetup { terms, trading: Trading::Open, polled: false });
     let setup = Setup {
@@ -157,20 +179,22 @@ fn side_by_side(global: &Global, args: &ReplayArgs, pair: &str) -> Done {
         limits: boot::limits(&loaded.config),
         budget,
         state: TradingState::Active,
-        paper: PaperSetup {
-            latency: [loaded.config.paper.kalshi_latency, loaded.config.paper.polymarket_latency],
-        },
+        paper: PaperSetup { latency: [loaded.config.paper.kalshi_latency, loaded.config.paper.polymarket_latency] },
         next_id: 0,
         held: Vec::new(),
     };
-    println!("{}  ×  {}{}", kalshi.name, polymarket.name, if inverted { "  (inverted)" } else { "" });
-    println!("both recordings start at the same moment; fees: Kalshi multiplier {}, Polymarket rate {}\n", args.kalshi_multiplier, args.polymarket_rate);
-    ledger(Detector::new(setup), kalshi, polymarket);
+    say!("{}  ×  {}{}", kalshi.name, polymarket.name, if inverted { "  (inverted)" } else { "" });
+    say!(
+        "both recordings start at the same moment; fees: Kalshi multiplier {}, Polymarket rate {}\n",
+        args.kalshi_multiplier,
+        args.polymarket_rate
+    );
+    ledger(Detector::new(setup), kalshi, polymarket)?;
     Ok(())
 }
 
 /// Merges both recordings on one clock and prints what the detector makes of them.
-fn ledger(mut detector: Detector, kalshi: Tape, polymarket: Tape) {
+fn ledger(mut detector: Detector, kalshi: Tape, polymarket: Tape) -> std::io::Result<()> {
     debug_assert!(kalshi.market == MarketId(0) && polymarket.market == MarketId(1));
     let mut queue: Vec<(u64, usize, Frame)> = Vec::new();
     let mut players = Vec::new();
@@ -209,9 +233,12 @@ fn ledger(mut detector: Detector, kalshi: Tape, polymarket: Tape) {
                         *reasons.entry(reason.code()).or_default() += 1;
                     }
                     let [k, p] = quote.cost.map(|c| c.map_or("–".into(), |c| c.to_string()));
-                    println!(
+                    say!(
                         "{time:>10.3} s  #{id:<4} {:<14} Kalshi {k} + Poly {p}  gross {}  fees {}  NET {}  {} %/yr over {:.1} d  {}",
-                        match direction { Direction::YesKalshi => "YES kalshi", Direction::YesPolymarket => "YES polymarket" },
+                        match direction {
+                            Direction::YesKalshi => "YES kalshi",
+                            Direction::YesPolymarket => "YES polymarket",
+                        },
                         quote.gross,
                         quote.fees,
                         quote.net,
@@ -222,23 +249,27 @@ fn ledger(mut detector: Detector, kalshi: Tape, polymarket: Tape) {
                 }
                 What::Planned { id, qty, net, .. } => {
                     plans += 1;
-                    println!("{time:>10.3} s  plan {id}: {qty} contracts, expected net {net}");
+                    say!("{time:>10.3} s  plan {id}: {qty} contracts, expected net {net}");
                 }
                 What::PlanEnded { id, paired, naked, unwound, state, .. } => {
-                    println!("{time:>10.3} s  plan {id} {}: {paired} paired, {naked} naked, unwound {unwound}", state.name());
+                    say!(
+                        "{time:>10.3} s  plan {id} {}: {paired} paired, {naked} naked, unwound {unwound}",
+                        state.name()
+                    );
                 }
                 _ => {}
             }
         }
         out.resnapshots.clear();
     }
-    println!("\n{updates} updates · last opportunity number {seen} · {plans} plans");
+    say!("\n{updates} updates · last opportunity number {seen} · {plans} plans");
     for (code, count) in reasons {
-        println!("  {count:>8}  {code}");
+        say!("  {count:>8}  {code}");
     }
+    Ok(())
 }
 
-fn terms(args: &ReplayArgs) -> anyhow::Result<[Terms; 2]> {
+fn terms(args: &ReplayArgs, settles: UnixMs) -> anyhow::Result<[Terms; 2]> {
     let ppm = |text: &str, flag: &str| {
         let value = crate::unit::decimal(text.as_bytes(), 2, 6).and_then(|v| u32::try_from(v).ok());
         value.with_context(|| format!("{flag} {text}: a plain number with at most six decimals, such as 0.07"))
@@ -257,7 +288,7 @@ fn terms(args: &ReplayArgs) -> anyhow::Result<[Terms; 2]> {
         hold: Nanos::ZERO,
         closes: None,
         game: None,
-        settles: UnixMs::default(),
+        settles,
     };
     let kalshi_fee = kalshi_fee.context("the quadratic fee type has a curve")?;
     let polymarket_fee = polymarket_fee.context("an exponent of one has a curve")?;

@@ -18,7 +18,7 @@ use crate::{
     pairing::PairBook,
     run::{
         boot::{Endpoints, Engine, Start},
-        clock,
+        catalogue, clock,
         keep::Told,
         ring::Stop,
     },
@@ -64,16 +64,30 @@ pub fn run(global: &Global, args: &RunArgs) -> Done {
     let signer = signer(&config)?;
     let style = style(args.plain, args.json);
     if style == Style::Human {
-        println!("PAPER — real prices, simulated fills. No order can be sent.");
+        say!("PAPER — real prices, simulated fills. No order can be sent.");
         if pairs.pairs().is_empty() {
-            println!("No pair is approved in {}: nothing can trade. Its comments say how to add one.", config.pairs.file.display());
+            say!(
+                "No pair is approved in {}: nothing can trade. Its comments say how to add one.",
+                config.pairs.file.display()
+            );
         }
         if !config.trading.auto_execute {
-            println!("Auto-execute is off: opportunities are shown, not filled. Add: --auto-execute true");
+            say!("Auto-execute is off: opportunities are shown, not filled. Add: --auto-execute true");
         }
     }
     let endpoints = Endpoints::production();
-    let start = Start { mode: "paper", config, config_hash, endpoints, pairs, signer, record: None };
+    let listed = catalogue::read(&endpoints, &pairs)?;
+    let start = Start {
+        mode: "paper",
+        config,
+        config_hash,
+        settings: loaded.origins,
+        endpoints,
+        pairs,
+        listed,
+        signer,
+        record: None,
+    };
     let engine = Engine::start(start)?;
     let mut screen = Screen::new(style);
     let clean = attend(engine, &signals, args.duration, |told| show(&mut screen, told))?;
@@ -108,10 +122,10 @@ pub fn attend(
         tracing::info!("{source}");
     }
     let stop = Stop::default();
-    let control =
-        control::start(&engine.state, engine.snapshot.clone(), engine.latencies.clone(), stop.clone())?;
+    let control = control::start(&engine.state, engine.snapshot.clone(), engine.latencies.clone(), stop.clone())?;
     let began = clock::now();
-    let over = |now: crate::unit::Nanos| duration.is_some_and(|span| span.as_nanos() <= u128::from(now.since(began).raw()));
+    let over =
+        |now: crate::unit::Nanos| duration.is_some_and(|span| span.as_nanos() <= u128::from(now.since(began).raw()));
     let mut outcome = Ok(());
     while outcome.is_ok() && !signals.stop() && !over(clock::now()) && !engine.died() {
         if signals.take_dump() {
@@ -161,4 +175,3 @@ fn signer(config: &Config) -> Result<Option<KalshiSigner>, Fault> {
     let Some(key) = &config.feed.kalshi_key else { return Ok(None) };
     KalshiSigner::load(&key.id, &key.file).map(Some).map_err(|e| Fault::Config(format!("feed.kalshi_key_file: {e}")))
 }
-

@@ -49,7 +49,10 @@ impl Screen {
                         reason.code()
                     )
                 } else {
-                    format!("{time}  SKIP  {id:04}  gross {gross} but fees {fees} → net {net}   [why: {}]{more}  {title}", reason.code())
+                    format!(
+                        "{time}  SKIP  {id:04}  gross {gross} but fees {fees} → net {net}   [why: {}]{more}  {title}",
+                        reason.code()
+                    )
                 })
             }
             (Style::Plain, Told::Planned { id, title, qty, quote, net, direction, .. }) => Some(format!(
@@ -76,9 +79,14 @@ impl Screen {
                 let fees = format!("fees Kalshi {} · Poly {}", fees[0], fees[1]);
                 let word = if *state == Ending::Filled { "FILL" } else { "LEG " };
                 Some(match state {
-                    Ending::Missed => format!("{time}  MISS  {id:04}  nothing was left at the limit   [why: GONE]  {title}"),
+                    Ending::Missed => {
+                        format!("{time}  MISS  {id:04}  nothing was left at the limit   [why: GONE]  {title}")
+                    }
                     Ending::Filled | Ending::Partial => {
-                        format!("{time}  {word}  {id:04}  {paired} on both legs ({}) · {fees} · NET {net}  {title}", state.name())
+                        format!(
+                            "{time}  {word}  {id:04}  {paired} on both legs ({}) · {fees} · NET {net}  {title}",
+                            state.name()
+                        )
                     }
                     Ending::Unwound | Ending::Naked => format!(
                         "{time}  {word}  {id:04}  one leg fell short: {paired} paired, {naked} naked, unwinding cost {} ({}) · {fees}  {title}",
@@ -88,6 +96,9 @@ impl Screen {
                 })
             }
             (_, Told::Filled { .. }) => None,
+            (_, Told::Settled { title, market, yes_payout, paid: Money::ZERO, result: Money::ZERO }) => {
+                Some(format!("{time}  CLOSED      {market} pays YES {yes_payout}; nothing was held  {title}"))
+            }
             (_, Told::Settled { title, market, yes_payout, paid, result }) => Some(format!(
                 "{time}  SETTLED     {market} pays YES {yes_payout} · received {paid} · leg result {result}  {title}"
             )),

@@ -14,7 +14,10 @@ use serde::{Deserialize, Serialize};
 use super::{Done, Fault, Signals, span};
 use crate::{
     pairing::{ApprovedPair, PairBook, Polarity, Tail, pairbook::Fingerprint},
-    run::{boot::Endpoints, catalogue},
+    run::{
+        boot::Endpoints,
+        catalogue::{self, Listing},
+    },
     sim::serve::{self, Options, Running, SimPair},
     unit::{UnixMs, Venue},
     venue::kalshi::sign::{KalshiSigner, KeyKind},
@@ -106,13 +109,14 @@ pub fn run(args: &SimArgs) -> Done {
             .collect(),
     };
     private(&args.dir.join("sim.json"), &serde_json::to_vec_pretty(&sheet).map_err(anyhow::Error::from)?)?;
-    println!("ORION SIM  ·  simulated exchanges, simulated money, loopback only");
-    println!("  Kalshi      {}  {}", running.endpoints.kalshi_rest, running.endpoints.kalshi_ws);
-    println!("  Polymarket  {}  {}", running.endpoints.polymarket_rest, running.endpoints.polymarket_ws);
-    println!("  addresses, key and certificate in {}", args.dir.join("sim.json").display());
-    println!("next: orion demo --sim {}", args.dir.display());
+    say!("ORION SIM  ·  simulated exchanges, simulated money, loopback only");
+    say!("  Kalshi      {}  {}", running.endpoints.kalshi_rest, running.endpoints.kalshi_ws);
+    say!("  Polymarket  {}  {}", running.endpoints.polymarket_rest, running.endpoints.polymarket_ws);
+    say!("  addresses, key and certificate in {}", args.dir.join("sim.json").display());
+    say!("next: orion demo --sim {}", args.dir.display());
     let began = crate::run::clock::now();
-    let over = || args.duration.is_some_and(|s| s.as_nanos() <= u128::from(crate::run::clock::now().since(began).raw()));
+    let over =
+        || args.duration.is_some_and(|s| s.as_nanos() <= u128::from(crate::run::clock::now().since(began).raw()));
     while !signals.stop() && !over() {
         std::thread::park_timeout(Duration::from_millis(100));
     }
@@ -155,7 +159,7 @@ pub fn addresses(endpoints: &serve::Endpoints) -> anyhow::Result<Endpoints> {
 }
 
 /// A pair book over simulated pairs, approved with the rule prints that the exchanges list now.
-pub fn approve(endpoints: &Endpoints, pairs: &[SimPair], now: UnixMs) -> anyhow::Result<PairBook> {
+pub fn approve(endpoints: &Endpoints, pairs: &[SimPair], now: UnixMs) -> anyhow::Result<(PairBook, Listing)> {
     let none = crate::pairing::pairbook::fingerprint(&[]);
     let approved = |prints: &dyn Fn(Venue, &str) -> Fingerprint| {
         let pairs = pairs.iter().map(|pair| ApprovedPair {
@@ -175,14 +179,24 @@ pub fn approve(endpoints: &Endpoints, pairs: &[SimPair], now: UnixMs) -> anyhow:
     let draft = approved(&|_, _| none)?;
     let listed = catalogue::read(endpoints, &draft)?;
     let print = |venue: Venue, name: &str| listed.get(&(venue, name.to_owned())).map_or(none, |l| l.rules);
-    Ok(approved(&print)?)
+    let book = approved(&print)?;
+    Ok((book, listed))
+}
+
+/// Simulated exchanges as an engine needs them.
+pub struct Site {
+    pub endpoints: Endpoints,
+    pub pairs: PairBook,
+    pub listed: Listing,
+    pub signer: KalshiSigner,
 }
 
 /// The exchanges of a running `orion sim`: addresses, pairs, key.
-pub fn attach(folder: &Path) -> Result<(Endpoints, PairBook, Option<KalshiSigner>), Fault> {
+pub fn attach(folder: &Path) -> Result<Site, Fault> {
     let path = folder.join("sim.json");
-    let text = std::fs::read(&path)
-        .map_err(|e| Fault::NotRunning(format!("{}: {e}; start one with: orion sim --dir {}", path.display(), folder.display())))?;
+    let text = std::fs::read(&path).map_err(|e| {
+        Fault::NotRunning(format!("{}: {e}; start one with: orion sim --dir {}", path.display(), folder.display()))
+    })?;
     let sheet: Sheet = serde_json::from_slice(&text).with_context(|| format!("{} cannot be read", path.display()))?;
     let endpoints = addresses(&serve::Endpoints {
         kalshi_rest: sheet.kalshi_rest,
@@ -197,18 +211,17 @@ pub fn attach(folder: &Path) -> Result<(Endpoints, PairBook, Option<KalshiSigner
         .map(|p| SimPair { title: p.title, ticker: p.ticker, condition_id: p.condition_id, inverted: p.inverted })
         .collect();
     let signer = KalshiSigner::load(&sheet.kalshi_key_id, &sheet.kalshi_key_file).map_err(anyhow::Error::from)?;
-    let pairs = approve(&endpoints, &pairs, crate::run::clock::unix())
+    let (pairs, listed) = approve(&endpoints, &pairs, crate::run::clock::unix())
         .with_context(|| format!("no exchanges answer at the addresses in {}", path.display()))?;
-    Ok((endpoints, pairs, Some(signer)))
+    Ok(Site { endpoints, pairs, listed, signer })
 }
 
 /// Starts exchanges in this process, with a generated key.
-pub fn embed(seed: u64, speed: u32, chaos: bool) -> anyhow::Result<(Running, Endpoints, PairBook, KalshiSigner)> {
+pub fn embed(seed: u64, speed: u32, chaos: bool) -> anyhow::Result<(Running, Site)> {
     let (signer, public) = KalshiSigner::generate_demo(KeyKind::Ed25519, KEY_ID)?;
-    let options =
-        Options { seed, speed, chaos, tls: true, kalshi_keys: vec![(KEY_ID.into(), public)], ports: [0; 4] };
+    let options = Options { seed, speed, chaos, tls: true, kalshi_keys: vec![(KEY_ID.into(), public)], ports: [0; 4] };
     let running = serve::start(options)?;
     let endpoints = addresses(&running.endpoints)?;
-    let pairs = approve(&endpoints, &running.pairs(), crate::run::clock::unix())?;
-    Ok((running, endpoints, pairs, signer))
+    let (pairs, listed) = approve(&endpoints, &running.pairs(), crate::run::clock::unix())?;
+    Ok((running, Site { endpoints, pairs, listed, signer }))
 }

@@ -36,15 +36,15 @@ pub fn run(global: &Global, args: &StatusArgs) -> Done {
         match control::ask(&folder.join(mode), request)? {
             None => {}
             Some(Answer::Status { status }) if args.json => {
-                println!("{}", serde_json::to_string_pretty(&status).map_err(anyhow::Error::from)?);
+                say!("{}", serde_json::to_string_pretty(&status).map_err(anyhow::Error::from)?);
                 return Ok(());
             }
             Some(Answer::Status { status }) => {
-                print!("{}", screen(&status, clock::unix().raw()));
+                say!("{}", screen(&status, clock::unix().raw()).trim_end());
                 return Ok(());
             }
             Some(Answer::Latency { table }) => {
-                print!("{table}");
+                say!("{}", table.trim_end());
                 return Ok(());
             }
             Some(Answer::Refused { why }) => return Err(Fault::Failed(anyhow::anyhow!("the engine refused: {why}"))),

@@ -49,22 +49,24 @@ fn all(reader: &AuditReader, args: &WhyArgs) -> Done {
     if args.json {
         let reasons: Vec<_> = reasons
             .iter()
-            .map(|r| serde_json::json!({
-                "outcome": r.outcome.name(), "reason": r.reason, "times": r.times, "best_net_micros": r.best_net,
-            }))
+            .map(|r| {
+                serde_json::json!({
+                    "outcome": r.outcome.name(), "reason": r.reason, "times": r.times, "best_net_micros": r.best_net,
+                })
+            })
             .collect();
         let latest: Vec<_> = latest.iter().map(as_json).collect();
-        println!("{}", serde_json::json!({ "reasons": reasons, "latest": latest }));
+        say!("{}", serde_json::json!({ "reasons": reasons, "latest": latest }));
         return Ok(());
     }
-    println!("last 24 hours     times  best net     reason");
+    say!("last 24 hours     times  best net     reason");
     for r in &reasons {
-        println!("{:<14} {:>8}  {:>8}     {}", r.outcome.name(), r.times, cents(r.best_net), r.reason);
+        say!("{:<14} {:>8}  {:>8}     {}", r.outcome.name(), r.times, cents(r.best_net), r.reason);
     }
-    println!("\n  number  outcome   gross     fees      net       per year   reason            title");
+    say!("\n  number  outcome   gross     fees      net       per year   reason            title");
     for record in latest {
         let o = record.opportunity;
-        println!(
+        say!(
             "{:>8}  {:<8}  {:<8}  {:<8}  {:<8}  {:>8}   {:<16}  {}",
             o.id,
             o.outcome.name(),
@@ -76,7 +78,7 @@ fn all(reader: &AuditReader, args: &WhyArgs) -> Done {
             o.title
         );
     }
-    println!("\nnext: orion why NUMBER");
+    say!("\nnext: orion why NUMBER");
     Ok(())
 }
 
@@ -85,31 +87,31 @@ fn one(reader: &AuditReader, id: u64, json: bool) -> Done {
         return Err(Fault::Failed(anyhow::anyhow!("no opportunity {id} in this ledger; `orion why` lists the latest")));
     };
     if json {
-        println!("{}", as_json(&record));
+        say!("{}", as_json(&record));
         return Ok(());
     }
     let o = &record.opportunity;
     let (yes, no) = (o.yes_on.name(), o.yes_on.other().name());
-    println!("#{id}  {}", o.title);
-    println!("  pair      {}", o.pair_key);
-    println!("  legs      YES {yes} {} + NO {no} {}", o.yes_price, o.no_price);
-    println!("  edge      gross {}  fees {}  NET {} per contract", cents(o.gross), cents(o.fee), cents(o.net));
-    println!("  on offer  {} contracts at the threshold, {} within the slippage on the thinner book", o.qty, o.depth);
+    say!("#{id}  {}", o.title);
+    say!("  pair      {}", o.pair_key);
+    say!("  legs      YES {yes} {} + NO {no} {}", o.yes_price, o.no_price);
+    say!("  edge      gross {}  fees {}  NET {} per contract", cents(o.gross), cents(o.fee), cents(o.net));
+    say!("  on offer  {} contracts at the threshold, {} within the slippage on the thinner book", o.qty, o.depth);
     if let (Some(ppm), Some(days)) = (o.annual_yield_ppm, o.days_to_settle_milli) {
-        println!("  capital   {} % a year on the price paid, {:.1} days to settlement", ppm / 10_000, days as f64 / 1e3);
+        say!("  capital   {} % a year on the price paid, {:.1} days to settlement", ppm / 10_000, days as f64 / 1e3);
     }
-    println!(
+    say!(
         "  seen      {} for {}",
         when(o.seen_at),
         o.ended_at.map_or("ever since".into(), |end| format!("{} ms", end.since(o.seen_at)))
     );
-    println!("  outcome   {}", o.outcome.name());
+    say!("  outcome   {}", o.outcome.name());
     if let Some(code) = &o.reason {
-        println!("  why       {code}: {}", explained(code));
+        say!("  why       {code}: {}", explained(code));
     }
     let Some(plan) = o.plan_id else { return Ok(()) };
     for fill in reader.fills_of(plan).map_err(anyhow::Error::from)? {
-        println!(
+        say!(
             "  fill      {} {} {} {} × {} fee {:#} at {}",
             fill.venue.name(),
             fill.action.name(),

@@ -231,7 +231,7 @@ impl Provider for Layer {
 const SYNTAX: &str = "the file is TOML: [section] lines, and key = value lines below them, each key once";
 
 /// Faults of one file, top to bottom.
-fn in_order(mut faults: Vec<Fault>) -> Vec<Fault> {
+pub(super) fn in_order(mut faults: Vec<Fault>) -> Vec<Fault> {
     faults.sort_by_key(|fault| fault.spot.as_ref().map(|spot| spot.from));
     faults
 }

@@ -212,7 +212,7 @@ fn check_layer(layer: &Layer) -> Result<(), Vec<Fault>> {
             let path = path.split('[').next().unwrap_or_default();
             layer.fault_at(path, format!("out of range: {error}"), help(path))
         };
-        return Err(report.iter().map(fault).collect());
+        return Err(layer::in_order(report.iter().map(fault).collect()));
     }
     // The folder does not matter here: no rule of one layer looks at it.
     match checked::convert(&raw, PathBuf::new()) {

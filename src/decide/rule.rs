@@ -302,31 +302,34 @@ fn fitting(taken: &Walk, stake: Money, caps: &Caps) -> Option<Qty> {
         .into_iter()
         .filter(|(spent, most)| most < spent)
         .map(|(spent, most)| {
-            let scaled = i128::from(taken.qty.micros()) * i128::from(most.raw().max(0)) / i128::from(spent.raw().max(1));
+            let scaled =
+                i128::from(taken.qty.micros()) * i128::from(most.raw().max(0)) / i128::from(spent.raw().max(1));
             Qty::new(scaled as u64).unwrap_or(Qty::ZERO)
         })
         .min()
 }
 
-/// Both venues' minimums, the operator's, and the money that is there.
+/// Both venues' minimums and the operator's. What was too small because money ran out is told as that.
 fn fits(view: &View<'_>, rules: &Rules, caps: &Caps, stake: Money, taken: &Walk) -> Result<(), Reason> {
     let spent = [taken.cost[0] + taken.fees[0], taken.cost[1] + taken.fees[1]];
-    for (v, venue) in Venue::ALL.into_iter().enumerate() {
-        if caps.free[v] < spent[v] || caps.free[v] <= Money::ZERO {
-            return Err(Reason::Capital(venue));
-        }
-    }
-    if caps.event <= Money::ZERO {
-        return Err(Reason::EventExposure);
+    let total = spent[0] + spent[1];
+    let short = (0..2).find(|&v| caps.free[v] <= Money::ZERO || caps.free[v] < spent[v]);
+    let bounded = |reason: Reason| {
+        // Money that is nearly gone: less than a trade's minimum is left of it.
+        let venue = (0..2).find(|&v| caps.free[v] < rules.trade_min).map(|v| Reason::Capital(Venue::ALL[v]));
+        let event = (caps.event < rules.trade_min).then_some(Reason::EventExposure);
+        event.or(venue).unwrap_or(reason)
+    };
+    if let Some(v) = short {
+        return Err(bounded(Reason::Capital(Venue::ALL[v])));
     }
     for (v, terms) in view.terms.into_iter().enumerate() {
         if taken.qty < terms.qty_min || taken.qty.is_zero() || taken.cost[v] < terms.cost_min {
-            return Err(Reason::VenueMinimum);
+            return Err(bounded(Reason::VenueMinimum));
         }
     }
-    let spent = spent[0] + spent[1];
-    if stake < spent || spent < rules.trade_min {
-        return Err(Reason::TradeMinimum);
+    if stake < total || total < rules.trade_min {
+        return Err(bounded(Reason::TradeMinimum));
     }
     Ok(())
 }

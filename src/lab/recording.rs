@@ -31,6 +31,29 @@ pub struct Frame {
     pub bytes: Vec<u8>,
 }
 
+/// What a recording says of a market, so that a replay needs no catalogue.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Market {
+    pub venue: String,
+    /// Ticker or condition id.
+    pub name: String,
+    /// Polymarket's tokens by outcome.
+    pub tokens: [String; 2],
+    /// As Polymarket's checksum spells it; empty where unknown.
+    pub min_order_size: String,
+    /// Polymarket's tick in ten-thousandths at the start.
+    pub tick: u16,
+    pub neg_risk: bool,
+    pub v2: bool,
+}
+
+/// The first line of each file.
+#[derive(Deserialize, Serialize)]
+struct Head {
+    orion: String,
+    markets: Vec<Market>,
+}
+
 /// A line of our own form.
 #[derive(Deserialize, Serialize)]
 struct Own<'a> {
@@ -71,6 +94,8 @@ pub struct Reader {
     lines: io::Lines<Box<dyn BufRead>>,
     path: PathBuf,
     line: u64,
+    /// From the file's first line, if it is one of ours.
+    pub markets: Vec<Market>,
 }
 
 impl Reader {
@@ -80,7 +105,7 @@ impl Reader {
         let zipped = file.fill_buf()?.starts_with(&[0x1f, 0x8b]);
         let reader: Box<dyn BufRead> =
             if zipped { Box::new(BufReader::new(MultiGzDecoder::new(file))) } else { Box::new(file) };
-        Ok(Self { lines: reader.lines(), path: path.to_owned(), line: 0 })
+        Ok(Self { lines: reader.lines(), path: path.to_owned(), line: 0, markets: Vec::new() })
     }
 
     /// The next line: its number and its frame, `None` for a line that is not a received frame.
@@ -90,6 +115,12 @@ impl Reader {
         let at = || format!("{} line {}", self.path.display(), self.line);
         let text = text.with_context(|| format!("{}: the file is cut or damaged here", at()))?;
         if text.trim().is_empty() {
+            return Ok(Some((self.line, None)));
+        }
+        if self.line == 1
+            && let Ok(head) = serde_json::from_str::<Head>(&text)
+        {
+            self.markets = head.markets;
             return Ok(Some((self.line, None)));
         }
         let frame = read_line(&text).with_context(|| format!("{}: not a recorded frame", at()))?;
@@ -133,6 +164,7 @@ fn read_line(text: &str) -> anyhow::Result<Option<Frame>> {
 pub struct Writer {
     folder: PathBuf,
     rotate_bytes: u64,
+    markets: Vec<Market>,
     file: Option<GzEncoder<File>>,
     written: u64,
     frames: u64,
@@ -141,9 +173,9 @@ pub struct Writer {
 
 impl Writer {
     /// Makes the folder if it is missing.
-    pub fn new(folder: &Path, rotate_bytes: u64) -> anyhow::Result<Self> {
+    pub fn new(folder: &Path, rotate_bytes: u64, markets: Vec<Market>) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        Ok(Self { folder: folder.to_owned(), rotate_bytes, file: None, written: 0, frames: 0, files: 0 })
+        Ok(Self { folder: folder.to_owned(), rotate_bytes, markets, file: None, written: 0, frames: 0, files: 0 })
     }
 
     /// Appends a frame.
@@ -152,7 +184,11 @@ impl Writer {
             self.finish()?;
             let path = self.folder.join(format!("orion-{}-{:03}.jsonl.gz", at.unix.raw(), self.files));
             let file = File::create_new(&path).with_context(|| format!("cannot create {}", path.display()))?;
-            self.file = Some(GzEncoder::new(file, Compression::fast()));
+            let mut file = GzEncoder::new(file, Compression::fast());
+            let head = Head { orion: env!("CARGO_PKG_VERSION").into(), markets: self.markets.clone() };
+            serde_json::to_writer(&mut file, &head)?;
+            file.write_all(b"\n")?;
+            self.file = Some(file);
             self.files += 1;
             self.written = 0;
         }
@@ -192,7 +228,8 @@ mod tests {
     #[test]
     fn what_is_recorded_is_read_back_byte_for_byte() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = Writer::new(folder.path(), 200).unwrap();
+        let mut writer =
+            Writer::new(folder.path(), 150, vec![Market { name: "T".into(), ..Market::default() }]).unwrap();
         let at = |n: u64| Arrival { now: Nanos::new(n), unix: UnixMs::new(1_790_000_000_000 + n) };
         let frames: [(Venue, &[u8]); 3] =
             [(Venue::Kalshi, b"{\"type\":\"ok\"}\n"), (Venue::Polymarket, b"PONG"), (Venue::Kalshi, b"\xff\x00{")];
@@ -209,6 +246,7 @@ mod tests {
             while let Some((_, frame)) = reader.next_line().unwrap() {
                 read.extend(frame);
             }
+            assert_eq!(reader.markets[0].name, "T");
         }
         let wanted = frames.iter().enumerate().map(|(n, (venue, bytes))| Frame {
             at: at(n as u64),

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::recording::{Frame, Reader};
+use super::recording::{Frame, Market, Reader};
 use crate::{
     book::Book,
     unit::{FeedId, Grid, MarketId, Venue},
@@ -28,6 +28,8 @@ pub struct Seen {
     /// Polymarket: the tokens in the order in which they first occur.
     pub tokens: [String; 2],
     pub v2: bool,
+    /// What the recording's first line says of it.
+    pub told: Option<Market>,
 }
 
 /// What a first pass over a recording found.
@@ -58,7 +60,13 @@ pub fn cast(path: &Path) -> anyhow::Result<Cast> {
             if let (true, Some(ticker)) = (books, msg["market_ticker"].as_str()) {
                 index.entry(ticker.to_owned()).or_insert_with(|| {
                     let tokens = [String::new(), String::new()];
-                    cast.markets.push(Seen { venue: Venue::Kalshi, name: ticker.to_owned(), tokens, v2: false });
+                    cast.markets.push(Seen {
+                        venue: Venue::Kalshi,
+                        name: ticker.to_owned(),
+                        tokens,
+                        v2: false,
+                        told: None,
+                    });
                     cast.markets.len() - 1
                 });
             }
@@ -67,7 +75,13 @@ pub fn cast(path: &Path) -> anyhow::Result<Cast> {
             for asset in std::iter::once(&part["asset_id"]).chain(changes).filter_map(Value::as_str) {
                 let at = *index.entry(market.to_owned()).or_insert_with(|| {
                     let tokens = [String::new(), String::new()];
-                    cast.markets.push(Seen { venue: Venue::Polymarket, name: market.to_owned(), tokens, v2: false });
+                    cast.markets.push(Seen {
+                        venue: Venue::Polymarket,
+                        name: market.to_owned(),
+                        tokens,
+                        v2: false,
+                        told: None,
+                    });
                     cast.markets.len() - 1
                 });
                 let seen = &mut cast.markets[at];
@@ -76,6 +90,14 @@ pub fn cast(path: &Path) -> anyhow::Result<Cast> {
                     seen.tokens[free] = asset.to_owned();
                 }
             }
+        }
+    }
+    for told in reader.markets {
+        if let Some(seen) = cast.markets.iter_mut().find(|seen| seen.name == told.name) {
+            if !told.tokens[0].is_empty() {
+                seen.tokens.clone_from(&told.tokens);
+            }
+            seen.told = Some(told);
         }
     }
     Ok(cast)
@@ -144,7 +166,8 @@ impl Player {
         let Some(wire) = self.wires.get_mut(&key) else { return };
         wire.feed.text(&mut frame.bytes, frame.at, &mut self.out);
         for update in &self.out.updates {
-            let Some((_, _, _, book)) = self.books.get_mut((update.market.0 - self.first) as usize) else { continue };
+            let slot = update.market.0.checked_sub(self.first).map(|slot| slot as usize);
+            let Some((_, _, _, book)) = slot.and_then(|slot| self.books.get_mut(slot)) else { continue };
             let effect = book.apply(update);
             if matches!(update.kind, crate::wire::Kind::Change { .. }) {
                 self.crossed += u64::from(book.crossed());
@@ -216,10 +239,11 @@ impl Player {
                     Hashed {
                         condition: seen.name.clone(),
                         token: seen.tokens[0].clone(),
-                        min_order_size: "5".into(),
-                        tick: 100,
-                        neg_risk: false,
-                        v2: seen.v2,
+                        // Without a first line: what almost every market has.
+                        min_order_size: seen.told.as_ref().map_or("5".into(), |told| told.min_order_size.clone()),
+                        tick: seen.told.as_ref().map_or(100, |told| told.tick),
+                        neg_risk: seen.told.as_ref().is_some_and(|told| told.neg_risk),
+                        v2: seen.v2 || seen.told.as_ref().is_some_and(|told| told.v2),
                     },
                 );
             }
@@ -227,11 +251,8 @@ impl Player {
         let name = |at: usize| self.cast.markets[at].name.clone();
         let feed: Box<dyn Feed> = match venue {
             Venue::Kalshi => {
-                let wanted = markets.iter().map(|&(id, at)| kalshi::feed::Wanted {
-                    id,
-                    ticker: name(at),
-                    event: String::new(),
-                });
+                let wanted =
+                    markets.iter().map(|&(id, at)| kalshi::feed::Wanted { id, ticker: name(at), event: String::new() });
                 Box::new(KalshiFeed::new(source, wanted.collect(), self.use_yes_price))
             }
             Venue::Polymarket => {

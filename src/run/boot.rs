@@ -1,7 +1,7 @@
 //! Start and restart: one path, taken every time. State directory, lock, database, catalogue, tables, threads.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs::File,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -14,9 +14,8 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject as _};
 
 use super::{
-    catalogue::{self, Listed},
-    check,
-    core,
+    catalogue::{Listed, Listing},
+    check, core,
     detect::{Detector, MarketSetup, Outbox, PairSetup, PaperSetup, Setup},
     dial::{self, Route},
     event::Control,
@@ -30,9 +29,9 @@ use super::{
 };
 use crate::{
     book::Fitness,
-    config::{self, Config},
+    config::{self, Config, Setting},
     decide::{Odds, Reason, Rules},
-    ledger::audit::{Audit, AuditReader, RunInfo},
+    ledger::audit::{self, Audit, AuditReader, Row, RunInfo},
     pairing::{PairBook, Polarity, Tail},
     risk::{Budget, Latch, Limits, TradingState, budget::Shares},
     spread::{FeeCurve, Pair, Rate, Terms},
@@ -78,8 +77,12 @@ pub struct Start {
     pub mode: &'static str,
     pub config: Config,
     pub config_hash: String,
+    /// Effective settings by dotted key: text and origin. Differences to the last run are written down.
+    pub settings: BTreeMap<String, Setting>,
     pub endpoints: Endpoints,
     pub pairs: PairBook,
+    /// What both catalogues say of the pairs' markets.
+    pub listed: Listing,
     /// `None`: Kalshi is read by polling its public REST.
     pub signer: Option<KalshiSigner>,
     /// Raw frames go here, if anywhere.
@@ -153,7 +156,7 @@ struct Tables {
 }
 
 /// Lays out every market of the pair book once, refused ones barred with their reason.
-fn tables(book: &PairBook, listed: &HashMap<(Venue, String), Listed>) -> Tables {
+fn tables(book: &PairBook, listed: &Listing) -> Tables {
     let mut tables = Tables {
         markets: Vec::new(),
         names: Vec::new(),
@@ -176,7 +179,10 @@ fn tables(book: &PairBook, listed: &HashMap<(Venue, String), Listed>) -> Tables 
             match listing {
                 None => barred = Some(Reason::Refused),
                 Some(l) if l.terms.is_none() => barred = barred.or(Some(Reason::Refused)),
-                Some(l) if l.rules != *rules => barred = barred.or(Some(Reason::RulesChanged)),
+                Some(l) if l.rules != *rules => {
+                    tracing::warn!("{}: barred; its rule texts have {}, approved were {rules}", key.1, l.rules);
+                    barred = barred.or(Some(Reason::RulesChanged));
+                }
                 Some(_) => {}
             }
             *slots.entry(key.clone()).or_insert_with(|| {
@@ -284,20 +290,17 @@ pub fn idle(config: &Config, hot: usize) -> Idle {
 impl Engine {
     /// Starts an engine; every reason why not is named before a thread runs.
     pub fn start(start: Start) -> anyhow::Result<Self> {
-        let Start { mode, config, config_hash, endpoints, pairs, signer, record } = start;
+        let Start { mode, config, config_hash, settings, endpoints, pairs, listed, signer, record } = start;
         let state = config.engine.state_dir.join(mode);
         let lock = claim(&state)?;
         let database = state.join("orion.db");
         let now = super::clock::unix();
-        let run = RunInfo {
-            mode: mode.into(),
-            started_at: now,
-            build: env!("CARGO_PKG_VERSION").into(),
-            config_hash,
-        };
+        let run = RunInfo { mode: mode.into(), started_at: now, build: env!("CARGO_PKG_VERSION").into(), config_hash };
         let audit = Audit::open(&database, &run)?;
-        let known = AuditReader::open(&database)?.load_state(UnixMs::new(now.raw() / 86_400_000 * 86_400_000))?;
-        let listed = catalogue::read(&endpoints, &pairs)?;
+        let reader = AuditReader::open(&database)?;
+        let known = reader.load_state(UnixMs::new(now.raw() / 86_400_000 * 86_400_000))?;
+        let rows = first_rows(&settings, &reader.settings()?, &known, now);
+        drop(reader);
         let mut tables = tables(&pairs, &listed);
         let stop = Stop::default();
         let (told_in, told) = bounded(4_096);
@@ -440,6 +443,7 @@ impl Engine {
             snapshot: snapshot.clone(),
             latencies: latencies.clone(),
             latch: state.join("latch"),
+            rows,
             held,
         };
         let ended = detector_ended.clone();
@@ -474,6 +478,32 @@ impl Engine {
     pub fn died(&self) -> bool {
         self.detector_ended.raised() && !self.stop.raised()
     }
+}
+
+/// What a start writes down: settings that differ from the last run's, and plans that an end without warning left open.
+/// A paper order of a process that is gone is gone with it; what it had filled stands in the positions.
+fn first_rows(
+    settings: &BTreeMap<String, Setting>,
+    before: &BTreeMap<String, String>,
+    known: &audit::State,
+    now: UnixMs,
+) -> Vec<Row> {
+    let changed = settings.iter().filter(|(key, setting)| before.get(*key) != Some(&setting.text));
+    let changes = changed.map(|(key, setting)| {
+        Row::ConfigChange(audit::ConfigChange {
+            at: now,
+            key: key.clone(),
+            before: before.get(key).cloned().unwrap_or_default(),
+            after: setting.text.clone(),
+            origin: setting.origin.to_string(),
+        })
+    });
+    let open = known.open_plans.iter().cloned().map(|mut plan| {
+        plan.state = "abandoned".into();
+        plan.closed_at = Some(now);
+        Row::Plan(plan)
+    });
+    changes.chain(open).collect()
 }
 
 fn pin(core: Option<usize>) {
@@ -545,7 +575,7 @@ pub fn latch(state: &Path) -> Option<Latch> {
     state.join("latch").exists().then_some(Latch::FoundAtStart)
 }
 
-fn holdings(tables: &Tables, known: &crate::ledger::audit::State) -> Vec<(MarketId, Outcome, Qty, Money)> {
+fn holdings(tables: &Tables, known: &audit::State) -> Vec<(MarketId, Outcome, Qty, Money)> {
     let positions = known.positions.iter();
     positions
         .filter_map(|p| {
@@ -555,7 +585,7 @@ fn holdings(tables: &Tables, known: &crate::ledger::audit::State) -> Vec<(Market
         .collect()
 }
 
-fn setup(config: &Config, tables: &Tables, known: &crate::ledger::audit::State, state: &Path, now: UnixMs) -> Setup {
+fn setup(config: &Config, tables: &Tables, known: &audit::State, state: &Path, now: UnixMs) -> Setup {
     let allocated = allocation(config);
     let events = tables.pairs.iter().map(|p| p.event as usize + 1).max().unwrap_or(1);
     let mut budget = Budget::new(shares(config), config.capital.initial_bankroll, allocated, events);

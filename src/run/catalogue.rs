@@ -1,7 +1,7 @@
 //! What the engine needs of both catalogues for the markets of its pair book: terms, state, rule prints, payouts.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, hash_map::Entry},
     num::NonZeroU32,
 };
 
@@ -53,6 +53,7 @@ pub struct Reader {
     pub polymarket: polymarket_catalog::Catalog,
     /// Kalshi's fee schedule by event, read once; a fee change asks for it anew.
     fees: HashMap<String, kalshi_catalog::FeeSchedule>,
+    series: HashMap<String, kalshi_catalog::Series>,
 }
 
 impl Reader {
@@ -73,12 +74,14 @@ impl Reader {
                 &access(&endpoints.data, 20),
             )?,
             fees: HashMap::new(),
+            series: HashMap::new(),
         })
     }
 
-    /// Forgets an event's fees, so that the next reading asks for them.
+    /// Forgets an event's fees, and every series', so that the next reading asks for them.
     pub fn forget_fees(&mut self, event: &str) {
         self.fees.remove(event);
+        self.series.clear();
     }
 
     /// Every market of the pair book that its venue knows.
@@ -92,39 +95,42 @@ impl Reader {
 
     /// Kalshi's markets by ticker.
     pub async fn kalshi(&mut self, tickers: &[&str]) -> anyhow::Result<HashMap<(Venue, String), Listed>> {
-        let mut listed = HashMap::new();
+        let mut markets = Vec::new();
         for chunk in tickers.chunks(NAMES_PER_REQUEST) {
             let names = chunk.iter().map(|&ticker| ticker.to_owned()).collect();
             let filter = kalshi_catalog::MarketFilter { tickers: names, ..Default::default() };
-            let page = self.kalshi.markets(&filter).await.context("Kalshi's catalogue")?;
-            for market in page.items {
-                let fee = self.fee(&market.event_ticker).await;
-                listed.insert((Venue::Kalshi, market.ticker.clone()), of_kalshi(&market, fee));
-            }
+            markets.extend(self.kalshi.markets(&filter).await.context("Kalshi's catalogue")?.items);
         }
-        Ok(listed)
+        let events = markets.iter().map(|m| m.event_ticker.clone()).filter(|event| !self.fees.contains_key(event));
+        let events: Vec<String> = events.collect::<BTreeSet<_>>().into_iter().collect();
+        self.read_fees(&events).await?;
+        let listed = markets.iter().map(|market| {
+            let fee = self.fees.get(&market.event_ticker).cloned();
+            ((Venue::Kalshi, market.ticker.clone()), of_kalshi(market, fee))
+        });
+        Ok(listed.collect())
     }
 
-    /// The fee schedule of an event: its overrides, else its series'.
-    async fn fee(&mut self, event: &str) -> Option<kalshi_catalog::FeeSchedule> {
-        if let Some(fee) = self.fees.get(event) {
-            return Some(fee.clone());
-        }
-        let read = async {
-            let event = self.kalshi.event(event).await?;
-            let series = self.kalshi.series(&event.series_ticker).await?;
-            Ok::<_, crate::venue::rest::RestError>(event.fee(&series))
-        };
-        match read.await {
-            Ok(fee) => {
-                self.fees.insert(event.to_owned(), fee.clone());
-                Some(fee)
+    /// The fee schedules of events: their overrides, else their series'.
+    async fn read_fees(&mut self, events: &[String]) -> anyhow::Result<()> {
+        for chunk in events.chunks(NAMES_PER_REQUEST) {
+            let page = self.kalshi.events_named(chunk).await.context("Kalshi's events")?;
+            for event in page.items {
+                let series = match self.series.entry(event.series_ticker.clone()) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(free) => match self.kalshi.series(&event.series_ticker).await {
+                        Ok(series) => free.insert(series),
+                        Err(e) => {
+                            let event = &event.event_ticker;
+                            tracing::warn!("the fees of {event} cannot be read, so its markets are refused: {e}");
+                            continue;
+                        }
+                    },
+                };
+                self.fees.insert(event.event_ticker.clone(), event.fee(series));
             }
-            Err(e) => {
-                tracing::warn!("the fees of Kalshi event {event} cannot be read, so its markets are refused: {e}");
-                None
-            }
         }
+        Ok(())
     }
 
     /// Polymarket's markets by condition id.
@@ -152,8 +158,11 @@ impl Reader {
     }
 }
 
+/// Markets by venue and name.
+pub type Listing = HashMap<(Venue, String), Listed>;
+
 /// Reads both catalogues once, on a runtime of its own.
-pub fn read(endpoints: &Endpoints, pairs: &PairBook) -> anyhow::Result<HashMap<(Venue, String), Listed>> {
+pub fn read(endpoints: &Endpoints, pairs: &PairBook) -> anyhow::Result<Listing> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async { Reader::new(endpoints)?.read(pairs).await })
 }
@@ -245,7 +254,8 @@ fn of_polymarket(market: &polymarket_catalog::Market, params: Option<&polymarket
         neg_risk: market.neg_risk,
         v2: market.version == polymarket_catalog::Version::V2,
     });
-    let open = market.active && !market.closed && market.trades() && params.is_some_and(|params| params.accepting_orders);
+    let open =
+        market.active && !market.closed && market.trades() && params.is_some_and(|params| params.accepting_orders);
     Listed {
         terms,
         refused,

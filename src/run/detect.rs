@@ -142,6 +142,8 @@ pub struct Detector {
     polled: Vec<bool>,
     /// Pairs that hold a position.
     holding: usize,
+    /// Money moved since the balances were told last.
+    moved: bool,
 }
 
 impl Detector {
@@ -166,7 +168,14 @@ impl Detector {
                 markets[market.0 as usize].pairs.push(PairId(at as u32));
             }
             let sightings = [None; 2];
-            pairs.push(PairState { setup: pair, sightings, touched: false, plan: false, plan_ended: None, holds: false });
+            pairs.push(PairState {
+                setup: pair,
+                sightings,
+                touched: false,
+                plan: false,
+                plan_ended: None,
+                holds: false,
+            });
         }
         for (market, outcome, qty, cost) in setup.held {
             let state = &mut markets[market.0 as usize];
@@ -198,6 +207,7 @@ impl Detector {
             draining: false,
             polled,
             holding: 0,
+            moved: false,
         };
         for pair in 0..detector.pairs.len() {
             detector.note_holding(pair);
@@ -297,6 +307,9 @@ impl Detector {
             for direction in Direction::ALL {
                 self.look(id, direction, at, out);
             }
+        }
+        if self.moved {
+            self.tell_balances(at, out);
         }
     }
 
@@ -428,9 +441,8 @@ impl Detector {
             shards,
             event,
         };
-        let approved = outcome.and_then(|intent| {
-            check(intent, &self.limits, self.state, &standing, &self.budget, &self.pace, at.now)
-        });
+        let approved = outcome
+            .and_then(|intent| check(intent, &self.limits, self.state, &standing, &self.budget, &self.pace, at.now));
         (quote, approved)
     }
 
@@ -450,6 +462,7 @@ impl Detector {
             self.pace.note(at.now);
         }
         self.stats.plans += 1;
+        self.moved = true;
         let what = What::Planned {
             id: plan.id,
             sighting,
@@ -488,6 +501,7 @@ impl Detector {
     /// One order meets the book that stands now.
     fn execute(&mut self, slot: usize, leg: usize, flight: &Flight, at: Arrival, out: &mut Outbox) {
         let market = flight.take.market;
+        self.moved = true;
         let book = &self.books[market.0 as usize];
         if book.fit(&self.links, &self.rules.fitness, at.now).is_err() {
             return; // A book that may be wrong fills nothing: the order found nothing.
@@ -499,41 +513,49 @@ impl Detector {
         let plan = &mut self.plans[slot];
         let (budget, state) = (&mut self.budget, &mut self.markets[market.0 as usize]);
         let reserved = plan.reserved[leg];
-        let mut spent = Money::ZERO;
+        // What the venue netted away cannot be sold again; buying the other outcome closes the leg just as well.
+        let sells = !flight.buys && flight.qty <= state.held[outcome as usize];
+        let traded = if flight.buys || sells { outcome } else { outcome.other() };
+        let mut realised = Money::ZERO;
         let tell = |slice: Slice| {
-            let price = match outcome {
+            let price = match traded {
                 Outcome::Yes => slice.price,
                 Outcome::No => slice.price.complement(),
             };
-            let run = &mut plan.legs[leg].fees;
-            let held = outcome as usize;
-            let fee;
-            if flight.buys {
-                fee = terms.fee.fill(run, Cash::Pays, price, slice.qty);
-                let cost = price.cost(slice.qty) + fee;
-                plan.legs[leg].cost += cost;
-                plan.legs[leg].filled = plan.legs[leg].filled.checked_add(slice.qty).unwrap_or(Qty::MAX);
-                state.held[held] = state.held[held].checked_add(slice.qty).unwrap_or(Qty::MAX);
-                state.cost[held] += cost;
-                spent += cost;
-                budget.book(flight.venue, terms.shard, plan.event as usize, -cost, cost);
-            } else {
-                fee = terms.fee.fill(run, Cash::Receives, price, slice.qty);
-                let proceeds = price.proceeds(slice.qty) - fee;
-                let share = part(state.cost[held], slice.qty, state.held[held]);
-                plan.legs[leg].cost -= part(plan.legs[leg].cost, slice.qty, plan.legs[leg].filled);
-                plan.legs[leg].filled = plan.legs[leg].filled.saturating_sub(slice.qty);
+            let leg = &mut plan.legs[leg];
+            let held = traded as usize;
+            let cash = if sells { Cash::Receives } else { Cash::Pays };
+            let fee = terms.fee.fill(&mut leg.fees, cash, price, slice.qty);
+            let (moved, exposure);
+            if sells {
+                moved = price.proceeds(slice.qty) - fee;
+                exposure = -part(state.cost[held], slice.qty, state.held[held]);
                 state.held[held] = state.held[held].saturating_sub(slice.qty);
-                state.cost[held] -= share;
-                plan.unwound += proceeds - share;
+                realised += moved + exposure;
+            } else {
+                moved = -(price.cost(slice.qty) + fee);
+                exposure = -moved;
+                state.held[held] = state.held[held].checked_add(slice.qty).unwrap_or(Qty::MAX);
+            }
+            state.cost[held] += exposure;
+            budget.book(flight.venue, terms.shard, plan.event as usize, moved, exposure);
+            if flight.buys {
+                leg.cost -= moved;
+                leg.filled = leg.filled.checked_add(slice.qty).unwrap_or(Qty::MAX);
+            } else {
+                // Bought back as the other outcome, each contract still brings its dollar.
+                let back = if sells { moved } else { moved + Money::micros(slice.qty.micros() as i64) };
+                let share = part(leg.cost, slice.qty, leg.filled);
+                leg.cost -= share;
+                leg.filled = leg.filled.saturating_sub(slice.qty);
+                plan.unwound += back - share;
                 plan.sold = true;
-                budget.book(flight.venue, terms.shard, plan.event as usize, proceeds, -share);
             }
             let fill = Fill {
                 market,
                 venue: flight.venue,
-                outcome,
-                bought: flight.buys,
+                outcome: traded,
+                bought: !sells,
                 price,
                 qty: slice.qty,
                 fee,
@@ -542,9 +564,27 @@ impl Detector {
                 polled,
             };
             out.events.push(Event { at: at.unix, what: What::Filled { plan: plan.id, fill } });
+            let netted = state.held[0].min(state.held[1]);
+            if flight.venue == Venue::Kalshi && !netted.is_zero() {
+                let cost: Money = (0..2)
+                    .map(|o| {
+                        let share = part(state.cost[o], netted, state.held[o]);
+                        state.cost[o] -= share;
+                        state.held[o] = state.held[o].saturating_sub(netted);
+                        share
+                    })
+                    .sum();
+                let back = Money::micros(netted.micros() as i64);
+                realised += back - cost;
+                budget.book(flight.venue, terms.shard, plan.event as usize, back, -cost);
+                out.events.push(Event { at: at.unix, what: What::Netted { market, qty: netted } });
+            }
         };
         let levels = book.side(side).levels();
         self.paper.fill(market, side, flight.qty, levels, |price| flight.within(price), tell);
+        if realised != Money::ZERO {
+            self.realise(realised, at.unix, out);
+        }
         if flight.buys {
             // What was promised to this leg is spent now, or no longer needed.
             let plan = &mut self.plans[slot];
@@ -555,6 +595,7 @@ impl Detector {
 
     fn close(&mut self, slot: usize, ending: Ending, at: Arrival, out: &mut Outbox) {
         let plan = self.plans.swap_remove(slot);
+        self.moved = true;
         for (v, venue) in Venue::ALL.into_iter().enumerate() {
             self.budget.release(venue, plan.shards[v], plan.event as usize, plan.reserved[v]);
         }
@@ -573,9 +614,12 @@ impl Detector {
             state: ending,
         };
         out.events.push(Event { at: at.unix, what });
-        self.note_holding(plan.pair.0 as usize);
-        if plan.unwound != Money::ZERO {
-            self.realise(plan.unwound, at.unix, out);
+        let pair = self.pairs[plan.pair.0 as usize].setup.pair;
+        for market in [pair.kalshi, pair.polymarket] {
+            for at in 0..self.markets[market.0 as usize].pairs.len() {
+                let pair = self.markets[market.0 as usize].pairs[at];
+                self.note_holding(pair.0 as usize);
+            }
         }
         self.mark(plan.pair);
     }
@@ -587,6 +631,7 @@ impl Detector {
             return;
         }
         state.settled = true;
+        self.moved = true;
         let payouts = [yes_payout, Money::dollars(1) - yes_payout];
         // A micro-dollar per contract times millionths of a contract, rounded down as the venue pays whole micros.
         let paid: Money = (0..2)
@@ -727,6 +772,12 @@ impl Detector {
         self.stats.realised_today = self.budget.realised_today();
         self.stats.naked = self.naked();
         out.events.push(Event { at: at.unix, what: What::Stats { stats: self.stats } });
+        self.tell_balances(at, out);
+    }
+
+    /// Told together with what moved them, so that a restart finds both or neither.
+    fn tell_balances(&mut self, at: Arrival, out: &mut Outbox) {
+        self.moved = false;
         for (venue, shard, account) in self.budget.accounts() {
             let what = What::Balance { venue, shard, cash: account.cash, reserved: account.reserved };
             out.events.push(Event { at: at.unix, what });
@@ -735,12 +786,15 @@ impl Detector {
 
     /// What one leg holds beyond the other, at cost.
     fn naked(&self) -> Money {
-        self.plans.iter().map(|plan| {
-            let [k, p] = plan.legs.map(|leg| leg.filled);
-            let long = usize::from(k < p);
-            let leg = &plan.legs[long];
-            part(leg.cost, leg.filled.saturating_sub(plan.legs[1 - long].filled), leg.filled)
-        }).sum()
+        self.plans
+            .iter()
+            .map(|plan| {
+                let [k, p] = plan.legs.map(|leg| leg.filled);
+                let long = usize::from(k < p);
+                let leg = &plan.legs[long];
+                part(leg.cost, leg.filled.saturating_sub(plan.legs[1 - long].filled), leg.filled)
+            })
+            .sum()
     }
 }
 

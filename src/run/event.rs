@@ -19,19 +19,72 @@ pub struct Event {
 #[derive(Clone, Copy, Debug)]
 pub enum What {
     /// A direction's touch crossed, or what is thought of it changed. `None` while its plan is on the way.
-    Sighted { id: u64, pair: PairId, direction: Direction, quote: Quote, reason: Option<Reason>, detect_ns: u32 },
+    Sighted {
+        id: u64,
+        pair: PairId,
+        direction: Direction,
+        quote: Quote,
+        reason: Option<Reason>,
+        detect_ns: u32,
+    },
     /// The touch is no longer crossed.
-    Ended { id: u64 },
-    Planned { id: u64, sighting: u64, pair: PairId, direction: Direction, qty: Qty, limits: [Price; 2], net: Money },
-    Filled { plan: u64, fill: Fill },
+    Ended {
+        id: u64,
+    },
+    Planned {
+        id: u64,
+        sighting: u64,
+        pair: PairId,
+        direction: Direction,
+        qty: Qty,
+        limits: [Price; 2],
+        net: Money,
+    },
+    Filled {
+        plan: u64,
+        fill: Fill,
+    },
+    /// YES and NO of one Kalshi market closed each other: a dollar a contract came back at once.
+    Netted {
+        market: MarketId,
+        qty: Qty,
+    },
     /// A plan is over: how much of it stands on both legs, what one leg holds alone, what it made or lost by unwinding.
-    PlanEnded { id: u64, sighting: u64, paired: Qty, naked: Qty, unwound: Money, state: Ending },
-    Settled { market: MarketId, yes_payout: Money, held: [Qty; 2], paid: Money, result: Money },
-    Doubted { market: MarketId, doubt: Doubt },
-    Canary { market: MarketId, canary: Canary },
-    State { state: TradingState },
-    Balance { venue: Venue, shard: u8, cash: Money, reserved: Money },
-    Stats { stats: Stats },
+    PlanEnded {
+        id: u64,
+        sighting: u64,
+        paired: Qty,
+        naked: Qty,
+        unwound: Money,
+        state: Ending,
+    },
+    Settled {
+        market: MarketId,
+        yes_payout: Money,
+        held: [Qty; 2],
+        paid: Money,
+        result: Money,
+    },
+    Doubted {
+        market: MarketId,
+        doubt: Doubt,
+    },
+    Canary {
+        market: MarketId,
+        canary: Canary,
+    },
+    State {
+        state: TradingState,
+    },
+    Balance {
+        venue: Venue,
+        shard: u8,
+        cash: Money,
+        reserved: Money,
+    },
+    Stats {
+        stats: Stats,
+    },
 }
 
 /// How a plan ended.
@@ -99,16 +152,37 @@ pub struct Stats {
 #[derive(Clone, Copy, Debug)]
 pub enum Control {
     /// The catalogue was read anew.
-    Terms { market: MarketId, terms: Terms },
+    Terms {
+        market: MarketId,
+        terms: Terms,
+    },
     /// The pair may, or may not, be traded.
-    Bar { pair: PairId, reason: Option<Reason> },
+    Bar {
+        pair: PairId,
+        reason: Option<Reason>,
+    },
     /// A look over REST that began at `began` saw this touch.
-    Look { market: MarketId, began: Nanos, bid: Option<(Price, Qty)>, ask: Option<(Price, Qty)> },
-    Trading { market: MarketId, trading: Trading },
-    Settled { market: MarketId, yes_payout: Money },
+    Look {
+        market: MarketId,
+        began: Nanos,
+        bid: Option<(Price, Qty)>,
+        ask: Option<(Price, Qty)>,
+    },
+    Trading {
+        market: MarketId,
+        trading: Trading,
+    },
+    Settled {
+        market: MarketId,
+        yes_payout: Money,
+    },
     /// The second copy does not fit the venue's checksum.
-    Checksum { market: MarketId },
-    Halt { latch: Latch },
+    Checksum {
+        market: MarketId,
+    },
+    Halt {
+        latch: Latch,
+    },
     /// No new plans from here on: the process is ending.
     Drain,
 }

@@ -178,8 +178,14 @@ pub fn run(setup: FeedSetup) -> io::Result<()> {
         })
         .collect();
     let parts = FeedThreadParts { id, venue, tls, rings, dial, recorder, record, gauge, jitter, notes };
-    let mut thread =
-        Thread { setup: parts, poll: Poll::new()?, out: Out::default(), pending: 0, buffer: vec![0; 64 * 1024], unchecked: false };
+    let mut thread = Thread {
+        setup: parts,
+        poll: Poll::new()?,
+        out: Out::default(),
+        pending: 0,
+        buffer: vec![0; 64 * 1024],
+        unchecked: false,
+    };
     let mut events = Events::with_capacity(256);
     while !stop.raised() {
         let busy = thread.flush();
@@ -383,7 +389,8 @@ impl Thread {
         link.wait = Nanos::new((link.wait.raw() * 2).min(RETRY_LAST.raw()));
         link.state = State::Down { retry };
         let (arrival, none) = (clock::arrival(), UnixMs::default());
-        let lost = Update { market: MarketId(0), feed: self.setup.id, link: at, at: arrival, stamp: none, kind: Kind::Lost };
+        let lost =
+            Update { market: MarketId(0), feed: self.setup.id, link: at, at: arrival, stamp: none, kind: Kind::Lost };
         self.out.updates.push(lost);
     }
 

@@ -59,12 +59,46 @@ pub struct PairName {
 /// What people are shown as it happens.
 #[derive(Clone, Debug)]
 pub enum Told {
-    Skipped { id: u64, title: String, quote: Quote, reason: Reason },
-    Planned { id: u64, title: String, direction: Direction, qty: Qty, quote: Quote, net: Money, detect_ns: u32 },
-    Filled { plan: u64, market: String, fill: Fill },
-    Ended { id: u64, title: String, paired: Qty, naked: Qty, fees: [Money; 2], net: Money, unwound: Money, state: Ending },
-    Settled { title: String, market: String, yes_payout: Money, paid: Money, result: Money },
-    State { state: TradingState },
+    Skipped {
+        id: u64,
+        title: String,
+        quote: Quote,
+        reason: Reason,
+    },
+    Planned {
+        id: u64,
+        title: String,
+        direction: Direction,
+        qty: Qty,
+        quote: Quote,
+        net: Money,
+        detect_ns: u32,
+    },
+    Filled {
+        plan: u64,
+        market: String,
+        fill: Fill,
+    },
+    Ended {
+        id: u64,
+        title: String,
+        paired: Qty,
+        naked: Qty,
+        fees: [Money; 2],
+        net: Money,
+        unwound: Money,
+        state: Ending,
+    },
+    Settled {
+        title: String,
+        market: String,
+        yes_payout: Money,
+        paid: Money,
+        result: Money,
+    },
+    State {
+        state: TradingState,
+    },
     Note(String),
 }
 
@@ -85,6 +119,8 @@ pub struct KeepSetup {
     pub snapshot: Arc<Mutex<Snapshot>>,
     pub latencies: Arc<Mutex<Latencies>>,
     pub latch: PathBuf,
+    /// What the start has to write down.
+    pub rows: Vec<Row>,
     /// Positions found at start: quantity and cost.
     pub held: Vec<(MarketId, Outcome, Qty, Money)>,
 }
@@ -127,12 +163,13 @@ struct Keeper {
 }
 
 /// Runs the keeper until it is stopped and everything is written; ends the run in the database.
-pub fn run(setup: KeepSetup, detector_ended: &Stop) {
+pub fn run(mut setup: KeepSetup, detector_ended: &Stop) {
     let status = setup.snapshot.lock().map(|status| status.clone()).unwrap_or_default();
     let held = setup.held.iter().map(|(m, o, q, c)| ((*m, *o), (*q, *c))).collect();
+    let rows = std::mem::take(&mut setup.rows).into();
     let mut keeper = Keeper {
         setup,
-        rows: VecDeque::new(),
+        rows,
         dropped: 0,
         seen: HashMap::new(),
         plans: HashMap::new(),
@@ -190,6 +227,7 @@ impl Keeper {
                 self.planned(at, id, sighting, pair, direction, qty, limits, net);
             }
             What::Filled { plan, fill } => self.filled(at, plan, &fill),
+            What::Netted { market, qty } => self.netted(at, market, qty),
             What::PlanEnded { id, sighting, paired, naked, unwound, state } => {
                 self.plan_ended(at, id, sighting, paired, naked, unwound, state);
             }
@@ -395,13 +433,20 @@ impl Keeper {
             number = book.fills;
             book.fees[leg] += fill.fee;
             let (_, outcome, filled, spent) = &mut book.legs[leg];
-            *outcome = fill.outcome;
-            if fill.bought {
+            let closes = !fill.bought || (!filled.is_zero() && *outcome != fill.outcome);
+            if !closes {
+                *outcome = fill.outcome;
                 *filled = filled.checked_add(fill.qty).unwrap_or(Qty::MAX);
                 *spent += gross + fill.fee;
             } else {
+                // Sold, or closed by buying the other outcome, of which each contract brings its dollar.
+                let back = if fill.bought {
+                    Money::micros(fill.qty.micros() as i64) - gross - fill.fee
+                } else {
+                    gross - fill.fee
+                };
                 *filled = filled.saturating_sub(fill.qty);
-                *spent -= gross - fill.fee;
+                *spent -= back;
             }
         }
         self.push(Row::Fill(audit::Fill {
@@ -505,7 +550,8 @@ impl Keeper {
         for outcome in [Outcome::Yes, Outcome::No] {
             if self.held.remove(&(market, outcome)).is_some() {
                 let (venue, market) = (name.venue, name.name.clone());
-                let gone = audit::Position { venue, market, outcome, qty: Qty::ZERO, cost: Money::ZERO, updated_at: at };
+                let gone =
+                    audit::Position { venue, market, outcome, qty: Qty::ZERO, cost: Money::ZERO, updated_at: at };
                 self.push(Row::Position(gone));
             }
         }
@@ -538,10 +584,23 @@ impl Keeper {
         for id in done {
             self.plans.remove(&id);
         }
-        if held != [Qty::ZERO; 2] {
+        {
             let pairs = self.setup.pairs.iter();
             let title = pairs.clone().find(|p| p.markets.contains(&market)).map_or(String::new(), |p| p.title.clone());
             let _ = self.setup.told.try_send(Told::Settled { title, market: name.name, yes_payout, paid, result });
+        }
+    }
+
+    /// The venue closed YES against NO: both positions shrink, each with its share of the cost.
+    fn netted(&mut self, at: UnixMs, market: MarketId, netted: Qty) {
+        let MarketName { venue, name } = self.market(market).clone();
+        for outcome in [Outcome::Yes, Outcome::No] {
+            let held = self.held.entry((market, outcome)).or_default();
+            let share = i128::from(held.1.raw()) * i128::from(netted.micros()) / i128::from(held.0.micros().max(1));
+            *held = (held.0.saturating_sub(netted), held.1 - Money::micros(share as i64));
+            let (qty, cost) = *held;
+            let market = name.clone();
+            self.push(Row::Position(audit::Position { venue, market, outcome, qty, cost, updated_at: at }));
         }
     }
 

@@ -80,8 +80,7 @@ impl Latencies {
     /// A table of quantiles in microseconds.
     pub fn table(&self) -> String {
         use std::fmt::Write as _;
-        let mut text =
-            String::from("stage             count      p50 µs      p99 µs    p99.9 µs      max µs\n");
+        let mut text = String::from("stage             count      p50 µs      p99 µs    p99.9 µs      max µs\n");
         for stage in Stage::ALL {
             let histogram = self.stage(stage);
             let micros = |ns: u64| ns as f64 / 1_000.0;

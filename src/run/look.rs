@@ -65,7 +65,8 @@ async fn run(mut setup: LookSetup) {
     let quiet = Duration::from_nanos(setup.quiet.raw());
     let mut looks = tokio::time::interval(quiet);
     let mut refresh = tokio::time::interval(REFRESH.min(quiet));
-    let every = setup.poll.as_ref().map_or(Duration::from_secs(3_600), |(every, _, _)| Duration::from_nanos(every.raw()));
+    let every =
+        setup.poll.as_ref().map_or(Duration::from_secs(3_600), |(every, _, _)| Duration::from_nanos(every.raw()));
     let mut polls = tokio::time::interval(every);
     for interval in [&mut looks, &mut refresh, &mut polls] {
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

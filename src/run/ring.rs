@@ -17,11 +17,7 @@ use crossbeam::sync::{Parker, Unparker};
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::event::{Control, Event, Resnapshot};
-use crate::{
-    unit::Nanos,
-    venue::polymarket::Shadow,
-    wire::Update,
-};
+use crate::{unit::Nanos, venue::polymarket::Shadow, wire::Update};
 
 pub const UPDATE_SLOTS: usize = 32_768;
 pub const SHADOW_SLOTS: usize = 32_768;

@@ -37,9 +37,10 @@ pub fn start(signer: KalshiSigner) -> std::io::Result<(SignDesk, JoinHandle<()>)
 
 fn serve(signer: &KalshiSigner, incoming: &Receiver<Request>) {
     while let Ok(request) = incoming.recv() {
-        let signed = signer.sign_handshake(request.now).map_err(|e| e.to_string()).map(|headers| {
-            headers.pairs().map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
-        });
+        let signed = signer
+            .sign_handshake(request.now)
+            .map_err(|e| e.to_string())
+            .map(|headers| headers.pairs().map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec());
         // The asker may have gone; then nobody needs the answer.
         let _ = request.answer.send(signed);
     }

@@ -125,4 +125,3 @@ pub struct StageLine {
     pub p99_ns: u64,
     pub max_ns: u64,
 }
-

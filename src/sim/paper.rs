@@ -115,9 +115,16 @@ mod tests {
     fn take(paper: &mut Paper, want: u32, book: &[(u16, u32)], limit: u16) -> Vec<(u16, u64)> {
         let mut slices = Vec::new();
         let levels = book.iter().map(|(p, q)| (price(*p), Qty::whole(*q)));
-        paper.fill(M, BookSide::Ask, Qty::whole(want), levels, |p| p.raw() <= limit, |s| {
-            slices.push((s.price.raw(), s.qty.micros() / 1_000_000));
-        });
+        paper.fill(
+            M,
+            BookSide::Ask,
+            Qty::whole(want),
+            levels,
+            |p| p.raw() <= limit,
+            |s| {
+                slices.push((s.price.raw(), s.qty.micros() / 1_000_000));
+            },
+        );
         slices
     }
 

@@ -93,6 +93,7 @@ impl FeeCurve {
             return Money::ZERO;
         }
         let per_fill = i64::from(self.step) + i64::from(self.account_step);
-        self.trade_fee(price, qty) + Money::micros(per_fill * i64::from(fills.saturating_sub(1)) + i64::from(self.account_step))
+        self.trade_fee(price, qty)
+            + Money::micros(per_fill * i64::from(fills.saturating_sub(1)) + i64::from(self.account_step))
     }
 }

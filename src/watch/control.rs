@@ -53,7 +53,10 @@ pub fn start(
 ) -> anyhow::Result<JoinHandle<()>> {
     let path = path(state);
     if UnixStream::connect(&path).is_ok() {
-        anyhow::bail!("an engine is running already on {}; stop it first, or use another state directory", path.display());
+        anyhow::bail!(
+            "an engine is running already on {}; stop it first, or use another state directory",
+            path.display()
+        );
     }
     // A socket that nobody answers is what a killed engine left behind.
     let _ = std::fs::remove_file(&path);

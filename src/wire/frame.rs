@@ -238,7 +238,9 @@ mod tests {
     #[test]
     fn oversized_masked_and_compressed_frames_end_the_connection() {
         let giant = [0x81, 127, 0, 0, 0, 0, 0x10, 0, 0, 0];
-        for wire in [&giant[..], b"\x81\x85aaaahello", b"\xc1\x01x", b"\x89\x7e\x00\x80"] {
+        let mut long_ping = b"\x89\x7e\x00\x80".to_vec();
+        long_ping.resize(4 + 128, 0);
+        for wire in [&giant[..], b"\x81\x85aaaahello", b"\xc1\x01x", &long_ping] {
             let mut frames = Frames::open();
             frames.received(wire).unwrap();
             assert!(frames.next().is_err(), "{wire:?}");

@@ -1,6 +1,9 @@
 //! Questions to the audit trail. Read-only: a reader can slow nobody down and break nothing.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use rusqlite::{Connection, OptionalExtension, Row as Line, params};
 
@@ -110,7 +113,6 @@ impl AuditReader {
             let id = single(&format!("SELECT coalesce(max(id), 0) FROM {table} WHERE ?1 < id"), 0)?;
             Ok(u64::try_from(id).unwrap_or(0))
         };
-        let realised = "SELECT coalesce(sum(realised_net_micros), 0) FROM plans WHERE ?1 <= closed_at";
         Ok(State {
             positions: self.all(
                 "SELECT venue, market, outcome, qty_micros, cost_micros, updated_at FROM positions \
@@ -131,10 +133,17 @@ impl AuditReader {
                 [],
                 plan,
             )?,
-            realised_today: Money::micros(single(realised, int(day_start.raw()))?),
+            realised_today: self.realised_since(day_start)?,
             last_opportunity: highest("opportunities")?,
             last_plan: highest("plans")?,
         })
+    }
+
+    /// The settings of the last run as they were written down, by dotted key.
+    pub fn settings(&self) -> Result<BTreeMap<String, String>, AuditError> {
+        let sql = "SELECT key, after FROM config_changes c WHERE rowid = \
+                   (SELECT max(rowid) FROM config_changes n WHERE n.key = c.key)";
+        Ok(self.all(sql, [], |line| Ok((line.get(0)?, line.get(1)?)))?.into_iter().collect())
     }
 
     /// Every fill, in the order in which they happened.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{Action, AuditError, AuditReader, Fill, Finality, Settlement};
-use crate::unit::{Money, Outcome, Qty, Venue};
+use crate::unit::{Money, Outcome, Qty, UnixMs, Venue};
 
 /// Both venues' books, recomputed.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -72,6 +72,17 @@ impl AuditReader {
     /// Recomputes from what lay at each venue before the first fill. Provisional fills count, void ones do not.
     pub fn recompute(&self, opening: [(Venue, Money); 2]) -> Result<Recomputed, AuditError> {
         Ok(recompute(opening, &self.fills()?, &self.settlements()?))
+    }
+
+    /// Profit realised since a moment: by sales, by pairs that a venue closed, by settlements.
+    pub fn realised_since(&self, since: UnixMs) -> Result<Money, AuditError> {
+        let nothing = Venue::ALL.map(|venue| (venue, Money::ZERO));
+        let realised = |books: &Recomputed| books.venues.iter().map(|venue| venue.realised).sum::<Money>();
+        let (mut fills, mut settlements) = (self.fills()?, self.settlements()?);
+        let all = realised(&recompute(nothing, &fills, &settlements));
+        fills.retain(|fill| fill.at < since);
+        settlements.retain(|settlement| settlement.at < since);
+        Ok(all - realised(&recompute(nothing, &fills, &settlements)))
     }
 }
 

@@ -154,6 +154,10 @@ fn a_restart_finds_positions_balances_plans_and_the_days_profit() {
         free: Money::dollars(free),
         locked: Money::ZERO,
     };
+    let traded = |id, action, raw, contracts| Fill {
+        fee: Money::ZERO,
+        ..fill(id, Venue::Polymarket, Outcome::Yes, action, raw, contracts)
+    };
     let closed =
         |id, at, net| Plan { closed_at: Some(UnixMs::new(at)), realised_net: Some(Money::dollars(net)), ..plan(id) };
     audit
@@ -167,13 +171,17 @@ fn a_restart_finds_positions_balances_plans_and_the_days_profit() {
             Row::Plan(closed(5, 1_000, -3)),
             Row::Plan(closed(6, 2_000, 4)),
             Row::Opportunity(opportunity(41)),
+            // Yesterday ten were bought at 0.60 and five sold at 0.50; today five were sold at 0.90.
+            Row::Fill(Fill { at: UnixMs::new(500), ..traded("a", Action::Buy, 6_000, 10) }),
+            Row::Fill(Fill { at: UnixMs::new(900), ..traded("b", Action::Sell, 5_000, 5) }),
+            Row::Fill(Fill { at: UnixMs::new(1_500), ..traded("c", Action::Sell, 9_000, 5) }),
         ])
         .unwrap();
     let state = AuditReader::open(&path).unwrap().load_state(UnixMs::new(1_000)).unwrap();
     assert_eq!(state.positions, [position(10, 2)]);
     assert_eq!(state.balances, [balance(2, 90)]);
     assert_eq!(state.open_plans, [plan(3)]);
-    assert_eq!(state.realised_today, Money::dollars(1));
+    assert_eq!(state.realised_today, Money::micros(1_500_000), "five times thirty cents");
     assert_eq!((state.last_opportunity, state.last_plan), (41, 6));
 }
 

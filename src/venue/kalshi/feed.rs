@@ -174,11 +174,7 @@ impl KalshiFeed {
                 if !self.in_sequence(seq, at, out) {
                     return Ok(());
                 }
-                if frame.kind == "orderbook_delta" {
-                    self.delta(frame, at, out)
-                } else {
-                    self.snapshot(frame, at, out)
-                }
+                if frame.kind == "orderbook_delta" { self.delta(frame, at, out) } else { self.snapshot(frame, at, out) }
             }
             "market_lifecycle_v2" | "event_lifecycle" | "event_fee_update" => {
                 if frame.sid == self.life_sid || self.life_sid.is_none() {

@@ -216,14 +216,15 @@ impl PolymarketFeed {
             match super::tick(tick) {
                 Some(grid) => {
                     if !self.markets[slot].synced {
-                        self.tell(id, Kind::Grid(grid), at, stamp, out);
+                        self.tell(id, Kind::Grid(grid), at, UnixMs::default(), out);
                     }
                     out.shadows.push(Shadow::tick(id, at.now, grid.unit()));
                 }
                 None => self.canary(Canary::UnknownGrid, id, at, out),
             }
         }
-        self.tell(id, Kind::Reset, at, stamp, out);
+        // Only the end of the snapshot is stamped: its time is that of the book's last change, which may be hours ago.
+        self.tell(id, Kind::Reset, at, UnixMs::default(), out);
         out.shadows.push(Shadow::reset(id, at.now, stamp, last.text_if_any()?));
         let read = (|| {
             for (side, levels) in [(BookSide::Bid, bids), (BookSide::Ask, asks)] {
@@ -238,7 +239,7 @@ impl PolymarketFeed {
                     }
                     let price = Price::parse(price.text()?.as_bytes()).ok_or(Malformed::Price("price"))?;
                     let qty = Qty::parse(size.text()?.as_bytes()).ok_or(Malformed::Qty("size"))?;
-                    self.tell(id, Kind::Level { side, price, qty }, at, stamp, out);
+                    self.tell(id, Kind::Level { side, price, qty }, at, UnixMs::default(), out);
                     out.shadows.push(Shadow::change(id, at.now, stamp, side, price, qty, None));
                 }
             }

@@ -6,7 +6,7 @@ pub mod shadow;
 pub mod sign;
 
 pub use feed::PolymarketFeed;
-pub use shadow::{Checker, Checked, Shadow};
+pub use shadow::{Checked, Checker, Shadow};
 
 use crate::{
     spread::FeeCurve,

@@ -33,12 +33,25 @@ pub struct Shadow {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum What {
     /// A whole book begins. The last trade price as sent, in thousandths, if the frame carries it.
-    Reset { last: Last },
-    Change { side: BookSide, price: Price, qty: Qty, hash: Option<[u8; 20]> },
+    Reset {
+        last: Last,
+    },
+    Change {
+        side: BookSide,
+        price: Price,
+        qty: Qty,
+        hash: Option<[u8; 20]>,
+    },
     /// The whole book is complete.
-    Whole { hash: Option<[u8; 20]> },
-    Trade { price: Price },
-    Tick { step: u16 },
+    Whole {
+        hash: Option<[u8; 20]>,
+    },
+    Trade {
+        price: Price,
+    },
+    Tick {
+        step: u16,
+    },
     /// Entries were dropped because the ring was full: every copy is void until its next whole book.
     Lost,
 }
@@ -50,7 +63,10 @@ enum Last {
     Unsaid,
     Never,
     /// Ten-thousandths and the number of decimals of the text.
-    At { raw: u16, decimals: u8 },
+    At {
+        raw: u16,
+        decimals: u8,
+    },
 }
 
 impl Shadow {
