@@ -14,33 +14,32 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject as _};
 
 use super::{
-    catalogue::{Listed, Listing},
+    catalogue::Listing,
     check, core,
-    detect::{Detector, MarketSetup, Outbox, PairSetup, PaperSetup, Setup},
+    detect::{Detector, Outbox},
     dial::{self, Route},
     feed::{self, FeedGauge, FeedSetup, LinkSetup, Recorded},
-    keep::{self, KeepSetup, MarketName, PairName, Told},
+    keep::{self, KeepSetup, Told},
     latency::{self, Latencies},
     look::{self, LookSetup},
     ring::{self, Idle, Stop, Waker},
     sign,
     snapshot::Snapshot,
+    tables::{holdings, kalshi_links, polymarket_links, setup, tables},
 };
 use crate::{
     book::Fitness,
     config::{self, Config, Setting},
-    decide::{Odds, Reason, Rules},
+    decide::Rules,
     ledger::audit::{self, Audit, AuditReader, Row, RunInfo},
-    pairing::{PairBook, Polarity, Tail},
-    risk::{Budget, Latch, Limits, TradingState, budget::Shares},
-    spread::{FeeCurve, Pair, Rate, Terms},
-    unit::{FeedId, Grid, MarketId, Money, Nanos, Outcome, PairId, Qty, UnixMs, Venue},
+    pairing::PairBook,
+    risk::{Latch, Limits},
+    spread::Rate,
+    unit::{FeedId, MarketId, Money, Nanos, PairId, UnixMs, Venue},
     venue::{
-        Feed, Source,
-        kalshi::{self, KalshiFeed, sign::KalshiSigner},
-        polymarket::{self, Checker, PolymarketFeed},
+        kalshi::{self, sign::KalshiSigner},
+        polymarket::{self, Checker},
     },
-    wire::Trading,
 };
 
 /// Where the venues are. Outside of the demo these are constants of the build.
@@ -143,86 +142,6 @@ pub fn tls(root: Option<&str>) -> anyhow::Result<Arc<ClientConfig>> {
     Ok(Arc::new(config))
 }
 
-/// The markets and pairs of an engine, in the order of their numbers.
-struct Tables {
-    markets: Vec<MarketSetup>,
-    names: Vec<MarketName>,
-    pairs: Vec<PairSetup>,
-    pair_names: Vec<PairName>,
-    listed: Vec<Option<Listed>>,
-    barred: usize,
-}
-
-/// Lays out every market of the pair book once, refused ones barred with their reason.
-fn tables(book: &PairBook, listed: &Listing) -> Tables {
-    let mut tables = Tables {
-        markets: Vec::new(),
-        names: Vec::new(),
-        pairs: Vec::new(),
-        pair_names: Vec::new(),
-        listed: Vec::new(),
-        barred: 0,
-    };
-    let mut slots: HashMap<(Venue, String), MarketId> = HashMap::new();
-    let mut events: HashMap<String, u32> = HashMap::new();
-    for pair in book.pairs() {
-        let keys = [(Venue::Kalshi, pair.kalshi.clone()), (Venue::Polymarket, pair.polymarket.clone())];
-        let mut barred = None;
-        let markets = keys.map(|key| {
-            let listing = listed.get(&key);
-            let rules = match key.0 {
-                Venue::Kalshi => &pair.kalshi_rules,
-                Venue::Polymarket => &pair.polymarket_rules,
-            };
-            match listing {
-                None => barred = Some(Reason::Refused),
-                Some(l) if l.terms.is_none() => barred = barred.or(Some(Reason::Refused)),
-                Some(l) if l.rules != *rules => {
-                    tracing::warn!("{}: barred; its rule texts have {}, approved were {rules}", key.1, l.rules);
-                    barred = barred.or(Some(Reason::RulesChanged));
-                }
-                Some(_) => {}
-            }
-            *slots.entry(key.clone()).or_insert_with(|| {
-                let terms = listing.and_then(|l| l.terms).unwrap_or(unknown_terms(key.0));
-                let trading = listing.map_or(Trading::Unknown, |l| l.trading);
-                tables.markets.push(MarketSetup { terms, trading, polled: false });
-                tables.listed.push(listing.cloned());
-                tables.names.push(MarketName { venue: key.0, name: key.1 });
-                MarketId(tables.markets.len() as u32 - 1)
-            })
-        });
-        let next = events.len() as u32;
-        let event = *events.entry(pair.event.clone()).or_insert(next);
-        tables.barred += usize::from(barred.is_some());
-        tables.pairs.push(PairSetup {
-            pair: Pair { kalshi: markets[0], polymarket: markets[1], inverted: pair.polarity == Polarity::Inverted },
-            event,
-            barred,
-            odds: Odds::prior(pair.tail == Tail::Material),
-        });
-        tables.pair_names.push(PairName { key: pair.key(), title: pair.title.clone(), markets });
-    }
-    tables
-}
-
-/// Stands in for what the catalogue refused; its pairs are barred, so nothing is ever priced with it.
-fn unknown_terms(venue: Venue) -> Terms {
-    Terms {
-        venue,
-        fee: FeeCurve::FREE,
-        grid: Grid::even(100).expect("a cent divides a dollar"),
-        qty_step: Qty::ONE,
-        qty_min: Qty::ONE,
-        cost_min: Money::ZERO,
-        shard: 0,
-        hold: Nanos::ZERO,
-        closes: None,
-        game: None,
-        settles: UnixMs::default(),
-    }
-}
-
 /// The rules of the decision stage from the configuration.
 pub fn rules(config: &Config) -> Rules {
     let trading = &config.trading;
@@ -260,15 +179,6 @@ pub fn limits(config: &Config) -> Limits {
 pub fn allocation(config: &Config) -> [Money; 2] {
     let all = config.capital.initial_bankroll;
     [all.share(config.capital.kalshi_allocation_ppm), all.share(config.capital.polymarket_allocation_ppm)]
-}
-
-fn shares(config: &Config) -> Shares {
-    Shares {
-        trade_ppm: config.trading.max_trade_size_ppm,
-        event_ppm: config.risk.max_exposure_per_event_ppm,
-        reserve_ppm: config.capital.reserve_ppm,
-        daily_loss_ppm: config.risk.max_daily_loss_ppm,
-    }
 }
 
 /// How hot threads idle: as configured, or by what the host can spare.
@@ -536,104 +446,9 @@ fn sources(endpoints: &Endpoints, polled: bool, config: &Config, idle: Idle) -> 
     vec![kalshi, format!("Polymarket  {}", endpoints.polymarket_ws), idle.into()]
 }
 
-fn kalshi_links(tables: &Tables, endpoints: &Endpoints) -> Vec<LinkSetup> {
-    let of_venue = tables.names.iter().enumerate().filter(|(_, name)| name.venue == Venue::Kalshi);
-    let wanted = of_venue.map(|(slot, name)| kalshi::feed::Wanted {
-        id: MarketId(slot as u32),
-        ticker: name.name.clone(),
-        event: tables.listed[slot].as_ref().map_or(String::new(), |l| l.event.clone()),
-    });
-    let source = Source { feed: FeedId(Venue::Kalshi as u8), link: 0 };
-    let protocol: Box<dyn Feed + Send> = Box::new(KalshiFeed::new(source, wanted.collect(), false));
-    vec![LinkSetup { protocol, url: endpoints.kalshi_ws.clone() }]
-}
-
-fn polymarket_links(tables: &Tables, endpoints: &Endpoints, assets: usize) -> Vec<LinkSetup> {
-    let of_venue = tables.names.iter().enumerate().filter(|(_, name)| name.venue == Venue::Polymarket);
-    let wanted: Vec<_> = of_venue
-        .filter_map(|(slot, _)| {
-            let tokens = tables.listed[slot].as_ref()?.tokens.clone();
-            Some(polymarket::feed::Wanted { id: MarketId(slot as u32), tokens })
-        })
-        .collect();
-    let links = wanted.chunks((assets / 2).max(1)).enumerate();
-    links
-        .map(|(link, wanted)| {
-            let source = Source { feed: FeedId(Venue::Polymarket as u8), link: link as u8 };
-            let protocol: Box<dyn Feed + Send> = Box::new(PolymarketFeed::new(source, wanted.to_vec()));
-            LinkSetup { protocol, url: endpoints.polymarket_ws.clone() }
-        })
-        .collect()
-}
-
 /// The latch, if it has fallen: a file in the state directory that only a person removes.
 pub fn latch(state: &Path) -> Option<Latch> {
     state.join("latch").exists().then_some(Latch::FoundAtStart)
-}
-
-fn holdings(tables: &Tables, known: &audit::State) -> Vec<(MarketId, Outcome, Qty, Money)> {
-    let positions = known.positions.iter();
-    positions
-        .filter_map(|p| {
-            let slot = tables.names.iter().position(|n| n.venue == p.venue && n.name == p.market)?;
-            Some((MarketId(slot as u32), p.outcome, p.qty, p.cost))
-        })
-        .collect()
-}
-
-fn setup(config: &Config, tables: &Tables, known: &audit::State, state: &Path, now: UnixMs) -> Setup {
-    let allocated = allocation(config);
-    let events = tables.pairs.iter().map(|p| p.event as usize + 1).max().unwrap_or(1);
-    let mut budget = Budget::new(shares(config), config.capital.initial_bankroll, allocated, events);
-    for (venue, shard, cash) in opening(config, tables) {
-        budget.account_mut(venue, shard).cash = cash;
-    }
-    for balance in &known.balances {
-        let shard = balance.shard.parse().unwrap_or(0);
-        budget.account_mut(balance.venue, shard).cash = balance.free + balance.locked;
-    }
-    let held = holdings(tables, known);
-    for (market, _, _, cost) in &held {
-        let event = tables.pairs.iter().find(|p| p.pair.kalshi == *market || p.pair.polymarket == *market);
-        if let Some(pair) = event {
-            budget.book(tables.names[market.0 as usize].venue, 0, pair.event as usize, Money::ZERO, *cost);
-        }
-    }
-    budget.realise(now.raw(), known.realised_today);
-    let mut trading = TradingState::Active;
-    if let Some(latch) = latch(state) {
-        trading.halt(latch);
-    }
-    Setup {
-        markets: tables.markets.clone(),
-        pairs: tables.pairs.clone(),
-        feeds: 2,
-        rules: rules(config),
-        limits: limits(config),
-        budget,
-        state: trading,
-        paper: PaperSetup { latency: [config.paper.kalshi_latency, config.paper.polymarket_latency] },
-        next_id: known.last_opportunity.max(known.last_plan),
-        held,
-    }
-}
-
-/// The first division of the bankroll: Kalshi's part evenly over the shards its pairs trade on, the odd cents to the
-/// first of them.
-fn opening(config: &Config, tables: &Tables) -> Vec<(Venue, u8, Money)> {
-    let [kalshi, polymarket] = allocation(config);
-    let mut shards: Vec<u8> =
-        tables.markets.iter().filter(|m| m.terms.venue == Venue::Kalshi).map(|m| m.terms.shard).collect();
-    shards.sort_unstable();
-    shards.dedup();
-    if shards.is_empty() {
-        shards.push(0);
-    }
-    let each = Money::micros(kalshi.raw() / shards.len() as i64);
-    let mut accounts: Vec<_> = shards.iter().map(|shard| (Venue::Kalshi, *shard, each)).collect();
-    accounts[0].2 += kalshi - Money::micros(each.raw() * shards.len() as i64);
-    accounts.push((Venue::Polymarket, 0, polymarket));
-    accounts
 }
 
 /// The number of a pair by its key, for messages that name one.

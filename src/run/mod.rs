@@ -16,3 +16,4 @@ pub mod plan;
 pub mod ring;
 pub mod sign;
 pub mod snapshot;
+mod tables;

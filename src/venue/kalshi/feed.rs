@@ -9,8 +9,9 @@ use std::{collections::HashMap, fmt::Write as _};
 
 use ahash::RandomState;
 
+use super::frame::{Envelope, envelope, payout, read_grid, signed};
 use crate::{
-    unit::{BookSide, Grid, MarketId, Money, Nanos, Price, Qty, UnixMs, decimal},
+    unit::{BookSide, MarketId, Money, Nanos, Price, Qty, UnixMs},
     venue::{Counts, Feed, Lost, Out, Source, Strikes, symbols},
     wire::{
         Arrival, Canary, Doubt, Kind, Trading,
@@ -65,17 +66,6 @@ pub struct Wanted {
     pub ticker: String,
     /// Fee changes are announced by event.
     pub event: String,
-}
-
-/// What one frame says, before it touches any state.
-#[derive(Clone, Copy)]
-struct Envelope<'t, 'b> {
-    kind: &'b str,
-    id: Option<u64>,
-    sid: Option<u64>,
-    seq: Option<u64>,
-    msg: Slot<'t, 'b>,
-    unknown_field: bool,
 }
 
 impl KalshiFeed {
@@ -587,64 +577,4 @@ impl Feed for KalshiFeed {
     fn counts(&self) -> &Counts {
         &self.counts
     }
-}
-
-fn envelope<'t, 'b>(root: Item<'t, 'b>) -> Result<Envelope<'t, 'b>, Malformed> {
-    let mut kind = Slot::new("type");
-    let mut id = Slot::new("id");
-    let mut sid = Slot::new("sid");
-    let mut seq = Slot::new("seq");
-    let mut msg = Slot::new("msg");
-    let mut unknown_field = false;
-    for (key, value) in root.members()? {
-        match key {
-            "type" => kind.fill(value)?,
-            "id" => id.fill(value)?,
-            "sid" => sid.fill(value)?,
-            "seq" => seq.fill(value)?,
-            "msg" => msg.fill(value)?,
-            "sending_ts_ms" => {}
-            _ => unknown_field = true,
-        }
-    }
-    Ok(Envelope {
-        kind: kind.text()?,
-        id: id.number_if_any()?,
-        sid: sid.number_if_any()?,
-        seq: seq.number_if_any()?,
-        msg,
-        unknown_field,
-    })
-}
-
-fn read_grid(ranges: Item<'_, '_>) -> Result<Option<Grid>, Malformed> {
-    let mut bands = [("", "", ""); Grid::BANDS_MAX];
-    let mut len = 0;
-    for range in ranges.elements()? {
-        let (mut start, mut end, mut step) = (Slot::new("start"), Slot::new("end"), Slot::new("step"));
-        for (key, item) in range.members()? {
-            match key {
-                "start" => start.fill(item)?,
-                "end" => end.fill(item)?,
-                "step" => step.fill(item)?,
-                _ => {}
-            }
-        }
-        let Some(band) = bands.get_mut(len) else { return Ok(None) };
-        *band = (start.text()?, end.text()?, step.text()?);
-        len += 1;
-    }
-    Ok(super::grid(bands[..len].iter().copied()))
-}
-
-/// A signed quantity: `-12.50`.
-fn signed(text: &str) -> Option<i64> {
-    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
-    Qty::parse(digits.as_bytes()).map(|qty| sign * qty.micros() as i64)
-}
-
-/// A settlement value in dollars per YES contract, 0 to 1.
-fn payout(text: &str) -> Option<Money> {
-    let micros = decimal(text.as_bytes(), 1, 6)?;
-    (micros <= 1_000_000).then(|| Money::micros(micros as i64))
 }

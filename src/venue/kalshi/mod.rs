@@ -2,6 +2,7 @@
 
 pub mod catalog;
 pub mod feed;
+mod frame;
 pub mod sign;
 
 pub use feed::KalshiFeed;

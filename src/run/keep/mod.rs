@@ -1,0 +1,400 @@
+//! The keeper: what the detector told becomes rows of the audit trail, the status that people read, and lines to show.
+//!
+//! Nothing hot waits for it. A database that is locked or full costs queue depth here: rows wait, bounded, and are
+//! written when it lets go; what does not fit is counted.
+
+mod rows;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use crossbeam::channel::{Receiver, Sender};
+use rtrb::Consumer;
+
+use super::{
+    check::Verdicts,
+    clock,
+    event::{Control, Ending, Event, Fill, What},
+    latency::{Collector, Latencies, Stage},
+    ring::Stop,
+    snapshot::{Balances, FeedStatus, ReasonLine, Snapshot, StageLine},
+};
+use crate::{
+    decide::{Quote, Reason},
+    ledger::audit::{self, Audit, Row},
+    risk::{Latch, TradingState},
+    spread::Direction,
+    unit::{MarketId, Money, Nanos, Outcome, PairId, Qty, UnixMs, Venue},
+};
+
+/// Rows that may wait for the database.
+const ROWS_MAX: usize = 200_000;
+/// Between two writes.
+const WRITE_EVERY: Nanos = Nanos::millis(250);
+/// Between two collections of latencies and feed counters.
+const COLLECT_EVERY: Nanos = Nanos::millis(500);
+const PAUSE: Duration = Duration::from_millis(10);
+/// A balance row at least this often.
+const BALANCE_EVERY: Nanos = Nanos::secs(60);
+
+/// A market's names.
+#[derive(Clone, Debug)]
+pub struct MarketName {
+    pub venue: Venue,
+    /// Ticker or condition id.
+    pub name: String,
+}
+
+/// A pair's names.
+#[derive(Clone, Debug)]
+pub struct PairName {
+    /// `ticker|condition id`.
+    pub key: String,
+    pub title: String,
+    pub markets: [MarketId; 2],
+}
+
+/// What people are shown as it happens.
+#[derive(Clone, Debug)]
+pub enum Told {
+    Skipped {
+        id: u64,
+        title: String,
+        quote: Quote,
+        reason: Reason,
+    },
+    Planned {
+        id: u64,
+        title: String,
+        direction: Direction,
+        qty: Qty,
+        quote: Quote,
+        net: Money,
+        detect_ns: u32,
+    },
+    Filled {
+        plan: u64,
+        market: String,
+        fill: Fill,
+    },
+    Ended {
+        id: u64,
+        title: String,
+        paired: Qty,
+        naked: Qty,
+        fees: [Money; 2],
+        net: Money,
+        unwound: Money,
+        state: Ending,
+    },
+    Settled {
+        title: String,
+        market: String,
+        yes_payout: Money,
+        paid: Money,
+        result: Money,
+    },
+    State {
+        state: TradingState,
+    },
+    Note(String),
+}
+
+/// Everything the keeper is made from.
+pub struct KeepSetup {
+    pub events: Consumer<Event>,
+    pub audit: Audit,
+    pub markets: Vec<MarketName>,
+    pub pairs: Vec<PairName>,
+    pub collectors: Vec<Collector>,
+    pub gauges: Vec<(Venue, Arc<super::feed::FeedGauge>)>,
+    pub verdicts: Receiver<Verdicts>,
+    pub notes: Receiver<String>,
+    pub controls: Sender<Control>,
+    /// Markets whose terms must be read anew.
+    pub reread: Sender<MarketId>,
+    pub told: Sender<Told>,
+    pub snapshot: Arc<Mutex<Snapshot>>,
+    pub latencies: Arc<Mutex<Latencies>>,
+    pub latch: PathBuf,
+    /// What the start has to write down.
+    pub rows: Vec<Row>,
+    /// Positions found at start: quantity and cost.
+    pub held: Vec<(MarketId, Outcome, Qty, Money)>,
+}
+
+struct Seen {
+    row: audit::Opportunity,
+    plan: bool,
+    over: bool,
+}
+
+/// A plan whose payout is still to come.
+struct PlanBook {
+    row: audit::Plan,
+    title: String,
+    fees: [Money; 2],
+    /// Market, quantity, cost with fees: per leg.
+    legs: [(MarketId, Outcome, Qty, Money); 2],
+    paid: [Option<Money>; 2],
+    fills: u32,
+    unwound: Money,
+    closed: bool,
+}
+
+struct Keeper {
+    setup: KeepSetup,
+    rows: VecDeque<Row>,
+    dropped: u64,
+    seen: HashMap<u64, Seen>,
+    plans: HashMap<u64, PlanBook>,
+    held: HashMap<(MarketId, Outcome), (Qty, Money)>,
+    reasons: HashMap<&'static str, u64>,
+    last_reason: HashMap<u64, &'static str>,
+    balances: HashMap<(Venue, u8), (Money, Money)>,
+    balance_written: HashMap<(Venue, u8), (Nanos, Money, Money)>,
+    status: Snapshot,
+    wrote: Nanos,
+    collected: Nanos,
+    write_error: Option<String>,
+    storms: HashMap<usize, u64>,
+}
+
+/// Runs the keeper until it is stopped and everything is written; ends the run in the database.
+pub fn run(mut setup: KeepSetup, detector_ended: &Stop) {
+    let status = setup.snapshot.lock().map(|status| status.clone()).unwrap_or_default();
+    let held = setup.held.iter().map(|(m, o, q, c)| ((*m, *o), (*q, *c))).collect();
+    let rows = std::mem::take(&mut setup.rows).into();
+    let mut keeper = Keeper {
+        setup,
+        rows,
+        dropped: 0,
+        seen: HashMap::new(),
+        plans: HashMap::new(),
+        held,
+        reasons: HashMap::new(),
+        last_reason: HashMap::new(),
+        balances: HashMap::new(),
+        balance_written: HashMap::new(),
+        status,
+        wrote: Nanos::ZERO,
+        collected: Nanos::ZERO,
+        write_error: None,
+        storms: HashMap::new(),
+    };
+    loop {
+        let ended = detector_ended.raised();
+        let mut idle = true;
+        while let Ok(event) = keeper.setup.events.pop() {
+            idle = false;
+            keeper.handle(&event);
+        }
+        let now = clock::now();
+        if COLLECT_EVERY <= now.since(keeper.collected) || ended {
+            keeper.collected = now;
+            keeper.collect();
+        }
+        if WRITE_EVERY <= now.since(keeper.wrote) || ended {
+            keeper.wrote = now;
+            keeper.write();
+            keeper.publish();
+        }
+        if ended && idle {
+            break;
+        }
+        if idle {
+            std::thread::park_timeout(PAUSE);
+        }
+    }
+    keeper.write();
+    keeper.publish();
+    if let Err(e) = keeper.setup.audit.close_run(clock::unix()) {
+        let _ = keeper.setup.told.try_send(Told::Note(format!("the run could not be closed in the database: {e}")));
+    }
+}
+
+impl Keeper {
+    fn handle(&mut self, event: &Event) {
+        let at = event.at;
+        match event.what {
+            What::Sighted { id, pair, direction, quote, reason, detect_ns } => {
+                self.sighted(at, id, pair, direction, &quote, reason, detect_ns);
+            }
+            What::Ended { id } => self.ended(id, at),
+            What::Planned { id, sighting, pair, direction, qty, limits, net } => {
+                self.planned(at, id, sighting, pair, direction, qty, limits, net);
+            }
+            What::Filled { plan, fill } => self.filled(at, plan, &fill),
+            What::Netted { market, qty } => self.netted(at, market, qty),
+            What::PlanEnded { id, sighting, paired, naked, unwound, state } => {
+                self.plan_ended(at, id, sighting, paired, naked, unwound, state);
+            }
+            What::Settled { market, yes_payout, held, paid, result } => {
+                self.settled(at, market, yes_payout, held, paid, result);
+            }
+            What::Doubted { market, doubt } => {
+                self.status.doubts += 1;
+                tracing::debug!(market = %self.market(market).name, ?doubt, "book in doubt");
+            }
+            What::Canary { market, canary } => {
+                *self.status.canaries.entry(canary.name().to_owned()).or_default() += 1;
+                let text = format!("{}: {}", canary.name(), self.market(market).name);
+                self.push(Row::Event(audit::Event { at, kind: "canary".into(), text }));
+                let _ = self.setup.reread.try_send(market);
+            }
+            What::State { state } => self.state(at, state),
+            What::Balance { venue, shard, cash, reserved } => self.balance(at, venue, shard, cash, reserved),
+            What::Stats { stats } => {
+                self.status.updates = stats.updates;
+                self.status.sightings = stats.sightings;
+                self.status.plans = stats.plans;
+                self.status.positions = stats.positions;
+                self.status.books = stats.books;
+                self.status.fit = stats.fit;
+                self.status.realised_today = stats.realised_today.raw();
+                self.status.naked = stats.naked.raw();
+                self.status.at_ms = at.raw();
+            }
+        }
+    }
+
+    fn state(&mut self, at: UnixMs, state: TradingState) {
+        self.status.state = state.name().into();
+        if let TradingState::Halted(latch) = state {
+            self.status.latch = Some(latch.name().into());
+            let text = format!("{}\nfallen at {} ms Unix time\n", latch.name(), at.raw());
+            if let Err(e) = std::fs::write(&self.setup.latch, text) {
+                tracing::error!("the latch file {} cannot be written: {e}", self.setup.latch.display());
+            }
+        }
+        let text = self.status.latch.clone().unwrap_or_else(|| state.name().into());
+        self.push(Row::Event(audit::Event { at, kind: "state".into(), text }));
+        let _ = self.setup.told.try_send(Told::State { state });
+    }
+
+    fn balance(&mut self, at: UnixMs, venue: Venue, shard: u8, cash: Money, reserved: Money) {
+        self.balances.insert((venue, shard), (cash, reserved));
+        let now = clock::now();
+        let known = self.balance_written.get(&(venue, shard));
+        let same = known.is_some_and(|(at, c, r)| (*c, *r) == (cash, reserved) && now.since(*at) < BALANCE_EVERY);
+        if !same {
+            self.balance_written.insert((venue, shard), (now, cash, reserved));
+            let shard = if venue == Venue::Kalshi { shard.to_string() } else { String::new() };
+            let row = audit::Balance { at, venue, shard, free: cash - reserved, locked: reserved };
+            self.push(Row::Balance(row));
+        }
+    }
+
+    fn collect(&mut self) {
+        if let Ok(mut total) = self.setup.latencies.lock() {
+            for collector in &mut self.setup.collectors {
+                collector.collect(&mut total);
+            }
+            self.status.latency = Stage::ALL
+                .into_iter()
+                .map(|stage| {
+                    let h = total.stage(stage);
+                    let at = |q| h.value_at_quantile(q);
+                    StageLine {
+                        stage: stage.name().into(),
+                        count: h.len(),
+                        p50_ns: at(0.5),
+                        p99_ns: at(0.99),
+                        max_ns: h.max(),
+                    }
+                })
+                .collect();
+        }
+        while let Ok(verdicts) = self.setup.verdicts.try_recv() {
+            self.status.checksums = [verdicts.fits, verdicts.unsettled, verdicts.differs, verdicts.unfit];
+        }
+        while let Ok(note) = self.setup.notes.try_recv() {
+            tracing::info!("{note}");
+            let at = clock::unix();
+            self.push(Row::Event(audit::Event { at, kind: "feed".into(), text: note.clone() }));
+            let _ = self.setup.told.try_send(Told::Note(note));
+        }
+        self.status.feeds.clear();
+        for (at, (venue, gauge)) in self.setup.gauges.iter().enumerate() {
+            let feed = FeedStatus::read(*venue, gauge);
+            let storms = self.storms.entry(at).or_default();
+            if *storms < feed.storms {
+                *storms = feed.storms;
+                let _ = self.setup.controls.try_send(Control::Halt { latch: Latch::ReconnectStorm });
+            }
+            self.status.feeds.push(feed);
+        }
+    }
+
+    fn publish(&mut self) {
+        let status = &mut self.status;
+        status.balances = self
+            .balances
+            .iter()
+            .map(|((venue, shard), (cash, reserved))| Balances {
+                venue: venue.name().into(),
+                shard: *shard,
+                cash: cash.raw(),
+                reserved: reserved.raw(),
+            })
+            .collect();
+        status.balances.sort_by(|a, b| (&a.venue, a.shard).cmp(&(&b.venue, b.shard)));
+        let mut reasons: Vec<_> =
+            self.reasons.iter().map(|(code, count)| ReasonLine { code: (*code).into(), count: *count }).collect();
+        reasons.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.code.cmp(&b.code)));
+        status.reasons = reasons;
+        status.locked = self.held.values().map(|(_, cost)| cost.raw()).sum();
+        status.audit_queue = self.rows.len() as u64;
+        status.audit_dropped = self.dropped;
+        status.audit_error.clone_from(&self.write_error);
+        if let Ok(mut shared) = self.setup.snapshot.lock() {
+            shared.clone_from(status);
+        }
+    }
+
+    fn push(&mut self, row: Row) {
+        if self.rows.len() == ROWS_MAX {
+            self.rows.pop_front();
+            self.dropped += 1;
+        }
+        self.rows.push_back(row);
+    }
+
+    fn write(&mut self) {
+        if self.rows.is_empty() {
+            return;
+        }
+        let rows = self.rows.make_contiguous();
+        match self.setup.audit.write(rows) {
+            Ok(()) => {
+                self.rows.clear();
+                self.write_error = None;
+            }
+            Err(e) => {
+                if self.write_error.is_none() {
+                    let note = format!("the database cannot be written; {} rows wait: {e}", self.rows.len());
+                    tracing::error!("{note}");
+                    let _ = self.setup.told.try_send(Told::Note(note));
+                }
+                self.write_error = Some(e.to_string());
+                if !e.passes() {
+                    // Rows that can never be written must not hold up the others.
+                    self.dropped += self.rows.len() as u64;
+                    self.rows.clear();
+                }
+            }
+        }
+    }
+
+    fn market(&self, market: MarketId) -> &MarketName {
+        &self.setup.markets[market.0 as usize]
+    }
+
+    fn pair(&self, pair: PairId) -> &PairName {
+        &self.setup.pairs[pair.0 as usize]
+    }
+}
