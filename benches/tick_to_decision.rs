@@ -6,8 +6,8 @@
 //! * `rival`: the way public bots do it: a `serde_json::Value`, books in maps keyed by strings and decimals, fees
 //!   computed each time, and a look at the pair that moved.
 //!
-//! Blocks of messages alternate between the four, in an order that rotates, so that what else the machine does falls on
-//! all alike. Before anything is timed, `orion` and `rival` decide on the same stream and must agree on every message:
+//! Some thousand messages at a time alternate between the four, in an order that rotates, so that what else the machine
+//! does falls on all alike. Before anything is timed, `orion` and `rival` decide on the same stream and must agree on every message:
 //! which directions are crossed, and the net edge at the touch to the last digit.
 //!
 //! `cargo bench` measures; `-- --test` (or no `--bench` at all) checks agreement on a short stream and ends.
@@ -45,10 +45,12 @@ use simd_json::{Buffers, Tape};
 
 /// Messages timed together: long against the clock's step, short against a scheduler's slice.
 const BLOCK: usize = 256;
-/// Blocks of one stream before the next stream's turn.
-const SLICE: usize = 32;
-/// Blocks at the start of a slice that only warm the caches.
-const WARM: usize = 8;
+/// Blocks that one way works through before the next way takes the same ones: nobody's caches are those of another.
+const SHIFT: usize = 8;
+/// Blocks at the start of a shift that only warm the caches.
+const WARM: usize = 2;
+/// Shifts of one stream before the next stream's turn; the first one is not counted.
+const SLICE: usize = 5;
 const SLICES: usize = 5;
 /// The venues' fee coefficients of the bench.
 const KALSHI_RATE: &str = "0.07";
@@ -189,7 +191,7 @@ impl Generated {
     /// The next change of a pair's first token: side, price in cents, size.
     fn change(&mut self, pair: usize) -> (BookSide, i32, u32) {
         let (rng, walker) = (&mut self.rng, &mut self.walkers[pair]);
-        if rng.u8(..50) == 0 {
+        if rng.u8(..8) == 0 {
             // Back home more often than away, so that the venues disagree now and then, and not for long.
             let home = (walker.home - walker.here).signum();
             let step = if home == 0 || rng.u8(..10) < 3 { [-1, 1][rng.usize(..2)] } else { home };
@@ -745,11 +747,11 @@ fn measure(streams: &[(String, Box<dyn Fn() -> Box<dyn Stream>>)]) {
             }
         })
         .collect();
-    let (mut block, mut copy) = (Block::default(), Vec::new());
+    let (mut blocks, mut copy): ([Block; SHIFT], Vec<u8>) = Default::default();
     for _ in 0..SLICES {
         for lane in &mut lanes {
             for at in 0..SLICE {
-                lane.block(&mut block, &mut copy, at);
+                lane.shift(&mut blocks, &mut copy, at);
             }
         }
     }
@@ -789,37 +791,44 @@ fn measure(streams: &[(String, Box<dyn Fn() -> Box<dyn Stream>>)]) {
 }
 
 impl Lane<'_> {
-    fn block(&mut self, block: &mut Block, copy: &mut Vec<u8>, at: usize) {
-        if self.over || !self.stream.next(block) {
-            self.over = true;
+    fn shift(&mut self, blocks: &mut [Block; SHIFT], copy: &mut Vec<u8>, at: usize) {
+        for block in &mut *blocks {
+            self.over |= self.over || !self.stream.next(block);
+        }
+        if self.over {
             return;
         }
-        self.orion.set(block);
-        self.rival.set(block);
-        // The first message of a stream may hold every book; it is no tick.
-        let counts = WARM <= at && block.messages.len() == BLOCK;
         for turn in 0..4 {
             let which = (turn + at) % 4;
-            copy.clear();
-            copy.extend_from_slice(&block.bytes);
-            let began = Instant::now();
-            match which {
-                0 => block.messages.iter().for_each(|m| {
-                    black_box(memchr::memchr_iter(b'"', &copy[m.bytes.clone()]).count());
-                }),
-                1 => block.messages.iter().for_each(|m| self.json.message(&mut copy[m.bytes.clone()])),
-                2 => block.messages.iter().for_each(|m| self.orion.message(&mut copy[m.bytes.clone()], m.at)),
-                _ => block.messages.iter().for_each(|m| {
-                    black_box(self.rival.message(&copy[m.bytes.clone()]));
-                }),
+            for (nth, block) in blocks.iter().enumerate() {
+                match which {
+                    2 => self.orion.set(block),
+                    3 => self.rival.set(block),
+                    _ => {}
+                }
+                copy.clear();
+                copy.extend_from_slice(&block.bytes);
+                let began = Instant::now();
+                match which {
+                    0 => block.messages.iter().for_each(|m| {
+                        black_box(memchr::memchr_iter(b'"', &copy[m.bytes.clone()]).count());
+                    }),
+                    1 => block.messages.iter().for_each(|m| self.json.message(&mut copy[m.bytes.clone()])),
+                    2 => block.messages.iter().for_each(|m| self.orion.message(&mut copy[m.bytes.clone()], m.at)),
+                    _ => block.messages.iter().for_each(|m| {
+                        black_box(self.rival.message(&copy[m.bytes.clone()]));
+                    }),
+                }
+                let spent = began.elapsed().as_nanos() as f64;
+                // The first message of a stream may hold every book; it is no tick.
+                if 0 < at && WARM <= nth && block.messages.len() == BLOCK {
+                    self.times[which].push(spent / BLOCK as f64);
+                    if which == 0 {
+                        self.bytes.0 += block.bytes.len() as u64;
+                        self.bytes.1 += BLOCK as u64;
+                    }
+                }
             }
-            if counts {
-                self.times[which].push(began.elapsed().as_nanos() as f64 / block.messages.len() as f64);
-            }
-        }
-        if counts {
-            self.bytes.0 += block.bytes.len() as u64;
-            self.bytes.1 += block.messages.len() as u64;
         }
         let [bid, ask] = self.orion.touch();
         self.stream.touch(bid, ask);

@@ -4,7 +4,7 @@
 //! Both tokens of a market are subscribed, but only the first outcome's entries are used: the second token's book is
 //! its mirror. What the checksum needs goes out beside the updates, for a thread that has time to hash.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, hash::BuildHasher as _};
 
 use ahash::RandomState;
 
@@ -37,6 +37,8 @@ pub struct Wanted {
 struct Carried {
     id: MarketId,
     tokens: [Box<str>; 2],
+    /// The hash of the second token: its entries mirror the first one's and are not read.
+    mirror: u64,
     asked: Option<Nanos>,
     synced: bool,
 }
@@ -63,7 +65,13 @@ impl PolymarketFeed {
     pub fn new(source: Source, wanted: Vec<Wanted>) -> Self {
         let markets: Vec<_> = wanted
             .into_iter()
-            .map(|w| Carried { id: w.id, tokens: w.tokens.map(String::into_boxed_str), asked: None, synced: false })
+            .map(|w| Carried {
+                id: w.id,
+                mirror: symbols().hash_one(w.tokens[1].as_str()),
+                tokens: w.tokens.map(String::into_boxed_str),
+                asked: None,
+                synced: false,
+            })
             .collect();
         let mut by_token = HashMap::with_hasher(symbols());
         for (at, market) in markets.iter().enumerate() {
@@ -138,6 +146,7 @@ impl PolymarketFeed {
             }
         }
         let stamp = millis(timestamp)?;
+        let mut mirror = None;
         for change in changes.required()?.elements()? {
             let mut asset = Slot::new("asset_id");
             let mut price = Slot::new("price");
@@ -155,8 +164,17 @@ impl PolymarketFeed {
                     _ => unknown = true,
                 }
             }
-            let Some(&(slot, first)) = self.by_token.get(asset.text()?) else { continue };
-            let id = self.markets[slot].id;
+            let asset = asset.text()?;
+            // The mirrored entry of the market that was just read: known by its hash, without a look at cold memory.
+            if !unknown && mirror == Some(self.by_token.hasher().hash_one(asset)) {
+                continue;
+            }
+            let Some(&(slot, first)) = self.by_token.get(asset) else { continue };
+            let market = &self.markets[slot];
+            let id = market.id;
+            if first {
+                mirror = Some(market.mirror);
+            }
             if unknown {
                 self.canary(Canary::UnknownField, id, at, out);
             }
