@@ -223,7 +223,7 @@ fn heard(wire: &[u8], pieces: &[usize]) -> Result<Vec<Vec<u8>>, String> {
         let (piece, after) = rest.split_at((*len).clamp(1, rest.len()));
         rest = after;
         frames.received(piece).map_err(|e| e.to_string())?;
-        while let Some(message) = frames.next().map_err(|e| e.to_string())? {
+        while let Some(message) = frames.poll().map_err(|e| e.to_string())? {
             if let Incoming::Text(text) = message {
                 texts.push(text.to_vec());
             }

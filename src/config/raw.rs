@@ -243,7 +243,7 @@ pub(super) struct Feed {
     #[schemars(extend("x-unit" = "path"))]
     pub kalshi_key_file: String,
     /// Time between two looks at a Kalshi book where no key opens the stream.
-    #[garde(range(min = 250, max = 60_000))]
+    #[garde(range(min = 250, max = 10_000))]
     #[schemars(extend("x-unit" = "milliseconds"))]
     pub kalshi_poll_ms: u32,
     /// Polymarket tokens per WebSocket connection.

@@ -122,7 +122,9 @@ pub(super) fn polymarket_links(tables: &Tables, endpoints: &Endpoints, assets: u
     let of_venue = tables.names.iter().enumerate().filter(|(_, name)| name.venue == Venue::Polymarket);
     let wanted: Vec<_> = of_venue
         .filter_map(|(slot, _)| {
-            let tokens = tables.listed[slot].as_ref()?.tokens.clone();
+            // A market that its venue has closed has no book to wait for.
+            let listed = tables.listed[slot].as_ref().filter(|l| l.trading != Trading::Closed)?;
+            let tokens = listed.tokens.clone();
             Some(polymarket::feed::Wanted { id: MarketId(slot as u32), tokens })
         })
         .collect();

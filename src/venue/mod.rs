@@ -89,6 +89,36 @@ fn symbols() -> ahash::RandomState {
 /// More unreadable messages than this within a minute end the connection.
 const UNREADABLE_MAX: u32 = 5;
 
+/// A snapshot must follow its request within this.
+const SNAPSHOT_WAIT: Nanos = Nanos::secs(5);
+/// How often one market's snapshot is asked for before it is given up: a market that its venue has resolved has no book
+/// to send, and must not cost the others their connection.
+const SNAPSHOT_TRIES: u8 = 3;
+
+/// What a connection's overdue snapshots call for.
+#[derive(Debug, Eq, PartialEq)]
+enum Overdue {
+    Nothing,
+    /// Not one book came: the connection is at fault.
+    Connection,
+    /// Some books came: these markets are at fault.
+    Markets,
+}
+
+/// Judges from what each market of a connection has: is it synchronised, and when was its snapshot asked for?
+fn overdue(markets: impl Iterator<Item = (bool, Option<Nanos>)>, now: Nanos) -> Overdue {
+    let (mut late, mut synced) = (false, false);
+    for (whole, asked) in markets {
+        synced |= whole;
+        late |= asked.is_some_and(|asked| SNAPSHOT_WAIT < now.since(asked));
+    }
+    match (late, synced) {
+        (false, _) => Overdue::Nothing,
+        (true, false) => Overdue::Connection,
+        (true, true) => Overdue::Markets,
+    }
+}
+
 /// Counts unreadable messages by the minute.
 #[derive(Debug, Default)]
 struct Strikes {

@@ -12,7 +12,7 @@ use ahash::RandomState;
 use super::frame::{Envelope, envelope, payout, read_grid, signed};
 use crate::{
     unit::{BookSide, MarketId, Money, Nanos, Price, Qty, UnixMs},
-    venue::{Counts, Feed, Lost, Out, Source, Strikes, symbols},
+    venue::{Counts, Feed, Lost, Out, Overdue, SNAPSHOT_TRIES, SNAPSHOT_WAIT, Source, Strikes, overdue, symbols},
     wire::{
         Arrival, Canary, Doubt, Kind, Trading,
         json::{Item, Malformed, Parser, Slot},
@@ -21,8 +21,6 @@ use crate::{
 
 /// Tickers named in one command; a snapshot per ticker comes back.
 const TICKERS_PER_COMMAND: usize = 250;
-/// A snapshot must follow its request within this.
-const SNAPSHOT_WAIT: Nanos = Nanos::secs(5);
 /// How often the server is asked for its list of subscriptions; the reply comes in order, so its round trip bounds the
 /// lag of the whole stream.
 const ECHO_EVERY: Nanos = Nanos::secs(5);
@@ -35,6 +33,8 @@ struct Carried {
     event: Box<str>,
     synced: bool,
     asked: Option<Nanos>,
+    /// Requests in a row that brought nothing.
+    tries: u8,
     wanted: bool,
     payout: Option<Money>,
 }
@@ -79,6 +79,7 @@ impl KalshiFeed {
                 event: w.event.into_boxed_str(),
                 synced: false,
                 asked: None,
+                tries: 0,
                 wanted: false,
                 payout: None,
             })
@@ -137,6 +138,7 @@ impl KalshiFeed {
         for market in &mut self.markets {
             market.synced = false;
             market.asked = Some(now);
+            market.tries = 0;
         }
     }
 
@@ -267,6 +269,22 @@ impl KalshiFeed {
         }
     }
 
+    /// Markets whose snapshot is late are asked for again, a few times.
+    fn ask_again(&mut self, at: Arrival, out: &mut Out) {
+        for market in &mut self.markets {
+            if !market.asked.is_some_and(|asked| SNAPSHOT_WAIT < at.now.since(asked)) {
+                continue;
+            }
+            market.asked = None;
+            market.tries += 1;
+            market.wanted = market.tries < SNAPSHOT_TRIES;
+            if !market.wanted {
+                let gone = Kind::Unfit(Doubt::Dropped);
+                out.updates.push(self.source.update(market.id, at, UnixMs::default(), gone));
+            }
+        }
+    }
+
     fn snapshot(&mut self, frame: &Envelope<'_, '_>, at: Arrival, out: &mut Out) -> Result<(), Malformed> {
         let mut ticker = Slot::new("market_ticker");
         let mut market_id = Slot::new("market_id");
@@ -287,6 +305,7 @@ impl KalshiFeed {
         self.counts.snapshots += 1;
         let market = &mut self.markets[slot];
         market.asked = None;
+        market.tries = 0;
         market.wanted = false;
         if market_id.text_if_any()? == Some("") {
             // No such market: its book stays unsynced, and says why.
@@ -549,10 +568,13 @@ impl Feed for KalshiFeed {
             out.lost = Some(Lost::Silent);
             return;
         }
-        let overdue = |m: &Carried| m.asked.is_some_and(|asked| SNAPSHOT_WAIT < at.now.since(asked));
-        if self.markets.iter().any(overdue) {
-            out.lost = Some(Lost::NoSnapshot);
-            return;
+        match overdue(self.markets.iter().map(|m| (m.synced, m.asked)), at.now) {
+            Overdue::Nothing => {}
+            Overdue::Connection => {
+                out.lost = Some(Lost::NoSnapshot);
+                return;
+            }
+            Overdue::Markets => self.ask_again(at, out),
         }
         if let Some((_, asked, _)) = self.echo {
             if SILENCE_MAX < at.now.since(asked) {

@@ -4,14 +4,14 @@
 //! Both tokens of a market are subscribed, but only the first outcome's entries are used: the second token's book is
 //! its mirror. What the checksum needs goes out beside the updates, for a thread that has time to hash.
 
-use std::{collections::HashMap, hash::BuildHasher as _};
+use std::collections::HashMap;
 
 use ahash::RandomState;
 
 use super::Shadow;
 use crate::{
     unit::{BookSide, MarketId, Money, Nanos, Price, Qty, UnixMs, decimal},
-    venue::{Counts, Feed, Lost, Out, Source, Strikes, symbols},
+    venue::{Counts, Feed, Lost, Out, Overdue, SNAPSHOT_TRIES, SNAPSHOT_WAIT, Source, Strikes, overdue, symbols},
     wire::{
         Arrival, Canary, Doubt, Kind, Trading,
         json::{Item, Malformed, Parser, Slot},
@@ -24,7 +24,6 @@ const PING_EVERY: Nanos = Nanos::secs(5);
 const SILENCE_MAX: Nanos = Nanos::secs(15);
 /// A connection that carried at least a message a second over the last minute is not quiet when it stops.
 const BUSY_MESSAGES: u32 = 60;
-const SNAPSHOT_WAIT: Nanos = Nanos::secs(5);
 
 /// A market that the connection is to carry.
 #[derive(Clone, Debug)]
@@ -40,6 +39,8 @@ struct Carried {
     /// The hash of the second token: its entries mirror the first one's and are not read.
     mirror: u64,
     asked: Option<Nanos>,
+    /// Requests in a row that brought nothing.
+    tries: u8,
     synced: bool,
 }
 
@@ -70,6 +71,7 @@ impl PolymarketFeed {
                 mirror: symbols().hash_one(w.tokens[1].as_str()),
                 tokens: w.tokens.map(String::into_boxed_str),
                 asked: None,
+                tries: 0,
                 synced: false,
             })
             .collect();
@@ -269,6 +271,7 @@ impl PolymarketFeed {
         }
         self.markets[slot].synced = true;
         self.markets[slot].asked = None;
+        self.markets[slot].tries = 0;
         self.tell(id, Kind::Synced, at, stamp, out);
         out.shadows.push(Shadow::whole(id, at.now, stamp, hash.text_if_any()?.and_then(shadow_hash)));
         if unknown {
@@ -352,6 +355,24 @@ impl PolymarketFeed {
         Ok(())
     }
 
+    /// Markets whose book is late are asked for again, a few times.
+    fn ask_again(&mut self, at: Arrival, out: &mut Out) {
+        for slot in 0..self.markets.len() {
+            let market = &mut self.markets[slot];
+            if !market.asked.is_some_and(|asked| SNAPSHOT_WAIT < at.now.since(asked)) {
+                continue;
+            }
+            market.asked = None;
+            market.tries += 1;
+            let id = market.id;
+            if market.tries < SNAPSHOT_TRIES {
+                self.resnapshot(id, at.now, out);
+            } else {
+                self.tell(id, Kind::Unfit(Doubt::Dropped), at, UnixMs::default(), out);
+            }
+        }
+    }
+
     /// The market's copy is void; a fresh one is asked for.
     fn void(&mut self, slot: usize, doubt: Doubt, at: Arrival, out: &mut Out) {
         self.markets[slot].synced = false;
@@ -392,6 +413,7 @@ impl Feed for PolymarketFeed {
         for market in &mut self.markets {
             market.synced = false;
             market.asked = Some(at.now);
+            market.tries = 0;
         }
     }
 
@@ -433,9 +455,13 @@ impl Feed for PolymarketFeed {
             out.lost = Some(Lost::Silent);
             return;
         }
-        if self.markets.iter().any(|m| m.asked.is_some_and(|asked| SNAPSHOT_WAIT < at.now.since(asked))) {
-            out.lost = Some(Lost::NoSnapshot);
-            return;
+        match overdue(self.markets.iter().map(|m| (m.synced, m.asked)), at.now) {
+            Overdue::Nothing => {}
+            Overdue::Connection => {
+                out.lost = Some(Lost::NoSnapshot);
+                return;
+            }
+            Overdue::Markets => self.ask_again(at, out),
         }
         if self.ping_due <= at.now && self.pinged.is_none() {
             out.sends.push("PING".into());
