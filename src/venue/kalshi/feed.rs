@@ -272,7 +272,7 @@ impl KalshiFeed {
     /// Markets whose snapshot is late are asked for again, a few times.
     fn ask_again(&mut self, at: Arrival, out: &mut Out) {
         for market in &mut self.markets {
-            if !market.asked.is_some_and(|asked| SNAPSHOT_WAIT < at.now.since(asked)) {
+            if market.asked.is_none_or(|asked| at.now.since(asked) <= SNAPSHOT_WAIT) {
                 continue;
             }
             market.asked = None;

@@ -359,7 +359,7 @@ impl PolymarketFeed {
     fn ask_again(&mut self, at: Arrival, out: &mut Out) {
         for slot in 0..self.markets.len() {
             let market = &mut self.markets[slot];
-            if !market.asked.is_some_and(|asked| SNAPSHOT_WAIT < at.now.since(asked)) {
+            if market.asked.is_none_or(|asked| at.now.since(asked) <= SNAPSHOT_WAIT) {
                 continue;
             }
             market.asked = None;
