@@ -240,7 +240,7 @@ fn frames_beyond_every_limit_end_the_connection() {
     let mut absurd = vec![0x81, 127];
     absurd.extend_from_slice(&u64::MAX.to_be_bytes());
     let megabyte = vec![b' '; 1 << 20];
-    let endless: Vec<u8> = (0..5).flat_map(|at| wire(if at == 0 { 0x01 } else { 0x00 }, &megabyte)).collect();
+    let endless: Vec<u8> = (0..5).flat_map(|at| wire(u8::from(at == 0), &megabyte)).collect();
     for (what, bytes) in [
         ("a giant", giant),
         ("an absurd length", absurd),

@@ -26,12 +26,11 @@ fn allowed(from: &str, to: &str) -> bool {
         _ => {}
     }
     match from {
-        // Plain values import nothing; configuration, pairs and the simulated exchanges stand on them alone.
-        "unit" | "config" | "pairing" | "sim" => false,
         "venue" => matches!(to, "wire" | "spread"),
         "lab" => stage(to).is_some() || to == "venue",
         "watch" => to == "run",
         "run" | "cli" => true,
+        // Configuration, pairs and the simulated exchanges stand on plain values alone, and those on nothing.
         _ => false,
     }
 }

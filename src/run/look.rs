@@ -50,10 +50,23 @@ pub fn start(setup: LookSetup) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("look".into()).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         match runtime {
-            Ok(runtime) => runtime.block_on(run(setup)),
+            Ok(runtime) => runtime.block_on(async {
+                let stop = setup.stop.clone();
+                // A request may take long; the end does not wait for it.
+                tokio::select! {
+                    () = run(setup) => {}
+                    () = stopped(&stop) => {}
+                }
+            }),
             Err(e) => tracing::error!("no runtime for REST looks: {e}"),
         }
     })
+}
+
+async fn stopped(stop: &Stop) {
+    while !stop.raised() {
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 async fn run(mut setup: LookSetup) {
@@ -72,8 +85,7 @@ async fn run(mut setup: LookSetup) {
     }
     looks.tick().await;
     refresh.tick().await;
-    while !setup.stop.raised() {
-        // Every arm ends soon: a request gives up after ten seconds, and stopping is looked at in between.
+    loop {
         tokio::select! {
             _ = looks.tick() => look(&setup, &reader).await,
             _ = refresh.tick() => renew(&setup, &mut reader, &mut known).await,
@@ -109,9 +121,6 @@ async fn look(setup: &LookSetup, reader: &Reader) {
         }
     }
     for (market, _) in slots(setup, Venue::Polymarket) {
-        if setup.stop.raised() {
-            return;
-        }
         let token = &setup.tokens[market.0 as usize];
         if token.is_empty() {
             continue;

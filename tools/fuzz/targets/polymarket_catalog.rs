@@ -1,0 +1,14 @@
+#![no_main]
+
+use orion::venue::polymarket::catalog;
+
+libfuzzer_sys::fuzz_target!(|body: &[u8]| {
+    if let Ok(page) = catalog::parse_markets(body) {
+        assert!(page.items.len() <= body.len(), "no market comes out of nothing");
+    }
+    let _ = catalog::parse_events(body);
+    let _ = catalog::parse_clob_market(body);
+    let _ = catalog::parse_clob_markets(body);
+    let _ = catalog::parse_book(body);
+    let _ = catalog::parse_resolutions(body);
+});
