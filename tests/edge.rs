@@ -473,11 +473,7 @@ proptest! {
                     prop_assert_eq!((i128::from(quote.gross.raw()), i128::from(quote.net.raw())), (gross, net));
                     let doubtful = plains.iter().any(Plain::crossed);
                     prop_assert_eq!(matches!(reason, Some(Reason::Book(..))), doubtful, "{:?}", reason);
-<<<<<<< HEAD
-                    prop_assert!(doubtful || (*reason == Some(Reason::Fees)) || (0 < net), "{:?}", reason);
-=======
                     prop_assert!(doubtful || *reason == Some(Reason::Fees) || 0 < net, "{:?}", reason);
->>>>>>> tests
                     changes[slot] += 1;
                 }
                 if let (Some((_, net)), Some((_, best, _))) = (edge, open[slot]) {
