@@ -13,9 +13,9 @@ use orion::{
     book::Unfit,
     decide::Reason,
     run::event::{Control, What},
-    unit::{Nanos, Qty, UnixMs, Venue},
+    unit::{BookSide, Nanos, Qty, UnixMs, Venue},
     venue::{Feed, Lost},
-    wire::{Canary, Doubt},
+    wire::{Canary, Doubt, Kind},
 };
 
 const MS: fn(u64) -> Nanos = Nanos::millis;
@@ -438,4 +438,24 @@ fn updates_about_a_market_that_nobody_asked_for_are_ignored() {
     line.polymarket(&polymarket_book(&[], &[]).replace("111", "999"));
     assert_eq!((line.fit(KALSHI), line.fit(POLYMARKET)), (Ok(()), Ok(())));
     assert_eq!(line.touch(POLYMARKET), (Some(4_400), Some(4_600)));
+}
+
+/// Fault 16: ten times the messages, decided once, on the newest.
+#[test]
+fn a_storm_is_worked_off_and_decided_once_on_what_stands_at_its_end() {
+    let mut line = Line::open();
+    let now = line.desk.now;
+    let level = |raw, qty| desk::update(POLYMARKET, now, Kind::Level { side: BookSide::Bid, price: price(raw), qty });
+    // Ten thousand changes in which a bid of 0.52 comes and goes: an opportunity that is gone before anybody looks.
+    let mut storm: Vec<_> = (0..5_000).flat_map(|_| [level(5_200, Qty::whole(100)), level(5_200, Qty::ZERO)]).collect();
+    line.desk.all(&storm);
+    assert!(line.desk.seen().is_empty(), "nothing was decided on what is gone");
+    storm.extend([desk::update(
+        POLYMARKET,
+        now,
+        Kind::Level { side: BookSide::Ask, price: price(4_600), qty: Qty::ZERO },
+    )]);
+    storm.push(level(5_200, Qty::whole(100)));
+    line.desk.all(&storm);
+    assert_eq!((line.desk.seen().len(), line.desk.planned()), (1, 1), "one look, one plan");
 }

@@ -10,7 +10,7 @@ use orion::{
         detect::{Detector, MarketSetup, Outbox, PairSetup, PaperSetup, Setup},
         event::{Control, Event, What},
     },
-    spread::{Direction, FeeCurve, Pair, Rate, Terms},
+    spread::{Direction, Pair, Rate, Terms},
     unit::{BookSide, FeedId, Grid, MarketId, Money, Nanos, Price, Qty, UnixMs, Venue},
     venue::{kalshi, polymarket},
     wire::{Arrival, Kind, Trading, Update},
@@ -246,18 +246,4 @@ impl Desk {
     pub fn planned(&self) -> usize {
         self.told.iter().filter(|event| matches!(event.what, What::Planned { .. })).count()
     }
-
-    /// Snapshots that the detector asked for since it was last asked about.
-    pub fn asked(&mut self) -> Vec<MarketId> {
-        self.outbox.resnapshots.drain(..).map(|asked| asked.market).collect()
-    }
-
-    /// Is the market's book fit to trade on now?
-    pub fn fit(&self, market: MarketId) -> bool {
-        // A pair whose book is fit is never refused for it; the book itself says whether the copy is believed.
-        self.detector.book(market).doubt().is_none() && !self.detector.book(market).crossed()
-    }
 }
-
-/// The free curve, for tests in which fees are beside the point.
-pub const FREE: FeeCurve = FeeCurve::FREE;
