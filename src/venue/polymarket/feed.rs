@@ -500,14 +500,25 @@ fn millis(timestamp: Slot<'_, '_>) -> Result<UnixMs, Malformed> {
 }
 
 fn shadow_hash(text: &str) -> Option<[u8; 20]> {
-    let digits = text.as_bytes();
-    if digits.len() != 40 {
-        return None;
-    }
+    let digits: &[u8; 40] = text.as_bytes().try_into().ok()?;
     let mut hash = [0; 20];
-    for (byte, pair) in hash.iter_mut().zip(digits.chunks(2)) {
-        let (high, low) = (char::from(pair[0]).to_digit(16)?, char::from(pair[1]).to_digit(16)?);
-        *byte = (high * 16 + low) as u8;
+    let mut odd = 0;
+    for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
+        let (high, low) = (NIBBLES[usize::from(pair[0])], NIBBLES[usize::from(pair[1])]);
+        odd |= high | low;
+        *byte = high << 4 | low & 15;
     }
-    Some(hash)
+    (odd < 16).then_some(hash)
 }
+
+/// The value of a hex digit; 255 for any other byte.
+const NIBBLES: [u8; 256] = {
+    let mut table = [255; 256];
+    let mut value = 0;
+    while value < 16 {
+        table[b"0123456789abcdef"[value] as usize] = value as u8;
+        table[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        value += 1;
+    }
+    table
+};
