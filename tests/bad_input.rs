@@ -414,6 +414,12 @@ fn an_edge_too_good_to_be_true_is_shown_and_not_taken() {
     let seen = line.desk.last();
     assert_eq!((seen.reason, line.desk.planned()), (Some(Reason::TooGood), 0), "14 ¢ gross");
     assert_eq!(seen.quote.gross, desk::rate(1_400));
+    // The pair stays suspended, also for an edge that looks fair, until a person has looked at it.
+    line.change("BUY", "0.60", "0");
+    line.change("BUY", "0.52", "100");
+    assert_eq!((line.desk.last().quote.gross, line.desk.planned()), (desk::rate(600), 0));
+    assert_eq!(line.desk.last().reason, Some(Reason::TooGood));
+    assert_eq!(line.desk.told.iter().filter(|e| matches!(e.what, What::Suspended { .. })).count(), 1);
 }
 
 /// Fault 57, as far as the protocol sees it.

@@ -73,6 +73,11 @@ pub enum What {
         market: MarketId,
         canary: Canary,
     },
+    /// An edge too good to be true: the pair is not traded until a person looked at it and started anew.
+    Suspended {
+        pair: PairId,
+        quote: Quote,
+    },
     State {
         state: TradingState,
     },

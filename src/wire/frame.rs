@@ -1,6 +1,7 @@
 //! WebSocket frames in and out of byte slices: tungstenite's protocol half over two byte queues, no socket.
 //!
-//! Every size has a maximum: one frame or message of [`MESSAGE_MAX`] bytes, [`OUTGOING_MAX`] bytes waiting to be written.
+//! Every size has a maximum: one frame or message of [`MESSAGE_MAX`] bytes in [`FRAGMENTS_MAX`] pieces, [`OUTGOING_MAX`]
+//! bytes waiting to be written.
 //! Compression is never offered, so a compressed frame is a protocol error. Bytes go in with [`Frames::received`],
 //! messages come out of [`Frames::poll`] until it says `None`, and what has to go back to the peer stands in
 //! [`Frames::to_send`].
@@ -19,6 +20,8 @@ use tokio_tungstenite::tungstenite::{
 
 /// The largest message and the largest frame taken, in bytes.
 pub const MESSAGE_MAX: usize = 4 * 1024 * 1024;
+/// The most pieces that one message may come in.
+pub const FRAGMENTS_MAX: u32 = 64;
 /// The most that may wait to be written, in bytes.
 pub const OUTGOING_MAX: usize = 4 * 1024 * 1024;
 
@@ -80,6 +83,71 @@ pub enum Broken {
     Protocol(String),
 }
 
+/// Follows the headers of the frames that come by, because the protocol code limits a message's bytes but not the number
+/// of its pieces: an endless row of empty ones would never end.
+#[derive(Debug, Default)]
+struct Pieces {
+    /// The bytes of the upgrade's answer that end it, as far as they were seen; 4 once it is over.
+    shaken: usize,
+    header: [u8; 10],
+    have: usize,
+    /// Payload bytes still to come.
+    skip: u64,
+    /// Pieces of a message that has not ended.
+    open: u32,
+}
+
+impl Pieces {
+    /// `false` once a message comes in too many pieces.
+    fn follow(&mut self, mut bytes: &[u8]) -> bool {
+        while let [first, rest @ ..] = bytes {
+            if self.shaken < 4 {
+                let wanted = b"\r\n\r\n"[self.shaken];
+                self.shaken = if *first == wanted { self.shaken + 1 } else { usize::from(*first == b'\r') };
+                bytes = rest;
+            } else if 0 < self.skip {
+                let step = self.skip.min(bytes.len() as u64);
+                self.skip -= step;
+                bytes = &bytes[step as usize..];
+            } else {
+                self.header[self.have] = *first;
+                self.have += 1;
+                bytes = rest;
+                if !self.header_done() {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Reads the header once it is whole. `false` if it is one piece too many.
+    fn header_done(&mut self) -> bool {
+        let [first, second, long @ ..] = self.header;
+        let whole = match second & 0x7f {
+            126 => 4,
+            127 => 10,
+            _ => 2,
+        };
+        if self.have < 2 || self.have < whole {
+            return true;
+        }
+        let len = match whole {
+            2 => u64::from(second & 0x7f),
+            4 => u64::from(u16::from_be_bytes([long[0], long[1]])),
+            _ => u64::from_be_bytes(long),
+        };
+        // A server's frame carries no mask; one that does ends the connection in the protocol code.
+        self.skip = len.saturating_add(if second & 0x80 == 0 { 0 } else { 4 });
+        self.have = 0;
+        let control = first & 0x08 != 0;
+        if !control {
+            self.open = if first & 0x80 == 0 { self.open + 1 } else { 0 };
+        }
+        self.open < FRAGMENTS_MAX
+    }
+}
+
 enum State {
     Shaking(Box<MidHandshake<ClientHandshake<Pipe>>>),
     Open(Box<WebSocket<Pipe>>),
@@ -89,6 +157,7 @@ enum State {
 /// A client's side of one WebSocket, from the first byte of the upgrade.
 pub struct Frames {
     state: State,
+    pieces: Pieces,
     text: Vec<u8>,
 }
 
@@ -116,6 +185,7 @@ impl Frames {
         let shake = ClientHandshake::start(Pipe::default(), request, Some(limits()));
         let mut frames = Self {
             state: State::Shaking(Box::new(shake.map_err(|e| Broken::Protocol(e.to_string()))?)),
+            pieces: Pieces::default(),
             text: Vec::new(),
         };
         frames.shake()?;
@@ -129,7 +199,8 @@ impl Frames {
             tokio_tungstenite::tungstenite::protocol::Role::Client,
             Some(limits()),
         );
-        Self { state: State::Open(Box::new(socket)), text: Vec::new() }
+        let pieces = Pieces { shaken: 4, ..Pieces::default() };
+        Self { state: State::Open(Box::new(socket)), pieces, text: Vec::new() }
     }
 
     /// Is the upgrade done?
@@ -139,6 +210,9 @@ impl Frames {
 
     /// Bytes from the peer. Call [`Self::poll`] until it says `None` afterwards.
     pub fn received(&mut self, bytes: &[u8]) -> Result<(), Broken> {
+        if !self.pieces.follow(bytes) {
+            return Err(Broken::Protocol(format!("a message in more than {FRAGMENTS_MAX} pieces")));
+        }
         if let Some(pipe) = self.pipe() {
             pipe.incoming.extend_from_slice(bytes);
         }
@@ -234,6 +308,27 @@ mod tests {
             assert_eq!(heard, ["hello", "ok"], "cut after {cut}");
             assert_eq!(frames.to_send()[0], 0x8a, "the ping was answered");
         }
+    }
+
+    #[test]
+    fn a_message_in_an_endless_row_of_empty_pieces_ends_the_connection() {
+        let pieces = |count: usize| {
+            let mut frames = Frames::open();
+            let mut wire = b"\x01\x01a".to_vec();
+            wire.extend(b"\x00\x00\x89\x00".repeat(count));
+            wire.extend(b"\x80\x01b");
+            let taken = wire.iter().try_for_each(|byte| frames.received(&[*byte]));
+            taken.map(|()| frames)
+        };
+        let mut whole = pieces(FRAGMENTS_MAX as usize - 2).unwrap();
+        let mut heard = Vec::new();
+        while let Some(message) = whole.poll().unwrap() {
+            if let Incoming::Text(text) = message {
+                heard.extend_from_slice(text);
+            }
+        }
+        assert_eq!(heard, b"ab");
+        assert!(pieces(FRAGMENTS_MAX as usize).is_err());
     }
 
     #[test]

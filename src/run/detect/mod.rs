@@ -377,6 +377,10 @@ impl Detector {
             return;
         }
         let (quote, outcome) = self.judge(id, direction, at);
+        if matches!(outcome, Err(Reason::TooGood)) && self.pairs[slot].setup.barred.is_none() {
+            self.pairs[slot].setup.barred = Some(Reason::TooGood);
+            out.events.push(Event { at: at.unix, what: What::Suspended { pair: id, quote } });
+        }
         let sighted = self.pairs[slot].sightings[direction.index()];
         if sighted.is_none() {
             self.stats.sightings += 1;

@@ -246,6 +246,15 @@ impl Keeper {
                 self.push(Row::Event(audit::Event { at, kind: "canary".into(), text }));
                 let _ = self.setup.reread.try_send(market);
             }
+            What::Suspended { pair, quote } => {
+                let name = self.pair(pair);
+                let text = format!(
+                    "{} ({}) is suspended: {} gross is above risk.max_edge. First suspect the pair, then the feed; a restart lifts it",
+                    name.title, name.key, quote.gross
+                );
+                self.push(Row::Event(audit::Event { at, kind: "suspended".into(), text: text.clone() }));
+                let _ = self.setup.told.try_send(Told::Note(text));
+            }
             What::State { state } => self.state(at, state),
             What::Balance { venue, shard, cash, reserved } => self.balance(at, venue, shard, cash, reserved),
             What::Stats { stats } => {
