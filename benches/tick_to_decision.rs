@@ -25,6 +25,7 @@ use std::{
 
 use fastrand::Rng;
 use orion::{
+    book::Book,
     config::{Config, Sources},
     decide::Odds,
     lab::recording::Reader,
@@ -46,12 +47,12 @@ use simd_json::{Buffers, Tape};
 /// Messages timed together: long against the clock's step, short against a scheduler's slice.
 const BLOCK: usize = 256;
 /// Blocks that one way works through before the next way takes the same ones: nobody's caches are those of another.
-const SHIFT: usize = 8;
+const SHIFT: usize = 32;
 /// Blocks at the start of a shift that only warm the caches.
-const WARM: usize = 2;
+const WARM: usize = 12;
 /// Shifts of one stream before the next stream's turn; the first one is not counted.
-const SLICE: usize = 5;
-const SLICES: usize = 5;
+const SLICE: usize = 3;
+const SLICES: usize = 3;
 /// The venues' fee coefficients of the bench.
 const KALSHI_RATE: &str = "0.07";
 const POLYMARKET_RATE: &str = "0.04";
@@ -68,13 +69,13 @@ fn main() {
     }
     let quick = !args.iter().any(|a| a == "--bench") || args.iter().any(|a| a == "--test");
     let sizes = if quick { [10, 50, 100] } else { [10, 1_000, 10_000] };
-    let streams: Vec<(String, Box<dyn Fn() -> Box<dyn Stream>>)> = sizes
+    let streams: Vec<(String, Make)> = sizes
         .into_iter()
         .flat_map(|pairs| [(pairs, Spread::Uniform), (pairs, Spread::Zipf)])
         .filter(|(pairs, spread)| *pairs != 10 || *spread == Spread::Uniform)
         .map(|(pairs, spread)| {
             let make = move || Box::new(Generated::new(pairs, spread)) as Box<dyn Stream>;
-            (format!("Polymarket, {pairs} pairs, {spread:?}"), Box::new(make) as Box<dyn Fn() -> Box<dyn Stream>>)
+            (format!("Polymarket, {pairs} pairs, {spread:?}"), Box::new(make) as Make)
         })
         .chain(recorded())
         .collect();
@@ -97,13 +98,16 @@ struct Message {
     at: Arrival,
 }
 
+/// Prices in ten-thousandths and whole contracts, from the touch outwards.
+type Levels = Vec<(u16, u32)>;
+
 /// A block of messages, and what the other venue's books look like during it.
 #[derive(Default)]
 struct Block {
     bytes: Vec<u8>,
     messages: Vec<Message>,
     /// Market, then bids and asks from the touch outwards, set before the block.
-    books: Vec<(u32, [Vec<(u16, u32)>; 2])>,
+    books: Vec<(u32, [Levels; 2])>,
 }
 
 impl Block {
@@ -120,16 +124,16 @@ impl Block {
     }
 }
 
+/// Makes a stream anew, from its start.
+type Make = Box<dyn Fn() -> Box<dyn Stream>>;
+
 /// Where messages come from. Market 2·i is Kalshi's, 2·i + 1 Polymarket's of pair i.
 trait Stream {
     fn pairs(&self) -> usize;
     fn feed(&self) -> Box<dyn Feed>;
-    fn venue(&self) -> Venue;
     fn names(&self) -> Vec<[String; 2]>;
     /// The next block; `false` once there is none.
     fn next(&mut self, block: &mut Block) -> bool;
-    /// Takes note of where the moving venue's touch is, to lay the other venue's book around it.
-    fn touch(&mut self, _bid: Option<Price>, _ask: Option<Price>) {}
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -289,10 +293,6 @@ impl Stream for Generated {
         Box::new(PolymarketFeed::new(Source { feed: FeedId(1), link: 0 }, wanted.collect()))
     }
 
-    fn venue(&self) -> Venue {
-        Venue::Polymarket
-    }
-
     fn names(&self) -> Vec<[String; 2]> {
         self.names.clone()
     }
@@ -328,12 +328,13 @@ fn arrival(now: Nanos) -> Arrival {
 struct Recorded {
     reader: Reader,
     ticker: String,
-    touch: [Option<Price>; 2],
+    /// A book of its own, to lay the other venue's around its touch.
+    own: (KalshiFeed, Out, Book),
 }
 
 const RECORDING: &str = "kalshi/ws/prod_2026-05-15_btc15m_15min.jsonl.gz";
 
-fn recorded() -> Option<(String, Box<dyn Fn() -> Box<dyn Stream>>)> {
+fn recorded() -> Option<(String, Make)> {
     let root = std::env::var_os("ORION_FIXTURES").map_or_else(|| PathBuf::from("../shared/fixtures"), PathBuf::from);
     let path = root.join(RECORDING);
     if !path.exists() {
@@ -343,9 +344,19 @@ fn recorded() -> Option<(String, Box<dyn Fn() -> Box<dyn Stream>>)> {
     let make = move || {
         let ticker = "KXBTC15M-26MAY151530-30".to_owned();
         let reader = Reader::open(&path).expect("the recording opens");
-        Box::new(Recorded { reader, ticker, touch: [None; 2] }) as Box<dyn Stream>
+        let mut feed = carrying(&ticker);
+        let mut out = Out::default();
+        feed.opened(arrival(Nanos::secs(1)), &mut out);
+        let book = Book::new(Grid::even(10).expect("it divides a dollar"), Trading::Open);
+        Box::new(Recorded { reader, ticker, own: (feed, out, book) }) as Box<dyn Stream>
     };
     Some(("Kalshi, recorded, 1 pair".into(), Box::new(make)))
+}
+
+/// Kalshi's feed for one market.
+fn carrying(ticker: &str) -> KalshiFeed {
+    let wanted = kalshi::feed::Wanted { id: MarketId(0), ticker: ticker.into(), event: String::new() };
+    KalshiFeed::new(Source { feed: FeedId(0), link: 0 }, vec![wanted], false)
 }
 
 impl Stream for Recorded {
@@ -354,12 +365,7 @@ impl Stream for Recorded {
     }
 
     fn feed(&self) -> Box<dyn Feed> {
-        let wanted = kalshi::feed::Wanted { id: MarketId(0), ticker: self.ticker.clone(), event: String::new() };
-        Box::new(KalshiFeed::new(Source { feed: FeedId(0), link: 0 }, vec![wanted], false))
-    }
-
-    fn venue(&self) -> Venue {
-        Venue::Kalshi
+        Box::new(carrying(&self.ticker))
     }
 
     fn names(&self) -> Vec<[String; 2]> {
@@ -369,7 +375,8 @@ impl Stream for Recorded {
     fn next(&mut self, block: &mut Block) -> bool {
         block.clear();
         // Polymarket's book lies a cent around Kalshi's touch, so that both disagree as rarely as they do.
-        if let [Some(bid), Some(ask)] = self.touch {
+        let (feed, out, book) = &mut self.own;
+        if let (Some((bid, _)), Some((ask, _))) = (book.bids.best(), book.asks.best()) {
             let side = |from: i32, step: i32| {
                 let prices = (1..12).map(|d| (from / 100 + step * d) * 100).filter(|p| (100..10_000).contains(p));
                 prices.map(|p| (p as u16, 500)).collect()
@@ -381,13 +388,13 @@ impl Stream for Recorded {
             // Connection 2 is the quarter hour that is recorded whole.
             if let Some(frame) = frame.filter(|frame| frame.conn == 2) {
                 block.push(&frame.bytes, frame.at);
+                let mut bytes = frame.bytes;
+                out.updates.clear();
+                feed.text(&mut bytes, frame.at, out);
+                out.updates.iter().filter(|u| u.kind != Kind::Alive).for_each(|u| _ = book.apply(u));
             }
         }
         true
-    }
-
-    fn touch(&mut self, bid: Option<Price>, ask: Option<Price>) {
-        self.touch = [bid, ask];
     }
 }
 
@@ -399,8 +406,6 @@ struct Orion {
     out: Out,
     detector: Detector,
     outbox: Outbox,
-    /// The moving market that came first, to be looked at from outside.
-    moving: MarketId,
 }
 
 impl Orion {
@@ -460,7 +465,6 @@ impl Orion {
             out: Out::default(),
             detector: Detector::new(setup),
             outbox: Outbox::with_room(2 * stream.pairs()),
-            moving: MarketId(u32::from(stream.venue() == Venue::Polymarket)),
         };
         orion.feed.opened(arrival(Nanos::secs(1)), &mut orion.out);
         orion
@@ -498,11 +502,6 @@ impl Orion {
             self.detector.apply(update, &mut self.outbox);
         }
         self.detector.turn(at, &mut self.outbox);
-    }
-
-    fn touch(&self) -> [Option<Price>; 2] {
-        let book = self.detector.book(self.moving);
-        [book.bids.best().map(|b| b.0), book.asks.best().map(|a| a.0)]
     }
 }
 
@@ -709,8 +708,6 @@ fn agree(name: &str, stream: &mut dyn Stream, blocks: usize) {
             messages += 1;
         }
         black_box(told);
-        let [bid, ask] = orion.touch();
-        stream.touch(bid, ask);
     }
     assert_eq!(orion.feed.counts().malformed, 0, "{name}: every message is read");
     println!("{name}: {messages} messages decided alike ({crossed} with a crossed touch, {winning} with a net edge)");
@@ -729,7 +726,7 @@ struct Lane<'a> {
     over: bool,
 }
 
-fn measure(streams: &[(String, Box<dyn Fn() -> Box<dyn Stream>>)]) {
+fn measure(streams: &[(String, Make)]) {
     let mut lanes: Vec<Lane<'_>> = streams
         .iter()
         .map(|(name, make)| {
@@ -747,7 +744,7 @@ fn measure(streams: &[(String, Box<dyn Fn() -> Box<dyn Stream>>)]) {
             }
         })
         .collect();
-    let (mut blocks, mut copy): ([Block; SHIFT], Vec<u8>) = Default::default();
+    let (mut blocks, mut copy): ([Block; SHIFT], Vec<u8>) = (std::array::from_fn(|_| Block::default()), Vec::new());
     for _ in 0..SLICES {
         for lane in &mut lanes {
             for at in 0..SLICE {
@@ -830,8 +827,6 @@ impl Lane<'_> {
                 }
             }
         }
-        let [bid, ask] = self.orion.touch();
-        self.stream.touch(bid, ask);
     }
 }
 
