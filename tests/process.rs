@@ -28,7 +28,7 @@ fn running(state: &Path) -> Child {
 
 #[expect(clippy::disallowed_methods, reason = "the deadline of a test that failed")]
 fn until(what: &str, reached: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while !reached() {
         assert!(Instant::now() < deadline, "{what} never came");
         std::thread::park_timeout(Duration::from_millis(50));
