@@ -145,9 +145,9 @@ fn kalshi_closes_yes_against_no_at_once_and_pays_a_dollar() {
     desk.book(POLYMARKET, &[(4_800, 2_000)], &[(4_900, 50_000)]);
     desk.pass(Nanos::secs(10));
     assert_eq!(ending(&desk).1, Qty::whole(2_000));
-    // The other way round: NO on Kalshi at 0.40, YES on Polymarket at 0.52.
-    desk.book(POLYMARKET, &[(5_100, 50_000)], &[(5_200, 900)]);
-    desk.book(KALSHI, &[(6_000, 900)], &[(6_100, 50_000)]);
+    // The other way round: NO on Kalshi at 0.43, YES on Polymarket at 0.50.
+    desk.book(POLYMARKET, &[(4_900, 50_000)], &[(5_000, 900)]);
+    desk.book(KALSHI, &[(5_700, 900)], &[(5_800, 50_000)]);
     desk.pass(Nanos::millis(500));
     let netted = desk.told.iter().find_map(|event| match event.what {
         What::Netted { market, qty } => Some((market, qty)),

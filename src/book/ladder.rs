@@ -54,6 +54,11 @@ impl Ladder {
         self.best.map(|slot| self.level(slot))
     }
 
+    /// The best price alone, in ten-thousandths: costs no look at the quantities.
+    pub fn touch(&self) -> Option<u16> {
+        self.best.map(|slot| slot * self.unit)
+    }
+
     /// Makes the level at `price` hold exactly `qty`; the price must [fit](Self::fits).
     pub fn set(&mut self, price: Price, qty: Qty) {
         debug_assert!(self.fits(price), "the caller checked the unit");

@@ -17,7 +17,7 @@ use crate::{
     decide::{Odds, Quote, Reason, Rules, View, decide},
     risk::{Budget, Latch, Limits, Pace, TradingState, check, limit::Standing},
     sim::paper::Paper,
-    spread::{Direction, Pair, Rate, Terms, pair},
+    spread::{Direction, Pair, Rate, Take, Terms},
     unit::{BookSide, FeedId, MarketId, Money, Nanos, Outcome, PairId, Price, Qty, UnixMs, Venue},
     wire::{Arrival, Canary, Doubt, Kind, Trading, Update},
 };
@@ -102,7 +102,6 @@ struct Sighting {
 struct PairState {
     setup: PairSetup,
     sightings: [Option<Sighting>; 2],
-    touched: bool,
     plan: bool,
     plan_ended: Option<Nanos>,
     holds: bool,
@@ -111,7 +110,6 @@ struct PairState {
 #[derive(Clone, Debug)]
 struct MarketState {
     terms: Terms,
-    pairs: SmallVec<[PairId; 4]>,
     held: [Qty; 2],
     cost: [Money; 2],
     settled: bool,
@@ -120,11 +118,53 @@ struct MarketState {
     asked: Nanos,
 }
 
+/// Best prices in ten-thousandths; a side that is empty costs a whole dollar to take.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Touch {
+    bid: u16,
+    ask: u16,
+}
+
+impl Touch {
+    const EMPTY: Self = Self { bid: 0, ask: Price::DOLLAR };
+
+    fn of(book: &Book) -> Self {
+        Self { bid: book.bids.touch().unwrap_or(0), ask: book.asks.touch().unwrap_or(Price::DOLLAR) }
+    }
+
+    /// What taking this side costs per contract.
+    const fn cost(self, side: BookSide) -> u16 {
+        match side {
+            BookSide::Ask => self.ask,
+            BookSide::Bid => Price::DOLLAR - self.bid,
+        }
+    }
+}
+
+/// What an update needs of its market beside the book: half a cache line.
+#[derive(Clone, Debug)]
+struct MarketLine {
+    touch: Touch,
+    /// Open sightings of its pairs: while there are any, depth matters too.
+    sighted: u16,
+    pairs: SmallVec<[PairId; 4]>,
+}
+
+/// What an update needs of a pair to see that its touch is not crossed: a quarter of a cache line.
+#[derive(Clone, Copy, Debug)]
+struct PairLine {
+    pair: Pair,
+    touched: bool,
+    sighted: bool,
+}
+
 /// Books, pairs, budget and plans, owned by one thread.
 pub struct Detector {
     books: Vec<Book>,
     markets: Vec<MarketState>,
+    market_lines: Vec<MarketLine>,
     pairs: Vec<PairState>,
+    pair_lines: Vec<PairLine>,
     touched: Vec<PairId>,
     links: Links,
     rules: Rules,
@@ -156,7 +196,6 @@ impl Detector {
             .iter()
             .map(|m| MarketState {
                 terms: m.terms,
-                pairs: SmallVec::new(),
                 held: [Qty::ZERO; 2],
                 cost: [Money::ZERO; 2],
                 settled: false,
@@ -164,20 +203,17 @@ impl Detector {
                 asked: Nanos::ZERO,
             })
             .collect();
+        let line = MarketLine { touch: Touch::EMPTY, sighted: 0, pairs: SmallVec::new() };
+        let mut market_lines = vec![line; markets.len()];
+        let mut pair_lines = Vec::with_capacity(setup.pairs.len());
         let mut pairs = Vec::with_capacity(setup.pairs.len());
         for (at, pair) in setup.pairs.into_iter().enumerate() {
             for market in [pair.pair.kalshi, pair.pair.polymarket] {
-                markets[market.0 as usize].pairs.push(PairId(at as u32));
+                market_lines[market.0 as usize].pairs.push(PairId(at as u32));
             }
+            pair_lines.push(PairLine { pair: pair.pair, touched: false, sighted: false });
             let sightings = [None; 2];
-            pairs.push(PairState {
-                setup: pair,
-                sightings,
-                touched: false,
-                plan: false,
-                plan_ended: None,
-                holds: false,
-            });
+            pairs.push(PairState { setup: pair, sightings, plan: false, plan_ended: None, holds: false });
         }
         for (market, outcome, qty, cost) in setup.held {
             let state = &mut markets[market.0 as usize];
@@ -190,7 +226,9 @@ impl Detector {
         let mut detector = Self {
             books,
             markets,
+            market_lines,
             pairs,
+            pair_lines,
             touched,
             links: Links::new(setup.feeds),
             rules: setup.rules,
@@ -240,6 +278,14 @@ impl Detector {
         if let Kind::Change { side, price, .. } = update.kind {
             let qty = self.books[slot].side(side).at(price);
             self.paper.shown(update.market, side, price, qty);
+        }
+        let touch = Touch::of(&self.books[slot]);
+        let line = &mut self.market_lines[slot];
+        let of_depth = matches!(update.kind, Kind::Level { .. } | Kind::Change { .. }) && line.touch == touch;
+        line.touch = touch;
+        // Behind an unmoved touch only an edge that stands already can change.
+        if of_depth && line.sighted == 0 {
+            return;
         }
         self.touch(slot);
     }
@@ -309,7 +355,7 @@ impl Detector {
         }
         while let Some(id) = self.touched.pop() {
             let slot = id.0 as usize;
-            self.pairs[slot].touched = false;
+            self.pair_lines[slot].touched = false;
             for direction in Direction::ALL {
                 self.look(id, direction, at, out);
             }
@@ -350,28 +396,29 @@ impl Detector {
     }
 
     fn touch(&mut self, market: usize) {
-        for at in 0..self.markets[market].pairs.len() {
-            let pair = self.markets[market].pairs[at];
+        for at in 0..self.market_lines[market].pairs.len() {
+            let pair = self.market_lines[market].pairs[at];
             self.mark(pair);
         }
     }
 
     fn mark(&mut self, pair: PairId) {
-        let state = &mut self.pairs[pair.0 as usize];
-        if !state.touched {
-            state.touched = true;
+        let line = &mut self.pair_lines[pair.0 as usize];
+        if !line.touched {
+            line.touched = true;
             self.touched.push(pair);
         }
     }
 
     fn look(&mut self, id: PairId, direction: Direction, at: Arrival, out: &mut Outbox) {
         let slot = id.0 as usize;
-        let pair = self.pairs[slot].setup.pair;
+        let PairLine { pair, sighted, .. } = self.pair_lines[slot];
         let legs = pair.legs(direction);
-        let books = [&self.books[pair.kalshi.0 as usize], &self.books[pair.polymarket.0 as usize]];
-        let crossed = pair::gross(&legs, books[0], books[1]).is_some_and(|gross| 0 < gross);
+        let cost = |take: Take| u32::from(self.market_lines[take.market.0 as usize].touch.cost(take.side));
+        let crossed = cost(legs.kalshi) + cost(legs.polymarket) < u32::from(Price::DOLLAR);
         if !crossed {
-            if let Some(sighting) = self.pairs[slot].sightings[direction.index()].take() {
+            if sighted && let Some(sighting) = self.pairs[slot].sightings[direction.index()].take() {
+                self.note_sightings(slot);
                 out.events.push(Event { at: at.unix, what: What::Ended { id: sighting.id } });
             }
             return;
@@ -412,6 +459,23 @@ impl Detector {
             self.open(id, sighting.id, &approved, at, out);
         }
         self.pairs[slot].sightings[direction.index()] = Some(sighting);
+        if sighted.is_none() {
+            self.note_sightings(slot);
+        }
+    }
+
+    /// Brings what the lines know of a pair's sightings up to date.
+    fn note_sightings(&mut self, slot: usize) {
+        let open = self.pairs[slot].sightings.iter().any(Option::is_some);
+        let line = &mut self.pair_lines[slot];
+        if line.sighted == open {
+            return;
+        }
+        line.sighted = open;
+        for market in [line.pair.kalshi, line.pair.polymarket] {
+            let sighted = &mut self.market_lines[market.0 as usize].sighted;
+            *sighted = if open { *sighted + 1 } else { *sighted - 1 };
+        }
     }
 
     fn judge(&self, id: PairId, direction: Direction, at: Arrival) -> (Quote, Result<crate::risk::Approved, Reason>) {
@@ -531,7 +595,7 @@ impl Detector {
             }
         }
         for slot in 0..self.pairs.len() {
-            if self.pairs[slot].sightings.iter().any(Option::is_some) {
+            if self.pair_lines[slot].sighted {
                 self.mark(PairId(slot as u32));
             }
         }
