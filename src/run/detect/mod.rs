@@ -271,7 +271,10 @@ impl Detector {
         }
         let slot = update.market.0 as usize;
         match self.books[slot].apply(update) {
-            Effect::None => return,
+            Effect::None => {
+                self.market_lines[slot].touch = Touch::of(&self.books[slot]);
+                return;
+            }
             Effect::Moved => {}
             Effect::Doubted(doubt) => self.doubted(update.market, doubt, update.at, out),
         }
