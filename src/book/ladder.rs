@@ -31,6 +31,11 @@ impl Ladder {
         }
     }
 
+    /// Both sides of a market, for any price.
+    pub fn any_price() -> [Self; 2] {
+        [BookSide::Bid, BookSide::Ask].map(|side| Self::new(side, 1))
+    }
+
     /// Can this ladder hold a level at `price`?
     pub fn fits(&self, price: Price) -> bool {
         price.raw().is_multiple_of(self.unit)

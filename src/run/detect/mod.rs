@@ -13,7 +13,7 @@ use super::{
     plan::Plan,
 };
 use crate::{
-    book::{Book, Links, sync::Effect},
+    book::{Book, Ladder, Links, sync::Effect},
     decide::{Odds, Quote, Reason, Rules, View, decide},
     risk::{Budget, Latch, Limits, Pace, TradingState, check, limit::Standing},
     sim::paper::Paper,
@@ -59,6 +59,8 @@ pub struct Setup {
     pub paper: PaperSetup,
     /// The first free number for sightings and plans.
     pub next_id: u64,
+    /// Markets whose grid may become finer while the engine runs; their ladders are laid out now.
+    pub regrids: usize,
     /// What is held already, by market and outcome: quantity and cost.
     pub held: Vec<(MarketId, Outcome, Qty, Money)>,
 }
@@ -186,6 +188,8 @@ pub struct Detector {
     holding: usize,
     /// Money moved since the balances were told last.
     moved: bool,
+    /// Ladders for markets whose grid becomes finer.
+    spare: Vec<[Ladder; 2]>,
 }
 
 impl Detector {
@@ -248,6 +252,7 @@ impl Detector {
             polled,
             holding: 0,
             moved: false,
+            spare: (0..setup.regrids).map(|_| Ladder::any_price()).collect(),
         };
         for pair in 0..detector.pairs.len() {
             detector.note_holding(pair);
@@ -539,7 +544,14 @@ impl Detector {
         state.holds = holds;
     }
 
-    fn doubted(&mut self, market: MarketId, doubt: Doubt, at: Arrival, out: &mut Outbox) {
+    fn doubted(&mut self, market: MarketId, mut doubt: Doubt, at: Arrival, out: &mut Outbox) {
+        if doubt == Doubt::GridTooFine
+            && let Some(ladders) = self.spare.pop()
+        {
+            doubt = Doubt::Regrid;
+            self.books[market.0 as usize].widen(ladders);
+            self.ask(market, at.now, out);
+        }
         out.events.push(Event { at: at.unix, what: What::Doubted { market, doubt } });
         // The feed has asked already for what it saw itself; what only the detector sees is asked for here.
         if matches!(doubt, Doubt::Impossible | Doubt::Checksum | Doubt::Disagrees | Doubt::Crossed) {
