@@ -458,6 +458,7 @@ impl Orion {
             state: TradingState::Active,
             paper: PaperSetup { latency: [Nanos::millis(50); 2] },
             next_id: 0,
+            regrids: 0,
             held: Vec::new(),
         };
         let mut orion = Self {

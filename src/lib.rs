@@ -5,7 +5,7 @@
 //!
 //! | | folder | turns |
 //! |---|---|---|
-//! | | [`unit`](mod@unit) | plain values: prices, quantities, money, time; imports nothing of ours |
+//! | | [`mod@unit`] | plain values: prices, quantities, money, time; imports nothing of ours |
 //! | 1 | [`wire`] | bytes → updates |
 //! | 2 | [`book`] | updates → one YES-leg book per market that knows whether it may be traded on |
 //! | 3 | [`spread`] | two books → the net edge of a pair |
@@ -14,7 +14,7 @@
 //! | 8 | [`ledger`] | what happened → the audit trail; the numbers between come with orders |
 //! | | [`venue`] | the only place where a venue's name decides anything |
 //! | | [`pairing`] | the pair book that a person approved |
-//! | | [`sim`] | both exchanges, simulated, and the paper exchange; shares only [`unit`](mod@unit) with what it checks |
+//! | | [`sim`] | both exchanges, simulated, and the paper exchange; shares only [`mod@unit`] with what it checks |
 //! | | [`lab`] | recordings and their replay |
 //! | | [`run`] | the shell around the stages: threads, sockets, rings, start and end |
 //! | | [`watch`] | what people see and touch |

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use common::desk::{self, Desk, KALSHI, POLYMARKET, price, rate, update, whole};
 use orion::{
-    book::Book,
+    book::{Book, Ladder},
     decide::Reason,
     run::event::What,
     spread::{
@@ -71,7 +71,7 @@ impl Plain {
 
     /// As one snapshot.
     fn book(&self, market: MarketId) -> Book {
-        let mut book = Book::new(Grid::even(100).unwrap(), Trading::Open);
+        let mut book = wide();
         let mut kinds = vec![Kind::Reset];
         for side in [BookSide::Bid, BookSide::Ask] {
             for (&raw, &qty) in &self.0[side as usize] {
@@ -88,6 +88,13 @@ impl Plain {
 
 fn side() -> impl Strategy<Value = BookSide> {
     prop::bool::ANY.prop_map(|bid| if bid { BookSide::Bid } else { BookSide::Ask })
+}
+
+/// A book on cents that holds any price: resting orders keep theirs when a grid becomes coarser.
+fn wide() -> Book {
+    let mut book = Book::new(Grid::even(100).unwrap(), Trading::Open);
+    book.widen(Ladder::any_price());
+    book
 }
 
 /// A step on a side: the price in cents, and a quantity in hundredths of a contract.
@@ -162,7 +169,7 @@ proptest! {
     #[test]
     fn signed_changes_leave_the_book_that_its_final_levels_make(steps in steps()) {
         let (frames, plain) = kalshi_frames(&steps);
-        let mut book = Book::new(Grid::even(100).unwrap(), Trading::Open);
+        let mut book = wide();
         let mut plainly = plain.book(KALSHI);
         let mut feed = kalshi_feed();
         fed(&mut feed, &mut book, &frames);
@@ -201,7 +208,7 @@ proptest! {
             );
             frames.extend(std::iter::repeat_n(frame, 1 + usize::from(twice)));
         }
-        let mut book = Book::new(Grid::even(100).unwrap(), Trading::Open);
+        let mut book = wide();
         fed(&mut polymarket_feed(), &mut book, &frames);
         let rebuilt = plain.book(POLYMARKET);
         prop_assert_eq!(Plain::of(&book), plain);
@@ -226,7 +233,7 @@ proptest! {
             }
         }
         let mut feed = kalshi_feed();
-        let mut book = Book::new(Grid::even(100).unwrap(), Trading::Open);
+        let mut book = wide();
         fed(&mut feed, &mut book, &stuttering);
         prop_assert_eq!(Plain::of(&book), plain);
         prop_assert_eq!(book.doubt(), None);
@@ -405,6 +412,7 @@ fn touch(plains: &[Plain; 2], legs: &Legs, fees: &[FeeCurve; 2]) -> Option<(i128
 
 fn open_desk(inverted: bool) -> Desk {
     Desk::with(|setup| {
+        setup.markets[0].terms.grid = Grid::even(50).unwrap();
         setup.pairs[0].pair.inverted = inverted;
         setup.limits.auto_execute = false;
         setup.rules.edge_max = Rate::DOLLAR;

@@ -6,7 +6,7 @@ use common::desk::{Desk, KALSHI, POLYMARKET, price};
 use orion::{
     risk::TradingState,
     run::event::{Ending, What},
-    unit::{BookSide, MarketId, Money, Nanos, Qty, Venue},
+    unit::{BookSide, Grid, MarketId, Money, Nanos, Qty, Venue},
     wire::Kind,
 };
 
@@ -23,6 +23,11 @@ fn crossed() -> Desk {
 
 fn shows(desk: &mut Desk, market: MarketId, side: BookSide, raw: u16, qty: u32) {
     desk.hear(market, Kind::Level { side, price: price(raw), qty: Qty::whole(qty) });
+}
+
+/// Is the market's copy believed?
+fn whole(desk: &Desk, market: MarketId) -> bool {
+    desk.detector.book(market).doubt().is_none()
 }
 
 /// How the last plan ended: state, paired, naked, won or lost by selling again.
@@ -145,9 +150,9 @@ fn kalshi_closes_yes_against_no_at_once_and_pays_a_dollar() {
     desk.book(POLYMARKET, &[(4_800, 2_000)], &[(4_900, 50_000)]);
     desk.pass(Nanos::secs(10));
     assert_eq!(ending(&desk).1, Qty::whole(2_000));
-    // The other way round: NO on Kalshi at 0.40, YES on Polymarket at 0.52.
-    desk.book(POLYMARKET, &[(5_100, 50_000)], &[(5_200, 900)]);
-    desk.book(KALSHI, &[(6_000, 900)], &[(6_100, 50_000)]);
+    // The other way round: NO on Kalshi at 0.43, YES on Polymarket at 0.50.
+    desk.book(POLYMARKET, &[(4_900, 50_000)], &[(5_000, 900)]);
+    desk.book(KALSHI, &[(5_700, 900)], &[(5_800, 50_000)]);
     desk.pass(Nanos::millis(500));
     let netted = desk.told.iter().find_map(|event| match event.what {
         What::Netted { market, qty } => Some((market, qty)),
@@ -171,4 +176,23 @@ fn venues_that_settle_differently_lose_both_legs_and_the_latch_falls() {
     let settled = desk.told.iter().filter(|event| matches!(event.what, What::Settled { .. })).count();
     assert_eq!(settled, 2, "a payout is booked once");
     assert_eq!(desk.detector.budget().account(Venue::Kalshi, 0).reserved, Money::ZERO);
+}
+
+#[test]
+fn a_market_whose_grid_becomes_finer_trades_on_after_its_next_snapshot() {
+    let mut desk = Desk::new();
+    desk.book(KALSHI, &[(3_900, 50_000)], &[(4_500, 20_000)]);
+    desk.hear(POLYMARKET, Kind::Grid(Grid::even(1).expect("the finest grid")));
+    let asked: Vec<MarketId> = desk.outbox.resnapshots.drain(..).map(|asked| asked.market).collect();
+    assert_eq!((whole(&desk, POLYMARKET), asked), (false, vec![POLYMARKET]));
+    desk.book(POLYMARKET, &[(5_233, 20_000)], &[(5_301, 50_000)]);
+    assert!(whole(&desk, POLYMARKET));
+    assert_eq!(desk.planned(), 1, "{:?}", desk.reasons());
+    desk.pass(Nanos::millis(250));
+    assert_eq!(ending(&desk).0, Ending::Filled);
+    // A level off the grid in the middle of a snapshot voids that snapshot, not the next one.
+    desk.book(KALSHI, &[(3_955, 100)], &[(4_500, 100)]);
+    assert!(!whole(&desk, KALSHI));
+    desk.book(KALSHI, &[(3_955, 100)], &[(4_500, 100)]);
+    assert!(whole(&desk, KALSHI));
 }

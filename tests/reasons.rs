@@ -36,7 +36,13 @@ fn offered(mut desk: Desk) -> Vec<Reason> {
 
 /// A desk on which something happened to the venue's book, and a touch that crosses.
 fn doubted(venue: Venue, doubt: Doubt) -> Vec<Reason> {
-    let mut desk = desk(|setup| setup.limits.auto_execute = false);
+    let mut desk = desk(|setup| {
+        setup.limits.auto_execute = false;
+        // All ladders for finer grids are in use already.
+        if doubt == Doubt::GridTooFine {
+            setup.regrids = 0;
+        }
+    });
     let market = market(venue);
     desk.offer(4_500, 5_000);
     match doubt {

@@ -31,6 +31,11 @@ impl Ladder {
         }
     }
 
+    /// Both sides of a market, for any price.
+    pub fn any_price() -> [Self; 2] {
+        [BookSide::Bid, BookSide::Ask].map(|side| Self::new(side, 1))
+    }
+
     /// Can this ladder hold a level at `price`?
     pub fn fits(&self, price: Price) -> bool {
         price.raw().is_multiple_of(self.unit)
@@ -52,6 +57,11 @@ impl Ladder {
     /// The best price and its quantity.
     pub fn best(&self) -> Option<(Price, Qty)> {
         self.best.map(|slot| self.level(slot))
+    }
+
+    /// The best price alone, in ten-thousandths: costs no look at the quantities.
+    pub fn touch(&self) -> Option<u16> {
+        self.best.map(|slot| slot * self.unit)
     }
 
     /// Makes the level at `price` hold exactly `qty`; the price must [fit](Self::fits).

@@ -137,10 +137,11 @@ pub enum Effect {
 }
 
 impl Book {
-    /// An empty, doubtful book for a market on `grid`. The ladders are laid out for tenths of a cent, or finer where
-    /// the grid is, so that the usual change of grid (cents to tenths near 0 and 1) needs no memory.
+    /// An empty, doubtful book for a market on `grid`. The ladders are laid out for exactly that
+    /// grid, because memory that is not needed is memory that is cold; a market whose grid becomes finer is given others
+    /// with [`Self::widen`].
     pub fn new(grid: Grid, trading: Trading) -> Self {
-        let unit = crate::unit::gcd(grid.unit(), 10);
+        let unit = grid.unit();
         Self {
             bids: Ladder::new(BookSide::Bid, unit),
             asks: Ladder::new(BookSide::Ask, unit),
@@ -196,7 +197,8 @@ impl Book {
                 Effect::Moved
             }
             Kind::Synced => {
-                if self.doubt != Some(Doubt::GridTooFine) {
+                // A doubt that arose within the snapshot outlives it.
+                if self.filling() {
                     self.doubt = None;
                 }
                 self.confirmed = update.at.now;
@@ -229,6 +231,13 @@ impl Book {
             }
             Kind::Alive | Kind::Lost => Effect::None,
         }
+    }
+
+    /// Takes ladders that hold any price, laid out beforehand. The book waits for its next snapshot.
+    pub fn widen(&mut self, [bids, asks]: [Ladder; 2]) {
+        (self.bids, self.asks) = (bids, asks);
+        self.crossed_since = None;
+        self.doubt = Some(Doubt::Regrid);
     }
 
     /// The copy is void; says so once.

@@ -181,6 +181,7 @@ fn side_by_side(global: &Global, args: &ReplayArgs, pair: &str) -> Done {
         state: TradingState::Active,
         paper: PaperSetup { latency: [loaded.config.paper.kalshi_latency, loaded.config.paper.polymarket_latency] },
         next_id: 0,
+        regrids: 0,
         held: Vec::new(),
     };
     say!("{}  ×  {}{}", kalshi.name, polymarket.name, if inverted { "  (inverted)" } else { "" });

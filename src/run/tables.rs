@@ -26,6 +26,10 @@ use crate::{
     wire::Trading,
 };
 
+/// Markets whose grid may become finer while one engine runs. Polymarket's ticks do so near 0 and 1; beyond this many
+/// the market waits for a restart, and says so.
+const REGRIDS_MAX: usize = 512;
+
 /// The markets and pairs of an engine, in the order of their numbers.
 pub(super) struct Tables {
     pub(super) markets: Vec<MarketSetup>,
@@ -181,6 +185,7 @@ pub(super) fn setup(config: &Config, tables: &Tables, known: &audit::State, stat
         state: trading,
         paper: PaperSetup { latency: [config.paper.kalshi_latency, config.paper.polymarket_latency] },
         next_id: known.last_opportunity.max(known.last_plan),
+        regrids: REGRIDS_MAX.min(tables.markets.len()),
         held,
     }
 }

@@ -178,14 +178,6 @@ impl Pair {
     }
 }
 
-/// What the touch of both books offers before fees, in ten-thousandths of a dollar per contract; `None` where a side is
-/// empty. Above zero is an opportunity, whatever becomes of it.
-pub fn gross(legs: &Legs, kalshi: &Book, polymarket: &Book) -> Option<i32> {
-    let (k, _) = kalshi.side(legs.kalshi.side).best()?;
-    let (p, _) = polymarket.side(legs.polymarket.side).best()?;
-    Some(i32::from(Price::DOLLAR) - i32::from(legs.kalshi.cost(k).raw()) - i32::from(legs.polymarket.cost(p).raw()))
-}
-
 /// The net edge of a contract that pays these costs.
 pub fn net(kalshi: (&FeeCurve, Price), polymarket: (&FeeCurve, Price)) -> Rate {
     Rate::DOLLAR

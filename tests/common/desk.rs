@@ -127,6 +127,7 @@ pub fn setup(rate_ppm: u32) -> Setup {
         state: TradingState::Active,
         paper: PaperSetup { latency: [Nanos::millis(50); 2] },
         next_id: 0,
+        regrids: 4,
         held: Vec::new(),
     }
 }

@@ -13,11 +13,11 @@ use super::{
     plan::Plan,
 };
 use crate::{
-    book::{Book, Links, sync::Effect},
+    book::{Book, Ladder, Links, sync::Effect},
     decide::{Odds, Quote, Reason, Rules, View, decide},
     risk::{Budget, Latch, Limits, Pace, TradingState, check, limit::Standing},
     sim::paper::Paper,
-    spread::{Direction, Pair, Rate, Terms, pair},
+    spread::{Direction, Pair, Rate, Take, Terms},
     unit::{BookSide, FeedId, MarketId, Money, Nanos, Outcome, PairId, Price, Qty, UnixMs, Venue},
     wire::{Arrival, Canary, Doubt, Kind, Trading, Update},
 };
@@ -59,6 +59,8 @@ pub struct Setup {
     pub paper: PaperSetup,
     /// The first free number for sightings and plans.
     pub next_id: u64,
+    /// Markets whose grid may become finer while the engine runs; their ladders are laid out now.
+    pub regrids: usize,
     /// What is held already, by market and outcome: quantity and cost.
     pub held: Vec<(MarketId, Outcome, Qty, Money)>,
 }
@@ -102,7 +104,6 @@ struct Sighting {
 struct PairState {
     setup: PairSetup,
     sightings: [Option<Sighting>; 2],
-    touched: bool,
     plan: bool,
     plan_ended: Option<Nanos>,
     holds: bool,
@@ -111,7 +112,6 @@ struct PairState {
 #[derive(Clone, Debug)]
 struct MarketState {
     terms: Terms,
-    pairs: SmallVec<[PairId; 4]>,
     held: [Qty; 2],
     cost: [Money; 2],
     settled: bool,
@@ -120,11 +120,53 @@ struct MarketState {
     asked: Nanos,
 }
 
+/// Best prices in ten-thousandths; a side that is empty costs a whole dollar to take.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Touch {
+    bid: u16,
+    ask: u16,
+}
+
+impl Touch {
+    const EMPTY: Self = Self { bid: 0, ask: Price::DOLLAR };
+
+    fn of(book: &Book) -> Self {
+        Self { bid: book.bids.touch().unwrap_or(0), ask: book.asks.touch().unwrap_or(Price::DOLLAR) }
+    }
+
+    /// What taking this side costs per contract.
+    const fn cost(self, side: BookSide) -> u16 {
+        match side {
+            BookSide::Ask => self.ask,
+            BookSide::Bid => Price::DOLLAR - self.bid,
+        }
+    }
+}
+
+/// What an update needs of its market beside the book: half a cache line.
+#[derive(Clone, Debug)]
+struct MarketLine {
+    touch: Touch,
+    /// Open sightings of its pairs: while there are any, depth matters too.
+    sighted: u16,
+    pairs: SmallVec<[PairId; 4]>,
+}
+
+/// What an update needs of a pair to see that its touch is not crossed: a quarter of a cache line.
+#[derive(Clone, Copy, Debug)]
+struct PairLine {
+    pair: Pair,
+    touched: bool,
+    sighted: bool,
+}
+
 /// Books, pairs, budget and plans, owned by one thread.
 pub struct Detector {
     books: Vec<Book>,
     markets: Vec<MarketState>,
+    market_lines: Vec<MarketLine>,
     pairs: Vec<PairState>,
+    pair_lines: Vec<PairLine>,
     touched: Vec<PairId>,
     links: Links,
     rules: Rules,
@@ -146,6 +188,8 @@ pub struct Detector {
     holding: usize,
     /// Money moved since the balances were told last.
     moved: bool,
+    /// Ladders for markets whose grid becomes finer.
+    spare: Vec<[Ladder; 2]>,
 }
 
 impl Detector {
@@ -156,7 +200,6 @@ impl Detector {
             .iter()
             .map(|m| MarketState {
                 terms: m.terms,
-                pairs: SmallVec::new(),
                 held: [Qty::ZERO; 2],
                 cost: [Money::ZERO; 2],
                 settled: false,
@@ -164,20 +207,17 @@ impl Detector {
                 asked: Nanos::ZERO,
             })
             .collect();
+        let line = MarketLine { touch: Touch::EMPTY, sighted: 0, pairs: SmallVec::new() };
+        let mut market_lines = vec![line; markets.len()];
+        let mut pair_lines = Vec::with_capacity(setup.pairs.len());
         let mut pairs = Vec::with_capacity(setup.pairs.len());
         for (at, pair) in setup.pairs.into_iter().enumerate() {
             for market in [pair.pair.kalshi, pair.pair.polymarket] {
-                markets[market.0 as usize].pairs.push(PairId(at as u32));
+                market_lines[market.0 as usize].pairs.push(PairId(at as u32));
             }
+            pair_lines.push(PairLine { pair: pair.pair, touched: false, sighted: false });
             let sightings = [None; 2];
-            pairs.push(PairState {
-                setup: pair,
-                sightings,
-                touched: false,
-                plan: false,
-                plan_ended: None,
-                holds: false,
-            });
+            pairs.push(PairState { setup: pair, sightings, plan: false, plan_ended: None, holds: false });
         }
         for (market, outcome, qty, cost) in setup.held {
             let state = &mut markets[market.0 as usize];
@@ -190,7 +230,9 @@ impl Detector {
         let mut detector = Self {
             books,
             markets,
+            market_lines,
             pairs,
+            pair_lines,
             touched,
             links: Links::new(setup.feeds),
             rules: setup.rules,
@@ -210,6 +252,7 @@ impl Detector {
             polled,
             holding: 0,
             moved: false,
+            spare: (0..setup.regrids).map(|_| Ladder::any_price()).collect(),
         };
         for pair in 0..detector.pairs.len() {
             detector.note_holding(pair);
@@ -233,13 +276,24 @@ impl Detector {
         }
         let slot = update.market.0 as usize;
         match self.books[slot].apply(update) {
-            Effect::None => return,
+            Effect::None => {
+                self.market_lines[slot].touch = Touch::of(&self.books[slot]);
+                return;
+            }
             Effect::Moved => {}
             Effect::Doubted(doubt) => self.doubted(update.market, doubt, update.at, out),
         }
         if let Kind::Change { side, price, .. } = update.kind {
             let qty = self.books[slot].side(side).at(price);
             self.paper.shown(update.market, side, price, qty);
+        }
+        let touch = Touch::of(&self.books[slot]);
+        let line = &mut self.market_lines[slot];
+        let of_depth = matches!(update.kind, Kind::Level { .. } | Kind::Change { .. }) && line.touch == touch;
+        line.touch = touch;
+        // Behind an unmoved touch only an edge that stands already can change.
+        if of_depth && line.sighted == 0 {
+            return;
         }
         self.touch(slot);
     }
@@ -309,7 +363,7 @@ impl Detector {
         }
         while let Some(id) = self.touched.pop() {
             let slot = id.0 as usize;
-            self.pairs[slot].touched = false;
+            self.pair_lines[slot].touched = false;
             for direction in Direction::ALL {
                 self.look(id, direction, at, out);
             }
@@ -350,28 +404,29 @@ impl Detector {
     }
 
     fn touch(&mut self, market: usize) {
-        for at in 0..self.markets[market].pairs.len() {
-            let pair = self.markets[market].pairs[at];
+        for at in 0..self.market_lines[market].pairs.len() {
+            let pair = self.market_lines[market].pairs[at];
             self.mark(pair);
         }
     }
 
     fn mark(&mut self, pair: PairId) {
-        let state = &mut self.pairs[pair.0 as usize];
-        if !state.touched {
-            state.touched = true;
+        let line = &mut self.pair_lines[pair.0 as usize];
+        if !line.touched {
+            line.touched = true;
             self.touched.push(pair);
         }
     }
 
     fn look(&mut self, id: PairId, direction: Direction, at: Arrival, out: &mut Outbox) {
         let slot = id.0 as usize;
-        let pair = self.pairs[slot].setup.pair;
+        let PairLine { pair, sighted, .. } = self.pair_lines[slot];
         let legs = pair.legs(direction);
-        let books = [&self.books[pair.kalshi.0 as usize], &self.books[pair.polymarket.0 as usize]];
-        let crossed = pair::gross(&legs, books[0], books[1]).is_some_and(|gross| 0 < gross);
+        let cost = |take: Take| u32::from(self.market_lines[take.market.0 as usize].touch.cost(take.side));
+        let crossed = cost(legs.kalshi) + cost(legs.polymarket) < u32::from(Price::DOLLAR);
         if !crossed {
-            if let Some(sighting) = self.pairs[slot].sightings[direction.index()].take() {
+            if sighted && let Some(sighting) = self.pairs[slot].sightings[direction.index()].take() {
+                self.note_sightings(slot);
                 out.events.push(Event { at: at.unix, what: What::Ended { id: sighting.id } });
             }
             return;
@@ -412,6 +467,23 @@ impl Detector {
             self.open(id, sighting.id, &approved, at, out);
         }
         self.pairs[slot].sightings[direction.index()] = Some(sighting);
+        if sighted.is_none() {
+            self.note_sightings(slot);
+        }
+    }
+
+    /// Brings what the lines know of a pair's sightings up to date.
+    fn note_sightings(&mut self, slot: usize) {
+        let open = self.pairs[slot].sightings.iter().any(Option::is_some);
+        let line = &mut self.pair_lines[slot];
+        if line.sighted == open {
+            return;
+        }
+        line.sighted = open;
+        for market in [line.pair.kalshi, line.pair.polymarket] {
+            let sighted = &mut self.market_lines[market.0 as usize].sighted;
+            *sighted = if open { *sighted + 1 } else { *sighted - 1 };
+        }
     }
 
     fn judge(&self, id: PairId, direction: Direction, at: Arrival) -> (Quote, Result<crate::risk::Approved, Reason>) {
@@ -472,7 +544,14 @@ impl Detector {
         state.holds = holds;
     }
 
-    fn doubted(&mut self, market: MarketId, doubt: Doubt, at: Arrival, out: &mut Outbox) {
+    fn doubted(&mut self, market: MarketId, mut doubt: Doubt, at: Arrival, out: &mut Outbox) {
+        if doubt == Doubt::GridTooFine
+            && let Some(ladders) = self.spare.pop()
+        {
+            doubt = Doubt::Regrid;
+            self.books[market.0 as usize].widen(ladders);
+            self.ask(market, at.now, out);
+        }
         out.events.push(Event { at: at.unix, what: What::Doubted { market, doubt } });
         // The feed has asked already for what it saw itself; what only the detector sees is asked for here.
         if matches!(doubt, Doubt::Impossible | Doubt::Checksum | Doubt::Disagrees | Doubt::Crossed) {
@@ -531,7 +610,7 @@ impl Detector {
             }
         }
         for slot in 0..self.pairs.len() {
-            if self.pairs[slot].sightings.iter().any(Option::is_some) {
+            if self.pair_lines[slot].sighted {
                 self.mark(PairId(slot as u32));
             }
         }

@@ -184,8 +184,8 @@ impl Detector {
         out.events.push(Event { at: at.unix, what });
         let pair = self.pairs[plan.pair.0 as usize].setup.pair;
         for market in [pair.kalshi, pair.polymarket] {
-            for at in 0..self.markets[market.0 as usize].pairs.len() {
-                let pair = self.markets[market.0 as usize].pairs[at];
+            for at in 0..self.market_lines[market.0 as usize].pairs.len() {
+                let pair = self.market_lines[market.0 as usize].pairs[at];
                 self.note_holding(pair.0 as usize);
             }
         }
@@ -215,11 +215,11 @@ impl Detector {
         state.cost = [Money::ZERO; 2];
         let what = What::Settled { market, yes_payout, held, paid, result: paid - cost };
         out.events.push(Event { at: unix, what });
-        let Some(&first) = self.markets[slot].pairs.first() else { return };
+        let Some(&first) = self.market_lines[slot].pairs.first() else { return };
         let event = self.pairs[first.0 as usize].setup.event as usize;
         self.budget.book(venue, shard, event, paid, -cost);
-        for at in 0..self.markets[slot].pairs.len() {
-            let pair = self.markets[slot].pairs[at].0 as usize;
+        for at in 0..self.market_lines[slot].pairs.len() {
+            let pair = self.market_lines[slot].pairs[at].0 as usize;
             self.note_holding(pair);
         }
         if held != [Qty::ZERO; 2] {
