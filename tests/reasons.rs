@@ -79,7 +79,8 @@ fn doubted(venue: Venue, doubt: Doubt) -> Vec<Reason> {
             desk.pass(Nanos::secs(1));
         }
         Doubt::Regrid => {
-            desk.hear(market, Kind::Grid(Grid::even(10).unwrap()));
+            // A coarser grid leaves the levels where they are until the next snapshot.
+            desk.hear(market, Kind::Grid(Grid::even(500).unwrap()));
         }
         Doubt::GridTooFine => {
             desk.hear(market, Kind::Grid(Grid::even(1).unwrap()));

@@ -4,14 +4,13 @@
 //! Both tokens of a market are subscribed, but only the first outcome's entries are used: the second token's book is
 //! its mirror. What the checksum needs goes out beside the updates, for a thread that has time to hash.
 
-use std::collections::HashMap;
-
-use ahash::RandomState;
-
-use super::Shadow;
+use super::{
+    Shadow,
+    tokens::{Token, Tokens},
+};
 use crate::{
     unit::{BookSide, MarketId, Money, Nanos, Price, Qty, UnixMs, decimal},
-    venue::{Counts, Feed, Lost, Out, Overdue, SNAPSHOT_TRIES, SNAPSHOT_WAIT, Source, Strikes, overdue, symbols},
+    venue::{Counts, Feed, Lost, Out, Overdue, SNAPSHOT_TRIES, SNAPSHOT_WAIT, Source, Strikes, overdue},
     wire::{
         Arrival, Canary, Doubt, Kind, Trading,
         json::{Item, Malformed, Parser, Slot},
@@ -36,8 +35,6 @@ pub struct Wanted {
 struct Carried {
     id: MarketId,
     tokens: [Box<str>; 2],
-    /// The hash of the second token: its entries mirror the first one's and are not read.
-    mirror: u64,
     asked: Option<Nanos>,
     /// Requests in a row that brought nothing.
     tries: u8,
@@ -49,8 +46,8 @@ pub struct PolymarketFeed {
     source: Source,
     /// Taken while a message is read, so that reading may change the rest of the state.
     parser: Option<Parser>,
-    /// Token → market, and whether it is the first outcome's.
-    by_token: HashMap<Box<str>, (usize, bool), RandomState>,
+    /// Every token of the connection.
+    by_token: Tokens,
     markets: Vec<Carried>,
     heard: Nanos,
     data: Nanos,
@@ -68,18 +65,13 @@ impl PolymarketFeed {
             .into_iter()
             .map(|w| Carried {
                 id: w.id,
-                mirror: symbols().hash_one(w.tokens[1].as_str()),
                 tokens: w.tokens.map(String::into_boxed_str),
                 asked: None,
                 tries: 0,
                 synced: false,
             })
             .collect();
-        let mut by_token = HashMap::with_hasher(symbols());
-        for (at, market) in markets.iter().enumerate() {
-            by_token.insert(market.tokens[0].clone(), (at, true));
-            by_token.insert(market.tokens[1].clone(), (at, false));
-        }
+        let by_token = Tokens::new(markets.iter().map(|m| (m.id, [&*m.tokens[0], &*m.tokens[1]])));
         Self {
             source,
             parser: Some(Parser::default()),
@@ -168,14 +160,13 @@ impl PolymarketFeed {
             }
             let asset = asset.text()?;
             // The mirrored entry of the market that was just read: known by its hash, without a look at cold memory.
-            if !unknown && mirror == Some(self.by_token.hasher().hash_one(asset)) {
+            if !unknown && mirror == Some(self.by_token.hash(asset)) {
                 continue;
             }
-            let Some(&(slot, first)) = self.by_token.get(asset) else { continue };
-            let market = &self.markets[slot];
-            let id = market.id;
+            let Some(&Token { id, slot, first, mirror: other, .. }) = self.by_token.find(asset) else { continue };
+            let slot = slot as usize;
             if first {
-                mirror = Some(market.mirror);
+                mirror = Some(other);
             }
             if unknown {
                 self.canary(Canary::UnknownField, id, at, out);
@@ -226,7 +217,8 @@ impl PolymarketFeed {
                 _ => unknown = true,
             }
         }
-        let Some(&(slot, first)) = self.by_token.get(asset.text()?) else { return Ok(()) };
+        let Some(&Token { slot, first, .. }) = self.by_token.find(asset.text()?) else { return Ok(()) };
+        let slot = slot as usize;
         if !first {
             return Ok(());
         }
@@ -292,7 +284,8 @@ impl PolymarketFeed {
                 _ => {}
             }
         }
-        let Some(&(slot, _)) = self.by_token.get(asset.text()?) else { return Ok(()) };
+        let Some(&Token { slot, .. }) = self.by_token.find(asset.text()?) else { return Ok(()) };
+        let slot = slot as usize;
         let stamp = millis(timestamp)?;
         self.tell(self.markets[slot].id, Kind::Alive, at, stamp, out);
         if let Some(price) = Price::parse(price.text()?.as_bytes()) {
@@ -311,7 +304,8 @@ impl PolymarketFeed {
                 _ => {}
             }
         }
-        let Some(&(slot, first)) = self.by_token.get(asset.text()?) else { return Ok(()) };
+        let Some(&Token { slot, first, .. }) = self.by_token.find(asset.text()?) else { return Ok(()) };
+        let slot = slot as usize;
         if !first {
             return Ok(());
         }
@@ -341,11 +335,12 @@ impl PolymarketFeed {
         }
         let Some(assets) = assets.item() else { return Ok(()) };
         for asset in assets.elements()? {
-            let Some(&(slot, true)) = asset.text().and_then(|asset| self.by_token.get(asset)) else { continue };
-            let id = self.markets[slot].id;
+            let known = asset.text().and_then(|asset| self.by_token.find(asset));
+            let Some(&Token { id, slot, first: true, .. }) = known else { continue };
             self.tell(id, Kind::Trading(Trading::Closed), at, UnixMs::default(), out);
             // Half payouts name no winner; the resolutions call of the Data API tells them.
-            if let Some(&(won, first)) = winner.text_if_any()?.and_then(|winner| self.by_token.get(winner))
+            if let Some(&Token { slot: won, first, .. }) =
+                winner.text_if_any()?.and_then(|winner| self.by_token.find(winner))
                 && won == slot
             {
                 let yes_payout = if first { Money::dollars(1) } else { Money::ZERO };

@@ -4,6 +4,7 @@ pub mod catalog;
 pub mod feed;
 pub mod shadow;
 pub mod sign;
+mod tokens;
 
 pub use feed::PolymarketFeed;
 pub use shadow::{Checked, Checker, Shadow};
