@@ -105,8 +105,9 @@ impl Links {
     }
 }
 
-/// A market's book on its YES leg.
+/// A market's book on its YES leg. Aligned, so that no book shares or straddles a cache line more than it must.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub struct Book {
     pub bids: Ladder,
     pub asks: Ladder,
