@@ -23,8 +23,6 @@ pub enum Latch {
     ReconnectStorm,
     /// It was found fallen at start.
     FoundAtStart,
-    /// The ledger and the engine disagree.
-    Mismatch,
 }
 
 impl Latch {
@@ -34,7 +32,6 @@ impl Latch {
             Self::DailyLoss => "daily loss limit reached",
             Self::ReconnectStorm => "reconnect storm",
             Self::FoundAtStart => "latch found fallen at start",
-            Self::Mismatch => "ledger and engine disagree",
         }
     }
 }

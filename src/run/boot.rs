@@ -35,7 +35,7 @@ use crate::{
     pairing::PairBook,
     risk::{Latch, Limits},
     spread::Rate,
-    unit::{FeedId, MarketId, Money, Nanos, PairId, UnixMs, Venue},
+    unit::{FeedId, MarketId, Money, Nanos, UnixMs, Venue},
     venue::{
         kalshi::{self, sign::KalshiSigner},
         polymarket::{self, Checker},
@@ -449,9 +449,4 @@ fn sources(endpoints: &Endpoints, polled: bool, config: &Config, idle: Idle) -> 
 /// The latch, if it has fallen: a file in the state directory that only a person removes.
 pub fn latch(state: &Path) -> Option<Latch> {
     state.join("latch").exists().then_some(Latch::FoundAtStart)
-}
-
-/// The number of a pair by its key, for messages that name one.
-pub fn pair_id(pairs: &PairBook, key: &str) -> Option<PairId> {
-    pairs.pairs().iter().position(|pair| pair.key() == key).map(|at| PairId(at as u32))
 }

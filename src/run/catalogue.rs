@@ -11,7 +11,7 @@ use super::boot::Endpoints;
 use crate::{
     pairing::{PairBook, pairbook::Fingerprint, pairbook::fingerprint},
     spread::Terms,
-    unit::{Money, Nanos, Qty, UnixMs, Venue},
+    unit::{Money, Nanos, Qty, Venue},
     venue::{
         kalshi::{self, catalog as kalshi_catalog},
         listing::Refused,
@@ -273,9 +273,4 @@ fn of_polymarket(market: &polymarket_catalog::Market, params: Option<&polymarket
 fn hold(params: &polymarket_catalog::ClobMarket) -> Nanos {
     let flagged = if params.taker_hold { Nanos::millis(250) } else { Nanos::ZERO };
     flagged.max(Nanos::secs(u64::from(params.seconds_delay)))
-}
-
-/// When the later venue pays, for people.
-pub fn settles(terms: [&Terms; 2]) -> UnixMs {
-    terms[0].settles.max(terms[1].settles)
 }

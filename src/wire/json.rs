@@ -80,19 +80,6 @@ impl<'t, 'b> Item<'t, 'b> {
         }
     }
 
-    /// The truth value, if this is one.
-    pub fn flag(self) -> Option<bool> {
-        match self.nodes[self.at] {
-            Node::Static(StaticNode::Bool(value)) => Some(value),
-            _ => None,
-        }
-    }
-
-    /// Is this `null`?
-    pub fn is_null(self) -> bool {
-        matches!(self.nodes[self.at], Node::Static(StaticNode::Null))
-    }
-
     /// Is this an array?
     pub fn is_array(self) -> bool {
         matches!(self.nodes[self.at], Node::Array { .. })
