@@ -67,9 +67,10 @@ impl Keeper {
             (row.qty, row.depth) = (quote.qty, quote.depth);
             row.annual_yield_ppm = Some(quote.yearly_ppm);
             row.days_to_settle_milli = i64::try_from(lock_millidays(quote.lock_ms)).ok();
-        }
-        if !seen.plan {
-            row.reason = code.map(str::to_owned);
+            // The reason belongs to the figures beside it, those of the best moment.
+            if !seen.plan {
+                row.reason = code.map(str::to_owned);
+            }
         }
         let row = row.clone();
         self.push(Row::Opportunity(row));
