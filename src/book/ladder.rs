@@ -5,30 +5,29 @@
 
 use crate::unit::{BookSide, Price, Qty};
 
+const _: () = assert!(size_of::<Ladder>() <= 24, "both sides' heads and a book's state share a cache line");
+
 /// One side of a book. Bids are best at the top, asks at the bottom.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Ladder {
     side: BookSide,
     /// Price units per slot.
     unit: u16,
-    /// Millionths of a contract by price / unit.
-    held: Box<[u64]>,
-    bits: Box<[u64]>,
     best: Option<u16>,
+    /// Words of bits at the start of `words`.
+    bits: u8,
+    /// A bit per slot, then millionths of a contract by slot: one block, so that a change looks up one address.
+    words: Box<[u64]>,
 }
 
 impl Ladder {
     /// An empty side whose prices are multiples of `unit` ten-thousandths; `unit` divides 10,000.
     pub fn new(side: BookSide, unit: u16) -> Self {
         assert!(0 < unit && Price::DOLLAR.is_multiple_of(unit), "a ladder's unit divides a dollar");
-        let slots = usize::from(Price::DOLLAR / unit);
-        Self {
-            side,
-            unit,
-            held: vec![0; slots].into_boxed_slice(),
-            bits: vec![0; slots.div_ceil(64)].into_boxed_slice(),
-            best: None,
-        }
+        let slots = Price::DOLLAR / unit;
+        let bits = slots.div_ceil(64);
+        let words = vec![0; usize::from(bits + slots)].into_boxed_slice();
+        Self { side, unit, best: None, bits: bits as u8, words }
     }
 
     /// Both sides of a market, for any price.
@@ -51,7 +50,7 @@ impl Ladder {
         if !self.fits(price) {
             return Qty::ZERO;
         }
-        Qty::new(self.held[usize::from(price.raw() / self.unit)]).unwrap_or(Qty::ZERO)
+        Qty::new(self.words[self.place(price.raw() / self.unit)]).unwrap_or(Qty::ZERO)
     }
 
     /// The best price and its quantity.
@@ -69,14 +68,15 @@ impl Ladder {
         debug_assert!(self.fits(price), "the caller checked the unit");
         let slot = price.raw() / self.unit;
         let (word, bit) = (usize::from(slot / 64), 1_u64 << (slot % 64));
-        self.held[usize::from(slot)] = qty.micros();
+        let place = self.place(slot);
+        self.words[place] = qty.micros();
         if qty.is_zero() {
-            self.bits[word] &= !bit;
+            self.words[word] &= !bit;
             if self.best == Some(slot) {
                 self.best = self.worse_than(slot);
             }
         } else {
-            self.bits[word] |= bit;
+            self.words[word] |= bit;
             let better = match (self.best, self.side) {
                 (None, _) => true,
                 (Some(best), BookSide::Bid) => best < slot,
@@ -90,10 +90,11 @@ impl Ladder {
 
     /// Forgets every level.
     pub fn clear(&mut self) {
-        for (word, bits) in self.bits.iter_mut().enumerate() {
+        let (bits, held) = self.words.split_at_mut(usize::from(self.bits));
+        for (word, bits) in bits.iter_mut().enumerate() {
             while *bits != 0 {
                 let bit = bits.trailing_zeros() as usize;
-                self.held[word * 64 + bit] = 0;
+                held[word * 64 + bit] = 0;
                 *bits &= *bits - 1;
             }
         }
@@ -107,36 +108,45 @@ impl Ladder {
 
     /// How many levels hold anything.
     pub fn depth(&self) -> usize {
-        self.bits.iter().map(|bits| bits.count_ones() as usize).sum()
+        self.bits().iter().map(|bits| bits.count_ones() as usize).sum()
+    }
+
+    fn bits(&self) -> &[u64] {
+        &self.words[..usize::from(self.bits)]
+    }
+
+    /// Where a slot's quantity lies in `words`.
+    fn place(&self, slot: u16) -> usize {
+        usize::from(self.bits) + usize::from(slot)
     }
 
     fn level(&self, slot: u16) -> (Price, Qty) {
         let price = Price::new(slot * self.unit).expect("slot 0 is never set: a price is at least one unit");
-        (price, Qty::new(self.held[usize::from(slot)]).expect("only a Qty is ever stored"))
+        (price, Qty::new(self.words[self.place(slot)]).expect("only a Qty is ever stored"))
     }
 
     /// The next slot that holds anything, away from the best end.
     fn worse_than(&self, slot: u16) -> Option<u16> {
-        let (mut word, bit) = (usize::from(slot / 64), slot % 64);
+        let (mut word, bit, all) = (usize::from(slot / 64), slot % 64, self.bits());
         match self.side {
             BookSide::Bid => {
-                let mut bits = self.bits[word] & ((1_u64 << bit) - 1);
+                let mut bits = all[word] & ((1_u64 << bit) - 1);
                 loop {
                     if bits != 0 {
                         return Some((word * 64) as u16 + bits.ilog2() as u16);
                     }
                     word = word.checked_sub(1)?;
-                    bits = self.bits[word];
+                    bits = all[word];
                 }
             }
             BookSide::Ask => {
-                let mut bits = self.bits[word] & (!0_u64).checked_shl(u32::from(bit) + 1).unwrap_or(0);
+                let mut bits = all[word] & (!0_u64).checked_shl(u32::from(bit) + 1).unwrap_or(0);
                 loop {
                     if bits != 0 {
                         return Some((word * 64) as u16 + bits.trailing_zeros() as u16);
                     }
                     word += 1;
-                    bits = *self.bits.get(word)?;
+                    bits = *all.get(word)?;
                 }
             }
         }
