@@ -11,7 +11,8 @@
 //! | 3 | [`spread`] | two books → the net edge of a pair |
 //! | 4 | [`decide`] | an edge → an intent, or the reason why not |
 //! | 5 | [`risk`] | an intent → approved, or the reason why not |
-//! | 8 | [`ledger`] | what happened → the audit trail; the numbers between come with orders |
+//! | 6 | [`order`] | approved → orders, and the plan of two of them to its end |
+//! | 8 | [`ledger`] | what happened → what we own and owe |
 //! | | [`venue`] | the only place where a venue's name decides anything |
 //! | | [`pairing`] | the pair book that a person approved |
 //! | | [`sim`] | both exchanges, simulated, and the paper exchange; shares only [`mod@unit`] with what it checks |
@@ -36,6 +37,8 @@ pub mod spread;
 pub mod decide;
 
 pub mod risk;
+
+pub mod order;
 
 pub mod ledger;
 

@@ -1,12 +1,20 @@
 //! Plain values of the trade: prices, quantities, money, time, venues, sides, ids.
 //!
 //! Integers only. A [`Price`] counts ten-thousandths of a dollar, a [`Qty`] millionths of a contract, [`Money`]
-//! millionths of a dollar. Nothing here knows a venue's rules, and this file imports nothing of ours.
+//! millionths of a dollar. What a venue says of an order is in [`Told`] and its parts. Nothing here knows a venue's rules,
+//! and this file imports nothing of ours.
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
+mod report;
+
+pub use report::{OrderId, Picture, Reaction, Refusal, Sent, Stage, Tag, Told, Trade, Unclear};
+
 /// Ten-thousandths of a dollar. A live price is 1 to 9,999.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
+#[serde(try_from = "u16", into = "u16")]
 pub struct Price(u16);
 
 impl Price {
@@ -58,6 +66,20 @@ impl Price {
     }
 }
 
+impl TryFrom<u16> for Price {
+    type Error = &'static str;
+
+    fn try_from(raw: u16) -> Result<Self, Self::Error> {
+        Self::new(raw).ok_or("a price is 1 to 9,999 ten-thousandths of a dollar")
+    }
+}
+
+impl From<Price> for u16 {
+    fn from(price: Price) -> Self {
+        price.0
+    }
+}
+
 impl fmt::Display for Price {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "0.{:04}", self.0)
@@ -65,7 +87,8 @@ impl fmt::Display for Price {
 }
 
 /// Millionths of a contract. Kalshi trades in hundredths, Polymarket counts six decimals; both fit.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
+#[serde(try_from = "u64", into = "u64")]
 pub struct Qty(u64);
 
 impl Qty {
@@ -131,6 +154,20 @@ impl Qty {
     }
 }
 
+impl TryFrom<u64> for Qty {
+    type Error = &'static str;
+
+    fn try_from(micros: u64) -> Result<Self, Self::Error> {
+        Self::new(micros).ok_or("a quantity is below a billion contracts")
+    }
+}
+
+impl From<Qty> for u64 {
+    fn from(qty: Qty) -> Self {
+        qty.0
+    }
+}
+
 impl fmt::Display for Qty {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (whole, part) = (self.0 / 1_000_000, self.0 % 1_000_000);
@@ -143,7 +180,7 @@ impl fmt::Display for Qty {
 }
 
 /// Millionths of a dollar, signed.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
 pub struct Money(i64);
 
 impl Money {
@@ -230,7 +267,7 @@ impl fmt::Display for Money {
 }
 
 /// Nanoseconds of the engine's monotonic clock. Ages and latencies only; never shown as a time of day.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
 pub struct Nanos(u64);
 
 impl Nanos {
@@ -276,7 +313,7 @@ impl std::ops::Add for Nanos {
 }
 
 /// Milliseconds of Unix time: what the venues stamp and what a person reads. Never used for an age on its own.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
 pub struct UnixMs(u64);
 
 impl UnixMs {
@@ -300,7 +337,7 @@ impl UnixMs {
 }
 
 /// An exchange.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
 pub enum Venue {
     Kalshi,
     Polymarket,
@@ -343,7 +380,7 @@ pub enum BookSide {
 }
 
 /// What a contract pays on.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
 pub enum Outcome {
     Yes,
     No,
@@ -370,11 +407,11 @@ impl Outcome {
 }
 
 /// A market's slot in the engine's tables; handed out at start, never reused while the engine runs.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
 pub struct MarketId(pub u32);
 
 /// A pair's slot in the engine's tables; handed out at start, never reused while the engine runs.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
 pub struct PairId(pub u32);
 
 /// A feed thread's number.

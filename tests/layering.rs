@@ -9,7 +9,7 @@ use std::{
 };
 
 /// The stages in the order in which a message passes them.
-const STAGES: [&str; 6] = ["wire", "book", "spread", "decide", "risk", "ledger"];
+const STAGES: [&str; 8] = ["wire", "book", "spread", "decide", "risk", "order", "fill", "ledger"];
 
 /// May the folder `from` name `to`?
 fn allowed(from: &str, to: &str) -> bool {
@@ -26,7 +26,7 @@ fn allowed(from: &str, to: &str) -> bool {
         _ => {}
     }
     match from {
-        "venue" => matches!(to, "wire" | "spread"),
+        "venue" => matches!(to, "wire" | "spread" | "order" | "fill"),
         "lab" => stage(to).is_some() || to == "venue",
         "watch" => to == "run",
         "run" | "cli" => true,

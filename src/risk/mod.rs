@@ -4,8 +4,10 @@
 
 pub mod budget;
 pub mod limit;
+pub mod reduce;
 pub mod state;
 
 pub use budget::{Account, Budget};
 pub use limit::{Approved, Limits, Pace, check};
+pub use reduce::{Raises, Reducing, reduce};
 pub use state::{Latch, TradingState};

@@ -1,0 +1,292 @@
+//! Append-only records with checksums, written before the act they describe: the truth that a restart begins from.
+//!
+//! A journal is a row of segments, files of one size that are written with zeros beforehand, so that appending needs no
+//! space and no new block. A segment is a header and records:
+//!
+//! ```text
+//! header  "ORIONJ" · version u16 · segment u32 · first sequence u64 · crc32 of those u32      (24 bytes)
+//! record  length u16 · sequence u64 · postcard bytes of a Record · crc32 of all before u32
+//! ```
+//!
+//! all little-endian. A record that is not whole can only be the last one: the power went while it was written, and it is
+//! cut off. A damaged record with a sound one behind it is damage; such a journal is refused, because what it lacks might
+//! be an order.
+//!
+//! `append` survives the death of the process; [`Journal::sync`] makes it survive the host's.
+
+use std::{fmt, io};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    order::{Ask, plan::Ending},
+    unit::{MarketId, Money, OrderId, Outcome, PairId, Qty, Tag, Told, UnixMs, Venue},
+};
+
+const MAGIC: [u8; 6] = *b"ORIONJ";
+/// The version this build writes, and the only one it reads.
+pub const VERSION: u16 = 1;
+const HEADER_LEN: usize = 24;
+/// Length, sequence and checksum around a record's bytes.
+const FRAME_LEN: usize = 2 + 8 + 4;
+/// The longest record.
+const RECORD_MAX: usize = 512;
+/// Room that entries leave for hedges, cancels and what is learnt of them.
+pub const RESERVE: usize = 64 * 1024;
+
+/// One thing that is to happen, or has happened.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Record {
+    /// An engine started. Everything before the last of these belongs to earlier epochs.
+    Opened { epoch: u32, build: u64, config: u64, at: UnixMs },
+    /// In this epoch, this slot is that market.
+    Market { id: MarketId, venue: Venue, name: Tag },
+    /// A plan is about to send its first order.
+    Planned { plan: u64, sighting: u64, pair: PairId, markets: [MarketId; 2], wanted: [Outcome; 2], qty: Qty },
+    /// An order is about to be sent. `digest` is Polymarket's order id.
+    Intended { plan: u64, ask: Ask, digest: Option<[u8; 32]>, at: UnixMs },
+    /// An order that was intended will never be sent: nothing of it has left.
+    Withdrawn { order: OrderId },
+    /// Something was learnt of an order.
+    Told { order: OrderId, told: Told, at: UnixMs },
+    /// A plan is over.
+    Ended { plan: u64, ending: Ending },
+    /// A market paid, or was merged or redeemed: this much arrived for what was held.
+    Paid { market: MarketId, yes_payout: Money, held: [Qty; 2], paid: Money },
+    /// The latch fell (with its reason's number) or was released by a person (`None`).
+    Latch { reason: Option<u8>, at: UnixMs },
+    /// Nothing is open and both venues agree: no earlier order needs to be asked for again.
+    Clean { at: UnixMs },
+}
+
+/// Where a segment's bytes lie. A file outside of tests; in them, memory that forgets what was not synced.
+pub trait Store {
+    /// The size it was laid out with.
+    fn size(&self) -> usize;
+    /// All of its bytes.
+    fn read(&mut self) -> io::Result<Vec<u8>>;
+    /// Overwrites bytes at an offset, within its size.
+    fn write(&mut self, at: usize, bytes: &[u8]) -> io::Result<()>;
+    /// Returns once everything written is on the medium.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// Why a journal cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Damage {
+    #[error("{segment}: not a journal segment")]
+    NotAJournal { segment: u32 },
+    #[error("{segment}: version {found}; this build reads version {VERSION} only")]
+    Version { segment: u32, found: u16 },
+    #[error("{segment}: its header is damaged")]
+    Header { segment: u32 },
+    #[error("{segment}: segment {expected} was expected here")]
+    Order { segment: u32, expected: u32 },
+    #[error("{segment}: damaged at byte {at}, with sound records behind it")]
+    Record { segment: u32, at: usize },
+    #[error("{segment}: record {found} follows record {last}")]
+    Sequence { segment: u32, last: u64, found: u64 },
+    #[error("{segment}: record {sequence} is sound, but this build does not know it")]
+    Unfamiliar { segment: u32, sequence: u64 },
+    #[error("{segment}: {error}")]
+    Io { segment: u32, error: io::Error },
+}
+
+/// Why a record was not written. Nothing new may be sent afterwards.
+#[derive(Debug, thiserror::Error)]
+pub enum Unwritten {
+    #[error("the journal's segment is full and its successor is not ready")]
+    Full,
+    #[error("a write or sync of the journal failed before: restart the engine")]
+    Failed,
+    #[error("the journal could not be written: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// What a segment holds.
+#[derive(Debug, Default)]
+pub struct Replayed {
+    /// With their sequence numbers, oldest first.
+    pub records: Vec<(u64, Record)>,
+    /// Bytes of a torn record that were cut off at the end.
+    pub torn: usize,
+    /// Where the next record goes.
+    end: usize,
+}
+
+/// The segment that is being written.
+pub struct Journal<S> {
+    store: S,
+    segment: u32,
+    end: usize,
+    /// The next record's number.
+    sequence: u64,
+    /// Written since the last sync.
+    dirty: bool,
+    failed: bool,
+}
+
+impl<S> fmt::Debug for Journal<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Journal").field("segment", &self.segment).field("end", &self.end).finish_non_exhaustive()
+    }
+}
+
+impl<S: Store> Journal<S> {
+    /// Begins a segment whose first record has this number. The store is all zeros.
+    pub fn create(mut store: S, segment: u32, sequence: u64) -> Result<Self, Unwritten> {
+        let mut header = [0; HEADER_LEN];
+        header[..6].copy_from_slice(&MAGIC);
+        header[6..8].copy_from_slice(&VERSION.to_le_bytes());
+        header[8..12].copy_from_slice(&segment.to_le_bytes());
+        header[12..20].copy_from_slice(&sequence.to_le_bytes());
+        let crc = crc32fast::hash(&header[..20]);
+        header[20..].copy_from_slice(&crc.to_le_bytes());
+        store.write(0, &header)?;
+        store.sync()?;
+        Ok(Self { store, segment, end: HEADER_LEN, sequence, dirty: false, failed: false })
+    }
+
+    /// Goes on with a segment that was read before. The torn tail, if any, is overwritten with zeros first.
+    pub fn resume(mut store: S, segment: u32, replayed: &Replayed, next: u64) -> Result<Self, Unwritten> {
+        if 0 < replayed.torn {
+            store.write(replayed.end, &vec![0; replayed.torn])?;
+            store.sync()?;
+        }
+        Ok(Self { store, segment, end: replayed.end, sequence: next, dirty: false, failed: false })
+    }
+
+    /// Writes a record. It survives the process from the moment this returns.
+    pub fn append(&mut self, record: &Record) -> Result<u64, Unwritten> {
+        if self.failed {
+            return Err(Unwritten::Failed);
+        }
+        let mut bytes = [0; RECORD_MAX + FRAME_LEN];
+        let body = postcard::to_slice(record, &mut bytes[10..10 + RECORD_MAX]).expect("a record fits its buffer").len();
+        bytes[..2].copy_from_slice(&(body as u16).to_le_bytes());
+        bytes[2..10].copy_from_slice(&self.sequence.to_le_bytes());
+        let crc = crc32fast::hash(&bytes[..10 + body]);
+        bytes[10 + body..FRAME_LEN + body].copy_from_slice(&crc.to_le_bytes());
+        // What is read back must be what was meant; a record that cannot be read is worse than none.
+        assert_eq!(postcard::from_bytes::<Record>(&bytes[10..10 + body]).as_ref(), Ok(record), "a record reads back");
+        let len = FRAME_LEN + body;
+        if self.store.size() < self.end + len {
+            return Err(Unwritten::Full);
+        }
+        if let Err(error) = self.store.write(self.end, &bytes[..len]) {
+            self.failed = true;
+            return Err(error.into());
+        }
+        self.end += len;
+        self.dirty = true;
+        self.sequence += 1;
+        Ok(self.sequence - 1)
+    }
+
+    /// Puts everything written on the medium. After a failure nothing more is written, and no second sync is believed.
+    pub fn sync(&mut self) -> Result<(), Unwritten> {
+        if self.failed {
+            return Err(Unwritten::Failed);
+        }
+        if self.dirty {
+            if let Err(error) = self.store.sync() {
+                self.failed = true;
+                return Err(error.into());
+            }
+            self.dirty = false;
+        }
+        Ok(())
+    }
+
+    /// Goes on in the next segment.
+    pub fn rotate(&mut self, store: S) -> Result<(), Unwritten> {
+        self.sync()?;
+        *self = Self::create(store, self.segment + 1, self.sequence)?;
+        Ok(())
+    }
+
+    /// Bytes left in this segment.
+    pub fn room(&self) -> usize {
+        self.store.size() - self.end
+    }
+
+    /// May entries still be written? Below this only hedges, cancels and reports are.
+    pub fn has_room_for_entries(&self) -> bool {
+        !self.failed && RESERVE <= self.room()
+    }
+
+    /// The next record's number.
+    pub fn next_sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// The segment's number.
+    pub fn segment(&self) -> u32 {
+        self.segment
+    }
+}
+
+/// Was this segment laid out, but never used? Its header may be torn.
+pub fn is_unused(bytes: &[u8]) -> bool {
+    let (header, rest) = bytes.split_at(bytes.len().min(HEADER_LEN));
+    let whole = header.len() == HEADER_LEN && crc32fast::hash(&header[..20]).to_le_bytes() == header[20..];
+    !whole && rest.iter().all(|byte| *byte == 0)
+}
+
+/// Reads one segment: its first record is to have the number `first`, where that is known.
+pub fn replay(bytes: &[u8], segment: u32, first: Option<u64>) -> Result<Replayed, Damage> {
+    let header = bytes.get(..HEADER_LEN).ok_or(Damage::NotAJournal { segment })?;
+    if header[..6] != MAGIC {
+        return Err(Damage::NotAJournal { segment });
+    }
+    if crc32fast::hash(&header[..20]).to_le_bytes() != header[20..] {
+        return Err(Damage::Header { segment });
+    }
+    let number = |range: std::ops::Range<usize>| {
+        header[range].iter().rev().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte))
+    };
+    let version = number(6..8) as u16;
+    if version != VERSION {
+        return Err(Damage::Version { segment, found: version });
+    }
+    let found = number(8..12) as u32;
+    if found != segment {
+        return Err(Damage::Order { segment: found, expected: segment });
+    }
+    let mut next = number(12..20);
+    if let Some(first) = first
+        && first != next
+    {
+        return Err(Damage::Sequence { segment, last: first.saturating_sub(1), found: next });
+    }
+    let mut replayed = Replayed { end: HEADER_LEN, ..Replayed::default() };
+    while let Some((sequence, body)) = frame(&bytes[replayed.end..]) {
+        if sequence != next {
+            return Err(Damage::Sequence { segment, last: next.saturating_sub(1), found: sequence });
+        }
+        let record = postcard::from_bytes(body).map_err(|_| Damage::Unfamiliar { segment, sequence })?;
+        replayed.records.push((sequence, record));
+        replayed.end += FRAME_LEN + body.len();
+        next += 1;
+    }
+    let rest = &bytes[replayed.end..];
+    // Whatever lies here is not a whole record. If a whole one lies behind it, it is not the tail.
+    let behind = (1..rest.len()).any(|at| frame(&rest[at..]).is_some_and(|(sequence, _)| next < sequence));
+    if behind {
+        return Err(Damage::Record { segment, at: replayed.end });
+    }
+    replayed.torn = rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    Ok(replayed)
+}
+
+/// The record at the start of `bytes`, if a whole one is there.
+fn frame(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let len = usize::from(u16::from_le_bytes(bytes.get(..2)?.try_into().ok()?));
+    if len == 0 || RECORD_MAX < len {
+        return None;
+    }
+    let whole = bytes.get(..FRAME_LEN + len)?;
+    let (checked, crc) = whole.split_at(10 + len);
+    let sequence = u64::from_le_bytes(checked[2..10].try_into().ok()?);
+    (crc32fast::hash(checked).to_le_bytes() == crc).then_some((sequence, &checked[10..]))
+}

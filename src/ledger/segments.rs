@@ -1,0 +1,162 @@
+//! The journal's files: `000001.orj`, `000002.orj` … in one folder, each laid out with zeros before its first record.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _, Seek as _, Write as _},
+    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use super::journal::{self, Damage, Journal, Record, Store, Unwritten};
+
+/// A segment's size: a hundred thousand records or so.
+pub const SEGMENT_LEN: usize = 16 * 1024 * 1024;
+
+/// One laid-out file.
+#[derive(Debug)]
+pub struct Segment {
+    file: File,
+    size: usize,
+}
+
+impl Segment {
+    /// Makes a file of zeros, readable by its owner alone, that is on the medium before it is used.
+    pub fn create(path: &Path, size: usize) -> io::Result<Self> {
+        let mut file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
+        let zeros = vec![0; 64 * 1024];
+        let mut left = size;
+        while 0 < left {
+            let part = left.min(zeros.len());
+            file.write_all(&zeros[..part])?;
+            left -= part;
+        }
+        file.sync_all()?;
+        if let Some(folder) = path.parent() {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(Self { file, size })
+    }
+
+    /// Opens a file that was made before.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let size = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+        Ok(Self { file, size })
+    }
+
+    /// Another handle on the same file, for the thread that syncs it.
+    pub fn handle(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+}
+
+impl Store for Segment {
+    fn size(&self) -> usize {
+        self.size
+    }
+
+    fn read(&mut self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(self.size);
+        self.file.rewind()?;
+        self.file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn write(&mut self, at: usize, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, at as u64)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
+/// The path of a segment.
+pub fn path(folder: &Path, segment: u32) -> PathBuf {
+    folder.join(format!("{segment:06}.orj"))
+}
+
+/// The numbers of the segments in a folder, ascending.
+pub fn list(folder: &Path) -> io::Result<Vec<u32>> {
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let number: Option<u32> = name.to_str().and_then(|name| name.strip_suffix(".orj")).and_then(|name| name.parse().ok());
+        numbers.extend(number);
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// A journal that is open for writing, and what it holds.
+pub struct Opened {
+    pub journal: Journal<Segment>,
+    pub records: Vec<(u64, Record)>,
+    /// Bytes of a torn record that were cut off.
+    pub torn: usize,
+}
+
+/// Why a journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    #[error("the journal's folder {folder}: {error}")]
+    Folder { folder: PathBuf, error: io::Error },
+    #[error(transparent)]
+    Damage(#[from] Damage),
+    #[error(transparent)]
+    Unwritten(#[from] Unwritten),
+}
+
+/// Reads every segment of a folder, oldest first.
+pub fn read(folder: &Path) -> Result<Vec<(u64, Record)>, Unusable> {
+    Ok(read_all(folder)?.0)
+}
+
+/// Opens the journal of a folder, or begins one. Everything it holds is read and checked.
+pub fn open(folder: &Path) -> Result<Opened, Unusable> {
+    let place = |error| Unusable::Folder { folder: folder.to_owned(), error };
+    fs::create_dir_all(folder).map_err(place)?;
+    let (records, last) = read_all(folder)?;
+    let next = records.last().map_or(1, |(sequence, _)| sequence + 1);
+    let (journal, torn) = match last {
+        Some((segment, replayed)) => {
+            let store = Segment::open(&path(folder, segment)).map_err(place)?;
+            (Journal::resume(store, segment, &replayed, next)?, replayed.torn)
+        }
+        None => {
+            let store = Segment::create(&path(folder, 1), SEGMENT_LEN).map_err(place)?;
+            (Journal::create(store, 1, next)?, 0)
+        }
+    };
+    Ok(Opened { journal, records, torn })
+}
+
+type ReadAll = (Vec<(u64, Record)>, Option<(u32, journal::Replayed)>);
+
+fn read_all(folder: &Path) -> Result<ReadAll, Unusable> {
+    let place = |error| Unusable::Folder { folder: folder.to_owned(), error };
+    let (mut records, mut last) = (Vec::new(), None);
+    let numbers = list(folder).map_err(place)?;
+    for (at, segment) in numbers.iter().copied().enumerate() {
+        let io = |error| Damage::Io { segment, error };
+        let bytes = Segment::open(&path(folder, segment)).and_then(|mut store| store.read()).map_err(io)?;
+        if at + 1 == numbers.len() && journal::is_unused(&bytes) {
+            // Laid out for a rotation that did not come to its first record.
+            fs::remove_file(path(folder, segment)).map_err(io)?;
+            break;
+        }
+        if let Some((before, _)) = last
+            && before + 1 != segment
+        {
+            return Err(Damage::Order { segment, expected: before + 1 }.into());
+        }
+        let first = records.last().map(|(sequence, _)| sequence + 1);
+        let mut replayed = journal::replay(&bytes, segment, first)?;
+        if 0 < replayed.torn && at + 1 < numbers.len() {
+            return Err(Damage::Record { segment, at: bytes.len() }.into());
+        }
+        records.append(&mut replayed.records);
+        last = Some((segment, replayed));
+    }
+    Ok((records, last))
+}

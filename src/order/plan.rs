@@ -1,0 +1,407 @@
+//! Two legs, and every situation they can be in.
+//!
+//! | long leg has | short leg has | what is done |
+//! |---|---|---|
+//! | all | all | the plan has ended: filled |
+//! | some | as much | ended: partial |
+//! | nothing | nothing | ended: missed |
+//! | more | less, both done | the cheaper of completing the short leg and unwinding the long one, within the budgets |
+//! | more | less, too small for either venue | ended: naked, worth less than an order |
+//! | more | less, no offer within the budgets | asked again until the time budget ends; then naked, and the latch falls |
+//! | any | an order stands that should have ended | it is cancelled, and again until the record shows its end |
+//! | any | an answer is overdue | Unknown: the venue's record is asked for; nothing is hedged on a guess |
+//! | any | Unknown | frozen: no order of this plan leaves until the record ends it |
+//! | a fill failed | any | the failed part never was: whatever is now unequal is closed like any other excess |
+//! | provisional for too long | any | frozen, and a person is told |
+//!
+//! Where the legs go out one after the other, the first one is the whole entry, and the second is the completion of what
+//! it filled: the same rows, read again.
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use super::{
+    Ask, Leg, Purpose,
+    leg::{Change, DUST, Impossible, State},
+};
+use crate::{
+    decide::Intent,
+    unit::{Money, Nanos, OrderId, Outcome, PairId, Price, Qty, Stage, Told, Venue},
+};
+
+/// An answer is overdue after this long.
+pub const ANSWER_WAIT: Nanos = Nanos::secs(5);
+/// The venue's record of an order in doubt is asked for this often.
+pub const LOOK_EVERY: Nanos = Nanos::secs(2);
+/// A matched trade that is not final after this long freezes the pair.
+pub const PROVISIONAL_MAX: Nanos = Nanos::secs(120);
+/// Offers are asked for this often while an excess stands.
+const OFFER_EVERY: Nanos = Nanos::millis(100);
+/// Orders on one venue, entry and remedies together: as many as a plan may ever send there.
+const ORDERS_MAX: usize = 8;
+
+/// Which entry leaves first.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum First {
+    Together,
+    /// This venue's; the other leg answers its fill.
+    Alone(Venue),
+}
+
+/// What may be lost, and how long, to close an excess.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// The most that closing a plan's excess may lose against the whole payout.
+    pub loss_max: Money,
+    /// From knowing of an excess to giving up.
+    pub time_max: Nanos,
+}
+
+/// What closing an excess would cost now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Offer {
+    pub qty: Qty,
+    /// The worst price per contract of the outcome that is traded.
+    pub limit: Price,
+    /// Paid with fees for a purchase; received after fees, negative, for a sale.
+    pub cost: Money,
+    /// Bought, or sold out of what is held.
+    pub buys: bool,
+    pub outcome: Outcome,
+}
+
+/// Both ways to close an excess, as the books stand now.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Offers {
+    /// On the short leg's venue.
+    pub complete: Option<Offer>,
+    /// On the long leg's venue.
+    pub unwind: Option<Offer>,
+}
+
+/// An excess of one leg.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Excess {
+    pub long: Venue,
+    pub qty: Qty,
+    /// Of that, what is final and can be sold.
+    pub sellable: Qty,
+}
+
+/// What the plan wants done.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Step {
+    /// Nothing before the next report or the next look at the clock.
+    Wait,
+    /// An order stands that should have ended.
+    Cancel(OrderId),
+    /// Only the venue's record helps.
+    Look(OrderId),
+    /// What would it cost to close this?
+    Price(Excess),
+    /// It is over.
+    End(Ending),
+}
+
+/// How a plan ended.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum Ending {
+    /// Equal shares on both legs, all that was wanted.
+    Filled,
+    /// Equal shares on both legs, less than was wanted.
+    Partial,
+    /// Nothing was filled.
+    Missed,
+    /// What one leg had too much was closed.
+    Unwound,
+    /// One leg holds something alone that is too small for an order.
+    Dust,
+    /// One leg holds something alone that could not be closed: a person has to look.
+    Naked,
+}
+
+impl Ending {
+    /// The word in the ledger.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Filled => "filled",
+            Self::Partial => "partial",
+            Self::Missed => "missed",
+            Self::Unwound => "unwound",
+            Self::Dust => "dust",
+            Self::Naked => "naked",
+        }
+    }
+}
+
+/// Why nothing of this plan may be sent.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Frozen {
+    Unknown,
+    /// Matched for longer than [`PROVISIONAL_MAX`] without being final.
+    Provisional,
+    /// Something that cannot be happened to it.
+    Impossible,
+}
+
+/// Two legs of one intent, and the orders that mend them.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub id: u64,
+    pub sighting: u64,
+    pub pair: PairId,
+    pub intent: Intent,
+    orders: [SmallVec<[Order; 2]>; 2],
+    budget: Budget,
+    /// The smallest order each venue takes.
+    minimum: [Qty; 2],
+    /// Since when an excess is known.
+    naked_since: Option<Nanos>,
+    priced: Option<Nanos>,
+    broken: bool,
+}
+
+/// A leg with what its plan needs to know of its time.
+#[derive(Clone, Debug)]
+struct Order {
+    leg: Leg,
+    sent: Nanos,
+    /// When its record was last asked for, or its cancel sent.
+    looked: Nanos,
+    /// Since when a trade of it is provisional.
+    provisional: Option<Nanos>,
+}
+
+impl Plan {
+    /// A plan whose first orders are `entries`, in the journal but not sent.
+    pub fn open(
+        (id, sighting): (u64, u64),
+        intent: Intent,
+        entries: impl IntoIterator<Item = Ask>,
+        budget: Budget,
+        minimum: [Qty; 2],
+    ) -> Self {
+        let mut plan = Self {
+            id,
+            sighting,
+            pair: intent.pair,
+            intent,
+            orders: [SmallVec::new(), SmallVec::new()],
+            budget,
+            minimum,
+            naked_since: None,
+            priced: None,
+            broken: false,
+        };
+        for ask in entries {
+            plan.add(ask);
+        }
+        plan
+    }
+
+    /// Takes in an order that closes an excess, or that a restart found in the journal.
+    pub fn add(&mut self, ask: Ask) {
+        let orders = &mut self.orders[ask.venue as usize];
+        assert!(orders.len() < ORDERS_MAX, "a plan sends at most {ORDERS_MAX} orders to a venue");
+        orders.push(Order { leg: Leg::new(ask), sent: Nanos::ZERO, looked: Nanos::ZERO, provisional: None });
+    }
+
+    /// One of its orders.
+    pub fn leg(&self, id: OrderId) -> Option<&Leg> {
+        self.legs().find(|leg| leg.ask.id == id)
+    }
+
+    /// One of its orders, to tell it that it was sent, withdrawn, restored or is being cancelled.
+    pub fn leg_mut(&mut self, id: OrderId) -> Option<&mut Leg> {
+        self.orders.iter_mut().flatten().map(|order| &mut order.leg).find(|leg| leg.ask.id == id)
+    }
+
+    /// All its orders: Kalshi's, then Polymarket's.
+    pub fn legs(&self) -> impl Iterator<Item = &Leg> {
+        self.orders.iter().flatten().map(|order| &order.leg)
+    }
+
+    /// Takes in what was learnt of one of its orders. An `Err` freezes the plan.
+    pub fn next(&mut self, id: OrderId, told: &Told, now: Nanos) -> Result<Change, Impossible> {
+        let order = self.orders.iter_mut().flatten().find(|order| order.leg.ask.id == id);
+        let Some(order) = order else { return Err(Impossible::NeverSent) };
+        let result = order.leg.next(told, now);
+        let waits = order.leg.trades().iter().any(|t| matches!(t.stage, Stage::Matched | Stage::Mined));
+        order.provisional = if waits { order.provisional.or(Some(now)) } else { None };
+        self.broken |= result.is_err();
+        // Something is new: the next look need not wait.
+        if matches!(result, Ok(change) if change != Change::Nothing) {
+            self.priced = None;
+        }
+        result
+    }
+
+    /// The first byte of an order is about to leave.
+    pub fn sent(&mut self, id: OrderId, now: Nanos, unix: crate::unit::UnixMs) {
+        let order = self.orders.iter_mut().flatten().find(|order| order.leg.ask.id == id);
+        let order = order.expect("only orders of the plan are sent");
+        order.leg.sent(unix);
+        (order.sent, order.looked) = (now, now);
+    }
+
+    /// What a venue's leg holds net of what was closed again: certain, counted for hedging, possible.
+    pub fn held(&self, venue: Venue) -> [Qty; 3] {
+        let wanted = self.wanted(venue);
+        let count = |of: fn(&Leg) -> Qty, opposite: fn(&Leg) -> Qty| {
+            let mut sum = [Qty::ZERO; 2];
+            for leg in self.orders[venue as usize].iter().map(|order| &order.leg) {
+                // Buying the other outcome closes a leg as well as selling what it holds.
+                let opens = leg.ask.buys == (leg.ask.outcome == wanted);
+                let part = if opens { of(leg) } else { opposite(leg) };
+                let side = &mut sum[usize::from(!opens)];
+                *side = side.checked_add(part).unwrap_or(Qty::MAX);
+            }
+            sum[0].saturating_sub(sum[1])
+        };
+        [count(Leg::certain, Leg::possible), count(Leg::filled, Leg::filled), count(Leg::possible, Leg::certain)]
+    }
+
+    /// Paid minus received on both legs, fees included.
+    pub fn spent(&self) -> Money {
+        self.legs().map(Leg::spent).sum()
+    }
+
+    /// Why nothing may be sent, if so.
+    pub fn frozen(&self, now: Nanos) -> Option<Frozen> {
+        if self.broken {
+            return Some(Frozen::Impossible);
+        }
+        if self.legs().any(|leg| matches!(leg.state(), State::Unknown { .. })) {
+            return Some(Frozen::Unknown);
+        }
+        let late = |order: &Order| order.provisional.is_some_and(|since| PROVISIONAL_MAX < now.since(since));
+        self.orders.iter().flatten().any(late).then_some(Frozen::Provisional)
+    }
+
+    /// Is anything of it matched but not final?
+    pub fn is_provisional(&self) -> bool {
+        self.legs().any(|leg| !leg.provisional().is_zero())
+    }
+
+    /// What both legs hold as equal shares.
+    pub fn paired(&self) -> Qty {
+        let [k, p] = Venue::ALL.map(|venue| self.held(venue)[1]);
+        k.min(p)
+    }
+
+    /// What was closed by buying the other outcome: each such contract brings its dollar too.
+    pub fn bought_back(&self) -> Qty {
+        let back = self.legs().filter(|leg| leg.ask.buys && leg.ask.outcome != self.wanted(leg.ask.venue));
+        back.fold(Qty::ZERO, |sum, leg| sum.checked_add(leg.filled()).unwrap_or(Qty::MAX))
+    }
+
+    /// What one leg holds more than the other.
+    pub fn excess(&self) -> Option<Excess> {
+        let [k, p] = Venue::ALL.map(|venue| self.held(venue)[1]);
+        let long = if k < p { Venue::Polymarket } else { Venue::Kalshi };
+        let qty = k.max(p).saturating_sub(k.min(p));
+        let sellable = self.held(long)[0].min(qty);
+        (!qty.is_zero()).then_some(Excess { long, qty, sellable })
+    }
+
+    /// What is to be done now. Called after every report and every few milliseconds.
+    pub fn step(&mut self, now: Nanos) -> Step {
+        if self.broken {
+            return Step::Wait;
+        }
+        for order in self.orders.iter_mut().flatten() {
+            if order.leg.state() == State::Sent && ANSWER_WAIT < now.since(order.sent) {
+                order.leg.overdue(now);
+            }
+            let due = LOOK_EVERY <= now.since(order.looked);
+            match order.leg.state() {
+                State::Unknown { .. } if due => {
+                    order.looked = now;
+                    return Step::Look(order.leg.ask.id);
+                }
+                // Nothing of ours is meant to rest.
+                State::Working if !order.leg.is_cancelling() || due => {
+                    order.looked = now;
+                    let first = !order.leg.is_cancelling();
+                    order.leg.cancelling();
+                    return if first { Step::Cancel(order.leg.ask.id) } else { Step::Look(order.leg.ask.id) };
+                }
+                State::Done(_) if !order.leg.untold().is_zero() && due => {
+                    order.looked = now;
+                    return Step::Look(order.leg.ask.id);
+                }
+                _ => {}
+            }
+        }
+        if self.frozen(now).is_some() || self.legs().any(|leg| !leg.is_complete()) {
+            return Step::Wait;
+        }
+        let Some(excess) = self.excess() else {
+            self.naked_since = None;
+            return self.level();
+        };
+        let since = *self.naked_since.get_or_insert(now);
+        if excess.qty <= DUST || self.minimum.iter().all(|minimum| excess.qty < *minimum) {
+            return if self.is_provisional() { Step::Wait } else { Step::End(Ending::Dust) };
+        }
+        if self.budget.time_max < now.since(since) || self.orders.iter().any(|orders| orders.len() == ORDERS_MAX) {
+            return Step::End(Ending::Naked);
+        }
+        if self.priced.is_some_and(|at| now.since(at) < OFFER_EVERY) {
+            return Step::Wait;
+        }
+        self.priced = Some(now);
+        Step::Price(excess)
+    }
+
+    /// The better of two offers that keeps within the loss budget: its venue and purpose.
+    pub fn choose(&self, excess: &Excess, offers: &Offers) -> Option<(Venue, Purpose, Offer)> {
+        let contract = |qty: Qty| Money::micros(qty.micros() as i64);
+        // A completed contract pays its dollar; an unwound one has been paid for already. Compared per contract, because
+        // the two books may not offer the same quantity.
+        let worth = |offer: &Offer, completes: bool| {
+            let gain = if completes || offer.buys { contract(offer.qty) - offer.cost } else { -offer.cost };
+            i128::from(gain.raw()) * 1_000_000 / i128::from(offer.qty.micros().max(1))
+        };
+        let spent = self.spent();
+        let entered = contract(self.paired()) + contract(self.bought_back());
+        let fits = |offer: &Offer, completes: bool| {
+            let part = Money::micros((worth(offer, completes) * i128::from(excess.qty.micros()) / 1_000_000) as i64);
+            -self.budget.loss_max <= entered + part - spent
+        };
+        let usable = |offer: &Offer, venue: Venue| self.minimum[venue as usize] <= offer.qty;
+        let short = excess.long.other();
+        let complete = offers.complete.filter(|o| usable(o, short) && fits(o, true));
+        let unwind = offers.unwind.filter(|o| usable(o, excess.long) && fits(o, false));
+        match (complete, unwind) {
+            (Some(complete), Some(unwind)) if worth(&complete, true) < worth(&unwind, false) => {
+                Some((excess.long, Purpose::Unwind, unwind))
+            }
+            (Some(complete), _) => Some((short, Purpose::Complete, complete)),
+            (None, Some(unwind)) => Some((excess.long, Purpose::Unwind, unwind)),
+            (None, None) => None,
+        }
+    }
+
+    /// The outcome that the plan's leg on a venue buys.
+    pub fn wanted(&self, venue: Venue) -> Outcome {
+        match venue {
+            Venue::Kalshi => self.intent.legs.kalshi.buys(),
+            Venue::Polymarket => self.intent.legs.polymarket.buys(),
+        }
+    }
+
+    fn level(&self) -> Step {
+        // Until the last provisional trade is final, what is equal now may not stay so.
+        if self.is_provisional() {
+            return Step::Wait;
+        }
+        let unwound = self.legs().any(|leg| leg.ask.purpose == Purpose::Unwind && !leg.filled().is_zero());
+        Step::End(match self.paired() {
+            _ if unwound => Ending::Unwound,
+            Qty::ZERO => Ending::Missed,
+            paired if paired < self.intent.qty => Ending::Partial,
+            _ => Ending::Filled,
+        })
+    }
+}
