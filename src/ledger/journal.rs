@@ -242,9 +242,8 @@ pub fn replay(bytes: &[u8], segment: u32, first: Option<u64>) -> Result<Replayed
     if crc32fast::hash(&header[..20]).to_le_bytes() != header[20..] {
         return Err(Damage::Header { segment });
     }
-    let number = |range: std::ops::Range<usize>| {
-        header[range].iter().rev().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte))
-    };
+    let number =
+        |range: std::ops::Range<usize>| header[range].iter().rev().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
     let version = number(6..8) as u16;
     if version != VERSION {
         return Err(Damage::Version { segment, found: version });

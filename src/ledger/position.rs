@@ -108,9 +108,7 @@ impl Holding {
             }
             Event::Merged(qty) => self.close(*qty),
             Event::Paid { yes_payout } => {
-                for (outcome, payout) in
-                    [(Outcome::Yes, *yes_payout), (Outcome::No, Money::dollars(1) - *yes_payout)]
-                {
+                for (outcome, payout) in [(Outcome::Yes, *yes_payout), (Outcome::No, Money::dollars(1) - *yes_payout)] {
                     let qty = self.qty[outcome as usize];
                     // Whole micro-dollars arrive, as the venue rounds down.
                     let paid = i128::from(payout.raw()) * i128::from(qty.micros()) / 1_000_000;

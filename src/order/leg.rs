@@ -233,8 +233,10 @@ impl Leg {
     /// Paid minus received for its trades, fees included, without those that failed.
     pub fn spent(&self) -> Money {
         let live = self.trades.iter().filter(|t| t.stage != Stage::Failed);
-        live.map(|t| if t.bought { t.price.cost(t.qty) } else { -t.price.proceeds(t.qty) } + t.fee.unwrap_or(Money::ZERO))
-            .sum()
+        live.map(
+            |t| if t.bought { t.price.cost(t.qty) } else { -t.price.proceeds(t.qty) } + t.fee.unwrap_or(Money::ZERO),
+        )
+        .sum()
     }
 
     fn sum(&self, counted: impl Fn(Stage) -> bool) -> Qty {

@@ -73,7 +73,10 @@ mod tests {
         assert_eq!(reduce(ten, Qty::ZERO, price(1), fee, None), Err(Raises::NothingNaked));
         let eleven = Qty::whole(11);
         assert_eq!(reduce(ten, eleven, price(1), fee, None), Err(Raises::TooMuch { qty: eleven, excess: ten }));
-        assert_eq!(reduce(ten, ten, price(1), fee, Some(Qty::ZERO)), Err(Raises::NotHeld { qty: ten, held: Qty::ZERO }));
+        assert_eq!(
+            reduce(ten, ten, price(1), fee, Some(Qty::ZERO)),
+            Err(Raises::NotHeld { qty: ten, held: Qty::ZERO })
+        );
         assert_eq!(reduce(ten, ten, price(9_900), fee, None), Err(Raises::NoGain));
     }
 }

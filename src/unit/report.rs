@@ -348,13 +348,17 @@ pub enum Told {
     Sent(Sent),
     /// The answer to a request to cancel: the venue took it, and this much of the order had not been filled, if it says.
     /// Word of fills may still arrive.
-    Cancelled { left: Option<Qty> },
+    Cancelled {
+        left: Option<Qty>,
+    },
     /// The answer to a request to cancel: not there, or not cancellable. Proves nothing.
     NotCancelled,
     Trade(Trade),
     Picture(Picture),
     /// Complete listings of orders and fills, true as of this moment of the venue's, do not hold it.
-    Absent { as_of: UnixMs },
+    Absent {
+        as_of: UnixMs,
+    },
 }
 
 #[cfg(test)]
