@@ -12,6 +12,7 @@
 //! | 4 | [`decide`] | an edge → an intent, or the reason why not |
 //! | 5 | [`risk`] | an intent → approved, or the reason why not |
 //! | 6 | [`order`] | approved → orders, and the plan of two of them to its end |
+//! | 7 | [`fill`] | what venues tell → whose order, once |
 //! | 8 | [`ledger`] | what happened → what we own and owe |
 //! | | [`venue`] | the only place where a venue's name decides anything |
 //! | | [`pairing`] | the pair book that a person approved |
@@ -39,6 +40,8 @@ pub mod decide;
 pub mod risk;
 
 pub mod order;
+
+pub mod fill;
 
 pub mod ledger;
 

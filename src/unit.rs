@@ -211,6 +211,22 @@ impl Money {
         let part = (i128::from(self.0) * i128::from(ppm)).div_euclid(1_000_000);
         Self(i64::try_from(part).unwrap_or(if part < 0 { i64::MIN } else { i64::MAX }))
     }
+
+    /// What a whole number of dollars, one per contract, comes to.
+    #[must_use]
+    pub const fn dollar_each(qty: Qty) -> Self {
+        Self(qty.0 as i64)
+    }
+
+    /// The share of this amount that `qty` out of `all` bears, towards zero; nothing of nothing.
+    #[must_use]
+    pub fn part(self, qty: Qty, all: Qty) -> Self {
+        if all.is_zero() {
+            return Self::ZERO;
+        }
+        let share = i128::from(self.0) * i128::from(qty.0) / i128::from(all.0);
+        Self(i64::try_from(share).expect("a part of an amount, for at most as many contracts"))
+    }
 }
 
 impl std::ops::Add for Money {

@@ -3,15 +3,15 @@
 //! Positions are per market, whichever plan or person traded it. Kalshi keeps one signed number a market: holding YES and
 //! NO at once gives the dollar back at once (dossier 6). On Polymarket both stay until they are merged or paid.
 //!
-//! A trade that failed was never there: the market is booked again from the trades that remain, because a cost that was
-//! averaged cannot be taken apart.
+//! A trade that failed was never there. Because a cost that was averaged cannot be taken apart, a market remembers what
+//! it held before its oldest trade that is not final, and is booked again from there.
 
-use std::collections::BTreeMap;
+use smallvec::SmallVec;
 
-use crate::unit::{MarketId, Money, Outcome, Qty, Tag, Trade, Venue};
+use crate::unit::{MarketId, Money, Outcome, Qty, Stage, Tag, Trade, Venue};
 
 /// What is held of one market, and what it has brought.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Holding {
     /// By outcome.
     pub qty: [Qty; 2],
@@ -21,72 +21,125 @@ pub struct Holding {
     pub cash: Money,
     /// Of that, fees.
     pub fees: Money,
-    /// Result of what was sold, netted or paid.
+    /// Result of what was sold, netted, merged or paid.
     pub realised: Money,
-    events: Vec<Event>,
 }
 
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Event {
     Traded(Trade),
     Merged(Qty),
     Paid { yes_payout: Money },
 }
 
-/// All markets that were ever traded.
+/// One market: what it holds, and how it came there since everything was final.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Account {
+    venue: Venue,
+    now: Holding,
+    /// Before the first of `open`.
+    before: Holding,
+    open: SmallVec<[Event; 4]>,
+}
+
+/// All markets.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Positions {
-    markets: BTreeMap<MarketId, (Venue, Holding)>,
+    markets: Vec<Account>,
 }
 
 impl Positions {
-    /// Books a trade. Its fee is what the venue charged, or the predicted one until it says.
-    pub fn trade(&mut self, market: MarketId, venue: Venue, trade: Trade) {
-        self.happen(market, venue, Event::Traded(trade));
+    /// Room for these markets; their slots are their places.
+    pub fn new(venues: impl IntoIterator<Item = Venue>) -> Self {
+        let (now, before, open) = (Holding::default(), Holding::default(), SmallVec::new());
+        let account = |venue| Account { venue, now, before, open: open.clone() };
+        Self { markets: venues.into_iter().map(account).collect() }
     }
 
-    /// YES and NO were put together for a dollar each (Polymarket).
-    pub fn merge(&mut self, market: MarketId, venue: Venue, qty: Qty) {
-        self.happen(market, venue, Event::Merged(qty));
-    }
-
-    /// The market paid everything that was held. Returns what arrived.
-    pub fn pay(&mut self, market: MarketId, venue: Venue, yes_payout: Money) -> Money {
-        let before = self.holding(market).map_or(Money::ZERO, |held| held.cash);
-        self.happen(market, venue, Event::Paid { yes_payout });
-        self.holding(market).map_or(Money::ZERO, |held| held.cash) - before
-    }
-
-    /// Takes a trade out again: it failed.
-    pub fn void(&mut self, market: MarketId, tag: Tag) {
-        let Some((venue, held)) = self.markets.get_mut(&market) else { return };
-        let kept = std::mem::take(&mut held.events);
-        *held = Holding::default();
-        for event in kept {
-            if !matches!(&event, Event::Traded(trade) if trade.tag == tag) {
-                held.book(*venue, event);
-            }
+    /// What was held at start: quantity and cost.
+    pub fn found(&mut self, market: MarketId, outcome: Outcome, qty: Qty, cost: Money) {
+        let account = self.account(market);
+        for holding in [&mut account.now, &mut account.before] {
+            holding.qty[outcome as usize] = qty;
+            holding.cost[outcome as usize] = cost;
         }
     }
 
-    /// What is held of a market, if it was ever traded.
-    pub fn holding(&self, market: MarketId) -> Option<&Holding> {
-        self.markets.get(&market).map(|(_, held)| held)
+    /// Books a trade. Its fee is what the venue charged, or the predicted one until it says.
+    pub fn trade(&mut self, market: MarketId, trade: Trade) {
+        self.account(market).happen(Event::Traded(trade));
     }
 
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = (MarketId, Venue, &Holding)> {
-        self.markets.iter().map(|(market, (venue, held))| (*market, *venue, held))
+    /// A trade that was booked is final.
+    pub fn confirm(&mut self, market: MarketId, tag: Tag) {
+        let account = self.account(market);
+        for event in &mut account.open {
+            if let Event::Traded(trade) = event
+                && trade.tag == tag
+            {
+                trade.stage = Stage::Confirmed;
+            }
+        }
+        account.forget();
     }
 
-    fn happen(&mut self, market: MarketId, venue: Venue, event: Event) {
-        self.markets.entry(market).or_insert_with(|| (venue, Holding::default())).1.book(venue, event);
+    /// A trade that was booked failed: it is taken out again.
+    pub fn void(&mut self, market: MarketId, tag: Tag) {
+        let account = self.account(market);
+        account.open.retain(|event| !matches!(event, Event::Traded(trade) if trade.tag == tag));
+        account.now = account.before;
+        for event in &account.open {
+            account.now.book(account.venue, *event);
+        }
+        account.forget();
+    }
+
+    /// YES and NO were put together for a dollar each (Polymarket).
+    pub fn merge(&mut self, market: MarketId, qty: Qty) {
+        self.account(market).happen(Event::Merged(qty));
+    }
+
+    /// The market paid everything that was held.
+    pub fn pay(&mut self, market: MarketId, yes_payout: Money) {
+        self.account(market).happen(Event::Paid { yes_payout });
+    }
+
+    /// What is held of a market.
+    pub fn holding(&self, market: MarketId) -> &Holding {
+        &self.markets[market.0 as usize].now
+    }
+
+    fn account(&mut self, market: MarketId) -> &mut Account {
+        &mut self.markets[market.0 as usize]
+    }
+}
+
+impl Account {
+    fn happen(&mut self, event: Event) {
+        self.now.book(self.venue, event);
+        self.open.push(event);
+        self.forget();
+    }
+
+    /// Once everything is final nothing can be taken out any more.
+    fn forget(&mut self) {
+        let open =
+            |event: &Event| matches!(event, Event::Traded(t) if matches!(t.stage, Stage::Matched | Stage::Mined));
+        if !self.open.iter().any(open) {
+            self.open.clear();
+            self.before = self.now;
+        }
     }
 }
 
 impl Holding {
+    /// What is at stake: the cost of everything held.
+    pub fn at_stake(&self) -> Money {
+        self.cost[0] + self.cost[1]
+    }
+
     fn book(&mut self, venue: Venue, event: Event) {
-        match &event {
+        match event {
             Event::Traded(trade) => {
                 let o = trade.outcome as usize;
                 let fee = trade.fee.unwrap_or(Money::ZERO);
@@ -106,9 +159,9 @@ impl Holding {
                     self.close(self.qty[0].min(self.qty[1]));
                 }
             }
-            Event::Merged(qty) => self.close(*qty),
+            Event::Merged(qty) => self.close(qty),
             Event::Paid { yes_payout } => {
-                for (outcome, payout) in [(Outcome::Yes, *yes_payout), (Outcome::No, Money::dollars(1) - *yes_payout)] {
+                for (outcome, payout) in [(Outcome::Yes, yes_payout), (Outcome::No, Money::dollars(1) - yes_payout)] {
                     let qty = self.qty[outcome as usize];
                     // Whole micro-dollars arrive, as the venue rounds down.
                     let paid = i128::from(payout.raw()) * i128::from(qty.micros()) / 1_000_000;
@@ -119,7 +172,6 @@ impl Holding {
                 }
             }
         }
-        self.events.push(event);
     }
 
     /// Puts YES and NO together: a dollar each comes back.
@@ -133,15 +185,10 @@ impl Holding {
     /// Takes contracts out, with their share of the cost, rounded down.
     fn give(&mut self, outcome: Outcome, qty: Qty) -> Money {
         let o = outcome as usize;
-        let all = self.qty[o];
-        if all.is_zero() {
-            return Money::ZERO;
-        }
-        let qty = qty.min(all);
-        let share = i128::from(self.cost[o].raw()) * i128::from(qty.micros()) / i128::from(all.micros());
-        let share = Money::micros(share as i64);
+        let qty = qty.min(self.qty[o]);
+        let share = self.cost[o].part(qty, self.qty[o]);
         self.cost[o] -= share;
-        self.qty[o] = all.saturating_sub(qty);
+        self.qty[o] = self.qty[o].saturating_sub(qty);
         share
     }
 }

@@ -88,7 +88,7 @@ pub struct Leg {
     sent: UnixMs,
     /// The largest quantity the venue's record ever showed.
     shown: Qty,
-    trades: SmallVec<[Trade; 4]>,
+    trades: SmallVec<[Trade; 8]>,
     cancelling: bool,
 }
 

@@ -246,12 +246,10 @@ impl Plan {
 
     /// What a venue's leg holds net of what was closed again: certain, counted for hedging, possible.
     pub fn held(&self, venue: Venue) -> [Qty; 3] {
-        let wanted = self.wanted(venue);
         let count = |of: fn(&Leg) -> Qty, opposite: fn(&Leg) -> Qty| {
             let mut sum = [Qty::ZERO; 2];
             for leg in self.orders[venue as usize].iter().map(|order| &order.leg) {
-                // Buying the other outcome closes a leg as well as selling what it holds.
-                let opens = leg.ask.buys == (leg.ask.outcome == wanted);
+                let opens = self.opens(&leg.ask);
                 let part = if opens { of(leg) } else { opposite(leg) };
                 let side = &mut sum[usize::from(!opens)];
                 *side = side.checked_add(part).unwrap_or(Qty::MAX);
@@ -264,6 +262,33 @@ impl Plan {
     /// Paid minus received on both legs, fees included.
     pub fn spent(&self) -> Money {
         self.legs().map(Leg::spent).sum()
+    }
+
+    /// What closing again has made or lost: paid minus received, without what the equal shares cost.
+    pub fn unwound(&self) -> Money {
+        let kept: Money =
+            Venue::ALL.into_iter().map(|venue| self.opened(venue).part(self.paired(), self.bought(venue))).sum();
+        Money::dollar_each(self.bought_back()) + kept - self.spent()
+    }
+
+    /// What a venue's leg has bought in all, before anything was closed.
+    pub fn bought(&self, venue: Venue) -> Qty {
+        let opening = self.orders[venue as usize].iter().filter(|order| self.opens(&order.leg.ask));
+        opening.fold(Qty::ZERO, |sum, order| sum.checked_add(order.leg.filled()).unwrap_or(Qty::MAX))
+    }
+
+    /// What that cost, fees included.
+    fn opened(&self, venue: Venue) -> Money {
+        self.orders[venue as usize]
+            .iter()
+            .filter(|order| self.opens(&order.leg.ask))
+            .map(|order| order.leg.spent())
+            .sum()
+    }
+
+    /// Does an order open its leg? Buying the other outcome closes it as well as selling what it holds.
+    fn opens(&self, ask: &Ask) -> bool {
+        ask.buys == (ask.outcome == self.wanted(ask.venue))
     }
 
     /// Why nothing may be sent, if so.
@@ -356,7 +381,7 @@ impl Plan {
 
     /// The better of two offers that keeps within the loss budget: its venue and purpose.
     pub fn choose(&self, excess: &Excess, offers: &Offers) -> Option<(Venue, Purpose, Offer)> {
-        let contract = |qty: Qty| Money::micros(qty.micros() as i64);
+        let contract = Money::dollar_each;
         // A completed contract pays its dollar; an unwound one has been paid for already. Compared per contract, because
         // the two books may not offer the same quantity.
         let worth = |offer: &Offer, completes: bool| {
