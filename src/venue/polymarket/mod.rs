@@ -1,5 +1,6 @@
 //! Polymarket's international venue.
 
+pub mod amount;
 pub mod catalog;
 pub mod feed;
 pub mod shadow;
