@@ -2,7 +2,9 @@
 
 pub mod amount;
 pub mod catalog;
+pub mod contract;
 pub mod feed;
+pub mod position;
 pub mod shadow;
 pub mod sign;
 mod tokens;
