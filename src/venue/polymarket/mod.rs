@@ -4,10 +4,12 @@ pub mod amount;
 pub mod catalog;
 pub mod contract;
 pub mod feed;
+pub mod order;
 pub mod position;
 pub mod shadow;
 pub mod sign;
 mod tokens;
+pub mod wallet;
 
 pub use feed::PolymarketFeed;
 pub use shadow::{Checked, Checker, Shadow};
