@@ -1,11 +1,13 @@
 //! Polymarket's international venue.
 
 pub mod amount;
+pub mod call;
 pub mod catalog;
 pub mod contract;
 pub mod feed;
 pub mod order;
 pub mod position;
+pub mod relay;
 pub mod shadow;
 pub mod sign;
 mod tokens;
