@@ -1,10 +1,17 @@
 //! Polymarket's international venue.
 
+pub mod amount;
+pub mod call;
 pub mod catalog;
+pub mod contract;
 pub mod feed;
+pub mod order;
+pub mod position;
+pub mod relay;
 pub mod shadow;
 pub mod sign;
 mod tokens;
+pub mod wallet;
 
 pub use feed::PolymarketFeed;
 pub use shadow::{Checked, Checker, Shadow};

@@ -1,7 +1,7 @@
 //! Signs in at Polymarket: L1 proves the wallet's key (only to make or derive API keys), L2 goes on every private call
 //! (dossier 2).
 
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::{Eip712Domain, SolStruct, eip712_domain, sol};
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -102,16 +102,45 @@ impl WalletSigner {
             message: ATTESTATION.into(),
         };
         let digest = message.eip712_signing_hash(&domain(chain_id));
+        L1Headers {
+            address: self.address(),
+            signature: alloy_primitives::hex::encode_prefixed(self.sign_digest(digest)),
+            timestamp,
+            nonce: nonce.to_string(),
+        }
+    }
+
+    /// The address as bytes.
+    pub(super) const fn raw_address(&self) -> Address {
+        self.address
+    }
+
+    /// r, s and v (27 or 28) over a digest: by far the dearest step of an order.
+    pub(super) fn sign_digest(&self, digest: B256) -> [u8; 65] {
         // RFC 6979 makes the signature reproducible; the library keeps s in the lower half.
         let (signature, recovery) = self.key.sign_prehash_recoverable(digest.as_slice());
         let mut bytes = [0; 65];
         bytes[..64].copy_from_slice(&signature.to_bytes());
         bytes[64] = 27 + recovery.to_byte();
-        L1Headers {
-            address: self.address(),
-            signature: alloy_primitives::hex::encode_prefixed(bytes),
-            timestamp,
-            nonce: nonce.to_string(),
+        bytes
+    }
+}
+
+/// The two calls that answer a sign-in with API credentials: `{"apiKey","secret","passphrase"}`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KeyCall {
+    /// 400 where the key set exists already; then it can be derived.
+    Create,
+    Derive,
+}
+
+impl KeyCall {
+    /// The method and the path; neither call has a body.
+    #[must_use]
+    pub const fn request(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Create => ("POST", "/auth/api-key"),
+            Self::Derive => ("GET", "/auth/derive-api-key"),
         }
     }
 }
@@ -142,6 +171,17 @@ impl L2Headers {
             ("POLY_PASSPHRASE", &self.passphrase),
             ("POLY_TIMESTAMP", &self.timestamp),
             ("POLY_SIGNATURE", &self.signature),
+        ]
+    }
+
+    /// The same for the relayer, signed with a builder's credentials instead of a trader's.
+    #[must_use]
+    pub fn builder_pairs(&self) -> [(&'static str, &str); 4] {
+        [
+            ("POLY_BUILDER_API_KEY", &self.api_key),
+            ("POLY_BUILDER_PASSPHRASE", &self.passphrase),
+            ("POLY_BUILDER_TIMESTAMP", &self.timestamp),
+            ("POLY_BUILDER_SIGNATURE", &self.signature),
         ]
     }
 }
@@ -199,7 +239,7 @@ mod tests {
     use serde_json::Value;
 
     fn vectors() -> Value {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/polymarket/signin_vectors.json");
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/polymarket/signing_vectors.json");
         serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
     }
 
@@ -210,7 +250,7 @@ mod tests {
     #[test]
     fn sign_ins_are_those_of_the_official_clients_byte_for_byte() {
         let vectors = vectors();
-        let signer = WalletSigner::from_hex(text(&vectors, "private_key")).unwrap();
+        let signer = WalletSigner::from_hex(text(&vectors["meta"], "private_key")).unwrap();
         let cases = vectors["l1_auth"].as_array().unwrap();
         assert_eq!(cases.len(), 6);
         for case in cases {
