@@ -29,10 +29,12 @@ use orion::{
     config::{Config, Sources},
     decide::Odds,
     lab::recording::Reader,
+    ledger::journal::Scratch,
     risk::{Budget, TradingState, budget::Shares},
     run::{
         boot,
-        detect::{Detector, MarketSetup, Outbox, PairSetup, PaperSetup, Setup},
+        desk::{Desk, Orders},
+        detect::{MarketSetup, PairSetup, PaperSetup, Setup},
         event::What,
     },
     spread::{Direction, Pair, Terms},
@@ -404,8 +406,7 @@ impl Stream for Recorded {
 struct Orion {
     feed: Box<dyn Feed>,
     out: Out,
-    detector: Detector,
-    outbox: Outbox,
+    desk: Desk<Scratch>,
 }
 
 impl Orion {
@@ -464,8 +465,7 @@ impl Orion {
         let mut orion = Self {
             feed: stream.feed(),
             out: Out::default(),
-            detector: Detector::new(setup),
-            outbox: Outbox::with_room(2 * stream.pairs()),
+            desk: Desk::new(setup, Orders::unkept(boot::closing(&config))),
         };
         orion.feed.opened(arrival(Nanos::secs(1)), &mut orion.out);
         orion
@@ -479,7 +479,7 @@ impl Orion {
             let feed = FeedId((market.0 % 2) as u8);
             let mut apply = |kind| {
                 let update = Update { market, feed, link: 0, at, stamp: UnixMs::default(), kind };
-                self.detector.apply(&update, &mut self.outbox);
+                self.desk.apply(&update);
             };
             apply(Kind::Reset);
             for (side, levels) in [BookSide::Bid, BookSide::Ask].into_iter().zip(sides) {
@@ -496,13 +496,13 @@ impl Orion {
         self.out.updates.clear();
         self.out.shadows.clear();
         self.out.sends.clear();
-        self.outbox.events.clear();
-        self.outbox.resnapshots.clear();
+        self.desk.events().clear();
+        self.desk.resnapshots().clear();
         self.feed.text(bytes, at, &mut self.out);
         for update in &self.out.updates {
-            self.detector.apply(update, &mut self.outbox);
+            self.desk.apply(update);
         }
-        self.detector.turn(at, &mut self.outbox);
+        self.desk.turn(at);
     }
 }
 
@@ -680,7 +680,7 @@ fn agree(name: &str, stream: &mut dyn Stream, blocks: usize) {
             let theirs = rival.message(&block.bytes[message.bytes.clone()]);
             let mut bytes = block.bytes[message.bytes.clone()].to_vec();
             orion.message(&mut bytes, message.at);
-            for event in &orion.outbox.events {
+            for event in orion.desk.events().iter() {
                 match event.what {
                     What::Sighted { id, pair: PairId(pair), direction, quote, .. } => {
                         let (pair, direction) = (pair as usize, direction as usize);

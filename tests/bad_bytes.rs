@@ -299,7 +299,7 @@ fn any_split_of_a_stream_carries_the_same_messages() {
         line.bytes(Venue::Kalshi, &text);
     }
     assert_eq!((line.fit(KALSHI), line.touch(KALSHI)), (Ok(()), (Some(4_400), Some(4_600))));
-    assert_eq!(line.desk.detector.book(KALSHI).bids.at(desk::price(3_100)).micros(), 22_500_000);
+    assert_eq!(line.desk.engine.detector.book(KALSHI).bids.at(desk::price(3_100)).micros(), 22_500_000);
 }
 
 /// Fault 58, on what the venue really sent.
@@ -367,7 +367,7 @@ proptest! {
         }
         line.bytes(venue, &bytes);
         for market in [KALSHI, POLYMARKET] {
-            let book = line.desk.detector.book(market);
+            let book = line.desk.engine.detector.book(market);
             for (price, qty) in book.bids.levels().chain(book.asks.levels()) {
                 prop_assert!(0 < price.raw() && price.raw() < 10_000 && !qty.is_zero());
             }

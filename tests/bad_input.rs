@@ -197,7 +197,7 @@ fn a_tick_that_changes_mid_flight_voids_the_book_until_its_next_snapshot() {
     let whole = polymarket_book(&[("0.441", "100")], &[("0.459", "100")]).replace("\"0.01\"", "\"0.001\"");
     line.polymarket(&whole);
     assert_eq!((line.fit(POLYMARKET), line.touch(POLYMARKET)), (Ok(()), (Some(4_410), Some(4_590))));
-    assert_eq!(line.desk.detector.book(POLYMARKET).grid().unit(), 10, "the grid is that of the feed");
+    assert_eq!(line.desk.engine.detector.book(POLYMARKET).grid().unit(), 10, "the grid is that of the feed");
 
     line.kalshi(
         r#"{"type":"market_lifecycle_v2","sid":9,"seq":1,"msg":{"market_ticker":"FED-DEC",
@@ -299,7 +299,7 @@ fn something_unknown_stops_entries_where_it_touches_for_a_minute() {
     let odd = polymarket_change(at, "BUY", "0.44", "90").replace("\"side\":", "\"flavour\":\"new\",\"side\":");
     line.polymarket(&odd);
     assert_eq!(line.fit(POLYMARKET), Err(Unfit::Canary(Canary::UnknownField)));
-    assert_eq!(line.desk.detector.book(POLYMARKET).bids.at(price(4_400)), Qty::whole(90), "read all the same");
+    assert_eq!(line.desk.engine.detector.book(POLYMARKET).bids.at(price(4_400)), Qty::whole(90), "read all the same");
     assert_eq!(line.fit(KALSHI), Ok(()), "only where it touches");
     line.live(Nanos::secs(59), Line::answer);
     assert_eq!(line.fit(POLYMARKET), Err(Unfit::Canary(Canary::UnknownField)));

@@ -491,7 +491,7 @@ proptest! {
             }
         }
         for (plain, market) in plains.iter().zip([KALSHI, POLYMARKET]) {
-            prop_assert_eq!(&Plain::of(desk.detector.book(market)), plain);
+            prop_assert_eq!(&Plain::of(desk.engine.detector.book(market)), plain);
         }
         // A detector that is shown the final books at once comes to the same view, down to the reason.
         let mut anew = open_desk(inverted);
@@ -500,7 +500,7 @@ proptest! {
             let kinds = std::iter::once(Kind::Reset).chain(levels(BookSide::Bid)).chain(levels(BookSide::Ask)).chain([Kind::Synced]);
             let updates: Vec<Update> = kinds.map(|kind| update(market, anew.now, kind)).collect();
             for update in &updates {
-                anew.detector.apply(update, &mut anew.outbox);
+                anew.engine.apply(update);
             }
         }
         anew.turn();
@@ -532,19 +532,19 @@ proptest! {
                 setup.budget.account_mut(venue, 0).cash = half;
             }
         });
-        let free = desk.detector.budget().caps([0, 0], 0);
+        let free = desk.engine.detector.budget().caps([0, 0], 0);
         let (now, levels) = (desk.now, [KALSHI, POLYMARKET]);
         for (plain, market) in plains.iter().zip(levels) {
             for side in [BookSide::Bid, BookSide::Ask] {
                 let kind = |(raw, qty): (u16, u64)| Kind::Level { side, price: price(raw), qty: Qty::new(qty).unwrap() };
                 if side == BookSide::Bid {
-                    desk.detector.apply(&update(market, now, Kind::Reset), &mut desk.outbox);
+                    desk.engine.apply(&update(market, now, Kind::Reset));
                 }
                 for level in plain.levels(side) {
-                    desk.detector.apply(&update(market, now, kind(level)), &mut desk.outbox);
+                    desk.engine.apply(&update(market, now, kind(level)));
                 }
             }
-            desk.detector.apply(&update(market, now, Kind::Synced), &mut desk.outbox);
+            desk.engine.apply(&update(market, now, Kind::Synced));
         }
         desk.turn();
         let fees = [desk::kalshi_terms().fee, desk::polymarket_terms(rate_ppm).fee];

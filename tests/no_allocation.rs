@@ -18,9 +18,13 @@ use orion::{
         recording::Reader,
         replay::{cast, finest},
     },
+    ledger::journal::Scratch,
     risk::{Budget, budget::Shares},
-    run::detect::{Detector, MarketSetup, Outbox, PairSetup},
     run::event::What,
+    run::{
+        desk::{Desk, Orders},
+        detect::{MarketSetup, PairSetup},
+    },
     spread::Pair,
     unit::{FeedId, MarketId, Money, Nanos, Venue},
     venue::{
@@ -76,8 +80,7 @@ const PAIRS: u32 = 8;
 
 /// The way of a message through the engine, with everything that lives on it.
 struct Path {
-    detector: Detector,
-    outbox: Outbox,
+    desk: Desk<Scratch>,
     out: Out,
     messages: u64,
     counted: u64,
@@ -91,19 +94,8 @@ impl Path {
     fn new(change: impl FnOnce(&mut orion::run::detect::Setup)) -> Self {
         let mut setup = desk::setup(desk::POLITICS);
         change(&mut setup);
-        let outbox = Outbox::with_room(setup.markets.len());
-        let detector = Detector::new(setup);
-        Self {
-            detector,
-            outbox,
-            out: Out::default(),
-            messages: 0,
-            counted: 0,
-            allocations: 0,
-            sightings: 0,
-            plans: 0,
-            fills: 0,
-        }
+        let desk = Desk::new(setup, Orders::unkept(desk::BUDGET));
+        Self { desk, out: Out::default(), messages: 0, counted: 0, allocations: 0, sightings: 0, plans: 0, fills: 0 }
     }
 
     /// One message, from its bytes to the decision.
@@ -114,16 +106,16 @@ impl Path {
         let before = asked();
         feed.text(bytes, at, &mut self.out);
         for update in &self.out.updates {
-            self.detector.apply(update, &mut self.outbox);
+            self.desk.apply(update);
         }
-        self.detector.turn(at, &mut self.outbox);
+        self.desk.turn(at);
         let after = asked();
         self.messages += 1;
         if warm && self.out.sends.is_empty() {
             self.counted += 1;
             self.allocations += after - before;
         }
-        for event in &self.outbox.events {
+        for event in self.desk.events().iter() {
             match event.what {
                 What::Sighted { .. } => self.sightings += 1,
                 What::Planned { .. } => self.plans += 1,
@@ -135,8 +127,8 @@ impl Path {
         self.out.shadows.clear();
         self.out.sends.clear();
         self.out.lost = None;
-        self.outbox.events.clear();
-        self.outbox.resnapshots.clear();
+        self.desk.events().clear();
+        self.desk.resnapshots().clear();
     }
 }
 

@@ -4,8 +4,9 @@ mod common;
 
 use common::desk::{Desk, KALSHI, POLYMARKET, price};
 use orion::{
-    risk::TradingState,
-    run::event::{Ending, What},
+    order::plan::Ending,
+    risk::{Latch, TradingState},
+    run::event::What,
     unit::{BookSide, Grid, MarketId, Money, Nanos, Qty, Venue},
     wire::Kind,
 };
@@ -27,7 +28,7 @@ fn shows(desk: &mut Desk, market: MarketId, side: BookSide, raw: u16, qty: u32) 
 
 /// Is the market's copy believed?
 fn whole(desk: &Desk, market: MarketId) -> bool {
-    desk.detector.book(market).doubt().is_none()
+    desk.engine.detector.book(market).doubt().is_none()
 }
 
 /// How the last plan ended: state, paired, naked, won or lost by selling again.
@@ -51,13 +52,13 @@ fn cash_equals_what_was_told(desk: &Desk) {
             _ => {}
         }
     }
-    let accounts: Money = desk.detector.budget().accounts().map(|(_, _, account)| account.cash).sum();
+    let accounts: Money = desk.engine.detector.budget().accounts().map(|(_, _, account)| account.cash).sum();
     assert_eq!(accounts, cash);
 }
 
 fn nothing_is_reserved(desk: &Desk) {
-    assert!(desk.detector.budget().accounts().all(|(_, _, account)| account.reserved == Money::ZERO));
-    assert_eq!(desk.detector.plans(), 0);
+    assert!(desk.engine.detector.budget().accounts().all(|(_, _, account)| account.reserved == Money::ZERO));
+    assert_eq!(desk.engine.detector.plans(), 0);
 }
 
 #[test]
@@ -80,7 +81,7 @@ fn nothing_is_bought_when_both_offers_are_gone_on_arrival() {
     assert_eq!(ending(&desk).0, Ending::Missed);
     cash_equals_what_was_told(&desk);
     nothing_is_reserved(&desk);
-    assert_eq!(desk.detector.budget().exposure(0), Money::ZERO);
+    assert_eq!(desk.engine.detector.budget().exposure(0), Money::ZERO);
 }
 
 #[test]
@@ -91,10 +92,10 @@ fn a_leg_that_stands_alone_is_sold_again_and_its_loss_is_booked() {
     let (state, paired, naked, unwound) = ending(&desk);
     assert_eq!((state, paired, naked), (Ending::Unwound, Qty::ZERO, Qty::ZERO));
     assert!(unwound < Money::ZERO, "a cent of spread and two fees: {unwound}");
-    assert_eq!(desk.detector.budget().realised_today(), unwound);
+    assert_eq!(desk.engine.detector.budget().realised_today(), unwound);
     cash_equals_what_was_told(&desk);
     nothing_is_reserved(&desk);
-    assert_eq!(desk.detector.budget().exposure(0), Money::ZERO);
+    assert_eq!(desk.engine.detector.budget().exposure(0), Money::ZERO);
 }
 
 #[test]
@@ -109,13 +110,35 @@ fn an_excess_over_the_smaller_leg_is_sold_and_the_rest_stays_paired() {
 }
 
 #[test]
-fn an_excess_that_nobody_buys_is_kept_as_naked_after_three_tries() {
+fn an_excess_that_nobody_takes_lets_the_latch_fall_and_is_closed_as_soon_as_somebody_does() {
     let mut desk = crossed();
     shows(&mut desk, POLYMARKET, BookSide::Bid, 4_800, 0);
     shows(&mut desk, KALSHI, BookSide::Bid, 3_900, 0);
-    desk.pass(Nanos::secs(10));
+    desk.pass(Nanos::secs(2));
+    assert_eq!(desk.engine.detector.state(), TradingState::Active);
+    assert_eq!(desk.engine.plans(), 1);
+    desk.pass(Nanos::millis(500));
+    assert_eq!(desk.engine.detector.state(), TradingState::Halted(Latch::Naked), "two seconds after it was known");
+    desk.pass(Nanos::secs(60));
+    assert_eq!(desk.engine.plans(), 1, "it still stands alone");
+    shows(&mut desk, KALSHI, BookSide::Bid, 3_900, 50_000);
+    desk.pass(Nanos::millis(500));
     let (state, paired, naked, unwound) = ending(&desk);
-    assert_eq!((state, paired, unwound), (Ending::Naked, Qty::ZERO, Money::ZERO));
+    assert_eq!((state, paired, naked), (Ending::Unwound, Qty::ZERO, Qty::ZERO));
+    assert!(unwound < Money::ZERO);
+    cash_equals_what_was_told(&desk);
+    nothing_is_reserved(&desk);
+}
+
+#[test]
+fn an_excess_whose_market_pays_is_over_and_told_as_naked() {
+    let mut desk = crossed();
+    shows(&mut desk, POLYMARKET, BookSide::Bid, 4_800, 0);
+    shows(&mut desk, KALSHI, BookSide::Bid, 3_900, 0);
+    desk.pass(Nanos::secs(3));
+    desk.hear(KALSHI, Kind::Settled { yes_payout: Money::dollars(1) });
+    let (state, paired, naked, _) = ending(&desk);
+    assert_eq!((state, paired), (Ending::Naked, Qty::ZERO));
     assert!(Qty::ZERO < naked);
     cash_equals_what_was_told(&desk);
     nothing_is_reserved(&desk);
@@ -168,14 +191,14 @@ fn venues_that_settle_differently_lose_both_legs_and_the_latch_falls() {
     desk.pass(Nanos::millis(250));
     let paid = |payout| Kind::Settled { yes_payout: Money::micros(payout) };
     desk.hear(KALSHI, paid(0));
-    assert_eq!(desk.detector.state(), TradingState::Active, "one leg's loss may be the other leg's gain");
+    assert_eq!(desk.engine.detector.state(), TradingState::Active, "one leg's loss may be the other leg's gain");
     desk.hear(POLYMARKET, paid(1_000_000));
-    assert!(matches!(desk.detector.state(), TradingState::Halted(_)), "beyond the daily limit");
+    assert!(matches!(desk.engine.detector.state(), TradingState::Halted(_)), "beyond the daily limit");
     desk.hear(POLYMARKET, paid(0));
     cash_equals_what_was_told(&desk);
     let settled = desk.told.iter().filter(|event| matches!(event.what, What::Settled { .. })).count();
     assert_eq!(settled, 2, "a payout is booked once");
-    assert_eq!(desk.detector.budget().account(Venue::Kalshi, 0).reserved, Money::ZERO);
+    assert_eq!(desk.engine.detector.budget().account(Venue::Kalshi, 0).reserved, Money::ZERO);
 }
 
 #[test]
@@ -183,7 +206,7 @@ fn a_market_whose_grid_becomes_finer_trades_on_after_its_next_snapshot() {
     let mut desk = Desk::new();
     desk.book(KALSHI, &[(3_900, 50_000)], &[(4_500, 20_000)]);
     desk.hear(POLYMARKET, Kind::Grid(Grid::even(1).expect("the finest grid")));
-    let asked: Vec<MarketId> = desk.outbox.resnapshots.drain(..).map(|asked| asked.market).collect();
+    let asked: Vec<MarketId> = desk.engine.resnapshots().drain(..).map(|asked| asked.market).collect();
     assert_eq!((whole(&desk, POLYMARKET), asked), (false, vec![POLYMARKET]));
     desk.book(POLYMARKET, &[(5_233, 20_000)], &[(5_301, 50_000)]);
     assert!(whole(&desk, POLYMARKET));

@@ -218,7 +218,7 @@ fn a_long_leg_that_cannot_be_sold_yet_is_closed_by_buying_its_complement() {
 }
 
 #[test]
-fn nothing_is_done_at_a_loss_beyond_the_budget_and_time_ends_it() {
+fn nothing_is_done_at_a_loss_beyond_the_budget_and_a_person_is_told_in_time() {
     let mut desk = Desk::new();
     desk.done(Venue::Kalshi, 10, Stage::Confirmed);
     desk.refused(Venue::Polymarket);
@@ -248,7 +248,8 @@ fn nothing_is_done_at_a_loss_beyond_the_budget_and_time_ends_it() {
         prices += u32::from(matches!(poor.after(100), Step::Price(_)));
     }
     assert_eq!(prices, 20, "asked again ten times a second");
-    assert_eq!(poor.after(200), Step::End(Ending::Naked));
+    assert_eq!(poor.after(200), Step::Overdue, "a person is told");
+    assert!(matches!(poor.after(1), Step::Price(_)), "and closing it goes on");
 }
 
 #[test]

@@ -134,7 +134,7 @@ fn unfit(venue: Venue, unfit: Unfit) -> Vec<Reason> {
             for _ in 0..100 {
                 desk.pass(Nanos::secs(1));
                 let (other, began) = (self::market(venue.other()), desk.now);
-                let book = desk.detector.book(other);
+                let book = desk.engine.detector.book(other);
                 let (bid, ask) = (book.bids.best(), book.asks.best());
                 desk.control(Control::Look { market: other, began, bid, ask });
             }
@@ -181,7 +181,7 @@ fn scenario(reason: Reason) -> Vec<Reason> {
         Reason::OpenPlan => {
             // The ring to the ledger is full: nothing new is entered.
             let mut desk = desk(|_| {});
-            desk.detector.set_room(false);
+            desk.engine.detector.set_room(false);
             offered(desk)
         }
         Reason::CoolDown => {
@@ -229,7 +229,7 @@ fn every_reason_is_produced_by_a_scenario_of_its_own() {
 
 #[test]
 fn an_order_that_finds_nothing_left_is_a_plan_that_missed() {
-    use orion::run::event::{Ending, What};
+    use orion::{order::plan::Ending, run::event::What};
     let mut desk = desk(|_| {});
     desk.offer(4_500, 5_000);
     // Before either order arrives both levels are gone.

@@ -13,10 +13,12 @@ use crate::{
         recording::{Frame, Reader},
         replay::{Cast, Player, cast, finest},
     },
+    ledger::journal::Scratch,
     risk::{Budget, TradingState, budget::Shares},
     run::{
         boot,
-        detect::{Detector, MarketSetup, Outbox, PairSetup, PaperSetup, Setup, touch_text},
+        desk::{Desk, Orders},
+        detect::{MarketSetup, PairSetup, PaperSetup, Setup, touch_text},
         event::What,
     },
     spread::{Direction, Pair, Terms},
@@ -190,12 +192,13 @@ fn side_by_side(global: &Global, args: &ReplayArgs, pair: &str) -> Done {
         args.kalshi_multiplier,
         args.polymarket_rate
     );
-    ledger(Detector::new(setup), kalshi, polymarket)?;
+    let orders = Orders::unkept(boot::closing(&loaded.config));
+    ledger(Desk::new(setup, orders), kalshi, polymarket)?;
     Ok(())
 }
 
 /// Merges both recordings on one clock and prints what the detector makes of them.
-fn ledger(mut detector: Detector, kalshi: Tape, polymarket: Tape) -> std::io::Result<()> {
+fn ledger(mut desk: Desk<Scratch>, kalshi: Tape, polymarket: Tape) -> std::io::Result<()> {
     debug_assert!(kalshi.market == MarketId(0) && polymarket.market == MarketId(1));
     let mut queue: Vec<(u64, usize, Frame)> = Vec::new();
     let mut players = Vec::new();
@@ -206,7 +209,6 @@ fn ledger(mut detector: Detector, kalshi: Tape, polymarket: Tape) -> std::io::Re
         players.push(tape.player);
     }
     queue.sort_by_key(|(offset, at, _)| (*offset, *at));
-    let mut out = Outbox::with_room(2);
     let mut reasons: std::collections::BTreeMap<&'static str, u64> = std::collections::BTreeMap::new();
     let (mut seen, mut plans, mut updates) = (0_u64, 0_u64, 0_u64);
     for (offset, at, mut frame) in queue {
@@ -222,10 +224,10 @@ fn ledger(mut detector: Detector, kalshi: Tape, polymarket: Tape) -> std::io::Re
                 update.stamp = UnixMs::new((update.at.unix.raw() as i64 - lag).max(0) as u64);
             }
             updates += 1;
-            detector.apply(&update, &mut out);
-            detector.turn(update.at, &mut out);
+            desk.apply(&update);
+            desk.turn(update.at);
         }
-        for event in out.events.drain(..) {
+        for event in desk.events().drain(..) {
             let time = offset as f64 / 1e9;
             match event.what {
                 What::Sighted { id, direction, quote, reason, .. } => {
@@ -261,7 +263,7 @@ fn ledger(mut detector: Detector, kalshi: Tape, polymarket: Tape) -> std::io::Re
                 _ => {}
             }
         }
-        out.resnapshots.clear();
+        desk.resnapshots().clear();
     }
     say!("\n{updates} updates · last opportunity number {seen} · {plans} plans");
     for (code, count) in reasons {

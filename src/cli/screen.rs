@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use crate::{
-    run::{event::Ending, keep::Told},
+    order::plan::Ending,
+    run::keep::Told,
     spread::{Direction, Rate},
     unit::{Money, Nanos, Price},
 };
@@ -88,7 +89,7 @@ impl Screen {
                             state.name()
                         )
                     }
-                    Ending::Unwound | Ending::Naked => format!(
+                    Ending::Unwound | Ending::Dust | Ending::Naked => format!(
                         "{time}  {word}  {id:04}  one leg fell short: {paired} paired, {naked} naked, unwinding cost {} ({}) · {fees}  {title}",
                         -*unwound,
                         state.name()

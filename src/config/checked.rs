@@ -78,6 +78,8 @@ pub struct Risk {
     /// Micro-dollars per contract.
     pub max_edge: i64,
     pub max_orders_per_second: u32,
+    pub max_naked: Nanos,
+    pub max_naked_loss: Money,
 }
 
 /// `[feed]`.
@@ -202,6 +204,8 @@ pub(super) fn convert(raw: &Raw, state_dir: PathBuf) -> Result<Config, Vec<Broke
         max_feed_age: Nanos::millis(raw.risk.max_feed_age_ms.into()),
         max_edge: micros("risk.max_edge", raw.risk.max_edge),
         max_orders_per_second: raw.risk.max_orders_per_second,
+        max_naked: Nanos::new(micros("risk.max_naked_seconds", raw.risk.max_naked_seconds) as u64 * 1_000),
+        max_naked_loss: Money::micros(micros("risk.max_naked_usd", raw.risk.max_naked_usd)),
     };
     let level = Level::parse(&raw.log.level).unwrap_or_else(|| {
         let what = format!("`{}` is no level: trace, debug, info, warn, error", raw.log.level);

@@ -215,6 +215,14 @@ pub(super) struct Risk {
     #[garde(range(min = 1, max = 100))]
     #[schemars(extend("x-unit" = "orders per second"))]
     pub max_orders_per_second: u32,
+    /// One leg may stand alone for this long before the latch falls; closing it goes on.
+    #[garde(range(min = 0.1, max = 60.0))]
+    #[schemars(extend("x-unit" = "seconds"))]
+    pub max_naked_seconds: f64,
+    /// The most that closing one leg that stands alone may lose; where every way loses more, it waits for a better one.
+    #[garde(range(min = 0.01, max = 1_000_000.0))]
+    #[schemars(extend("x-unit" = "dollars"))]
+    pub max_naked_usd: f64,
 }
 
 impl Default for Risk {
@@ -226,6 +234,8 @@ impl Default for Risk {
             max_feed_age_ms: 2_000,
             max_edge: 0.10,
             max_orders_per_second: 5,
+            max_naked_seconds: 2.0,
+            max_naked_usd: 50.0,
         }
     }
 }

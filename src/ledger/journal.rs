@@ -38,7 +38,7 @@ pub const RESERVE: usize = 64 * 1024;
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Record {
     /// An engine started. Everything before the last of these belongs to earlier epochs.
-    Opened { epoch: u32, build: u64, config: u64, at: UnixMs },
+    Opened { epoch: u32, at: UnixMs },
     /// In this epoch, this slot is that market.
     Market { id: MarketId, venue: Venue, name: Tag },
     /// A plan is about to send its first order.
@@ -69,6 +69,36 @@ pub trait Store {
     fn write(&mut self, at: usize, bytes: &[u8]) -> io::Result<()>;
     /// Returns once everything written is on the medium.
     fn sync(&mut self) -> io::Result<()>;
+}
+
+/// Memory, for those who keep nothing: replay, benches, tests.
+#[derive(Debug)]
+pub struct Scratch(Vec<u8>);
+
+impl Scratch {
+    /// This many bytes.
+    pub fn new(size: usize) -> Self {
+        Self(vec![0; size])
+    }
+}
+
+impl Store for Scratch {
+    fn size(&self) -> usize {
+        self.0.len()
+    }
+
+    fn read(&mut self) -> io::Result<Vec<u8>> {
+        Ok(self.0.clone())
+    }
+
+    fn write(&mut self, at: usize, bytes: &[u8]) -> io::Result<()> {
+        self.0[at..at + bytes.len()].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Why a journal cannot be read.
@@ -218,6 +248,11 @@ impl<S: Store> Journal<S> {
     /// The next record's number.
     pub fn next_sequence(&self) -> u64 {
         self.sequence
+    }
+
+    /// Where it lies.
+    pub fn store(&self) -> &S {
+        &self.store
     }
 
     /// The segment's number.

@@ -88,7 +88,7 @@ pub struct Leg {
     sent: UnixMs,
     /// The largest quantity the venue's record ever showed.
     shown: Qty,
-    trades: SmallVec<[Trade; 8]>,
+    trades: SmallVec<[Trade; 16]>,
     cancelling: bool,
 }
 

@@ -7,7 +7,8 @@
 //! | nothing | nothing | ended: missed |
 //! | more | less, both done | the cheaper of completing the short leg and unwinding the long one, within the budgets |
 //! | more | less, too small for either venue | ended: naked, worth less than an order |
-//! | more | less, no offer within the budgets | asked again until the time budget ends; then naked, and the latch falls |
+//! | more | less, for longer than the time budget | the latch falls, a person is told, and closing it goes on |
+//! | more | less, and a leg's market has paid or closed for good | ended: naked |
 //! | any | an order stands that should have ended | it is cancelled, and again until the record shows its end |
 //! | any | an answer is overdue | Unknown: the venue's record is asked for; nothing is hedged on a guess |
 //! | any | Unknown | frozen: no order of this plan leaves until the record ends it |
@@ -38,7 +39,7 @@ pub const PROVISIONAL_MAX: Nanos = Nanos::secs(120);
 /// Offers are asked for this often while an excess stands.
 const OFFER_EVERY: Nanos = Nanos::millis(100);
 /// Orders on one venue, entry and remedies together: as many as a plan may ever send there.
-const ORDERS_MAX: usize = 8;
+const ORDERS_MAX: usize = 16;
 
 /// Which entry leaves first.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -99,6 +100,8 @@ pub enum Step {
     Look(OrderId),
     /// What would it cost to close this?
     Price(Excess),
+    /// An excess has stood for longer than it may. Told once.
+    Overdue,
     /// It is over.
     End(Ending),
 }
@@ -151,13 +154,14 @@ pub struct Plan {
     pub sighting: u64,
     pub pair: PairId,
     pub intent: Intent,
-    orders: [SmallVec<[Order; 2]>; 2],
+    orders: [SmallVec<[Order; 4]>; 2],
     budget: Budget,
     /// The smallest order each venue takes.
     minimum: [Qty; 2],
     /// Since when an excess is known.
     naked_since: Option<Nanos>,
     priced: Option<Nanos>,
+    overdue: bool,
     broken: bool,
 }
 
@@ -191,6 +195,7 @@ impl Plan {
             minimum,
             naked_since: None,
             priced: None,
+            overdue: false,
             broken: false,
         };
         for ask in entries {
@@ -320,6 +325,11 @@ impl Plan {
         back.fold(Qty::ZERO, |sum, leg| sum.checked_add(leg.filled()).unwrap_or(Qty::MAX))
     }
 
+    /// May it be given up, because a leg's market trades no more? Not while an order's end is unknown.
+    pub fn is_settled(&self) -> bool {
+        self.legs().all(Leg::is_complete)
+    }
+
     /// What one leg holds more than the other.
     pub fn excess(&self) -> Option<Excess> {
         let [k, p] = Venue::ALL.map(|venue| self.held(venue)[1]);
@@ -327,6 +337,11 @@ impl Plan {
         let qty = k.max(p).saturating_sub(k.min(p));
         let sellable = self.held(long)[0].min(qty);
         (!qty.is_zero()).then_some(Excess { long, qty, sellable })
+    }
+
+    /// What the excess cost.
+    pub fn naked(&self) -> Money {
+        self.excess().map_or(Money::ZERO, |excess| self.opened(excess.long).part(excess.qty, self.bought(excess.long)))
     }
 
     /// What is to be done now. Called after every report and every few milliseconds.
@@ -344,12 +359,15 @@ impl Plan {
                     order.looked = now;
                     return Step::Look(order.leg.ask.id);
                 }
-                // Nothing of ours is meant to rest.
-                State::Working if !order.leg.is_cancelling() || due => {
+                // Nothing of ours is meant to rest. A fill that came before the answer says nothing of the rest.
+                State::Working if order.leg.tag().is_some() && !order.leg.is_cancelling() => {
                     order.looked = now;
-                    let first = !order.leg.is_cancelling();
                     order.leg.cancelling();
-                    return if first { Step::Cancel(order.leg.ask.id) } else { Step::Look(order.leg.ask.id) };
+                    return Step::Cancel(order.leg.ask.id);
+                }
+                State::Working if due => {
+                    order.looked = now;
+                    return Step::Look(order.leg.ask.id);
                 }
                 State::Done(_) if !order.leg.untold().is_zero() && due => {
                     order.looked = now;
@@ -369,7 +387,10 @@ impl Plan {
         if excess.qty <= DUST || self.minimum.iter().all(|minimum| excess.qty < *minimum) {
             return if self.is_provisional() { Step::Wait } else { Step::End(Ending::Dust) };
         }
-        if self.budget.time_max < now.since(since) || self.orders.iter().any(|orders| orders.len() == ORDERS_MAX) {
+        if self.budget.time_max < now.since(since) && !std::mem::replace(&mut self.overdue, true) {
+            return Step::Overdue;
+        }
+        if self.orders.iter().any(|orders| orders.len() == ORDERS_MAX) {
             return Step::End(Ending::Naked);
         }
         if self.priced.is_some_and(|at| now.since(at) < OFFER_EVERY) {

@@ -23,6 +23,12 @@ pub enum Latch {
     ReconnectStorm,
     /// It was found fallen at start.
     FoundAtStart,
+    /// The journal could not be written.
+    Journal,
+    /// Something happened that cannot: an overfill, a fill of a refused order, a trade that changed.
+    Impossible,
+    /// One leg stands alone and could not be closed.
+    Naked,
 }
 
 impl Latch {
@@ -32,6 +38,9 @@ impl Latch {
             Self::DailyLoss => "daily loss limit reached",
             Self::ReconnectStorm => "reconnect storm",
             Self::FoundAtStart => "latch found fallen at start",
+            Self::Journal => "the journal cannot be written",
+            Self::Impossible => "a venue reported what cannot be",
+            Self::Naked => "a leg stands alone and could not be closed",
         }
     }
 }

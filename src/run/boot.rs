@@ -16,7 +16,7 @@ use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::
 use super::{
     catalogue::Listing,
     check, core,
-    detect::{Detector, Outbox},
+    desk::{Desk, Orders},
     dial::{self, Route},
     feed::{self, FeedGauge, FeedSetup, LinkSetup, Recorded},
     keep::{self, KeepSetup, Told},
@@ -25,17 +25,23 @@ use super::{
     ring::{self, Idle, Stop, Waker},
     sign,
     snapshot::Snapshot,
+    sync,
     tables::{holdings, kalshi_links, polymarket_links, setup, tables},
 };
 use crate::{
     book::Fitness,
     config::{self, Config, Setting},
     decide::Rules,
-    ledger::audit::{self, Audit, AuditReader, Row, RunInfo},
+    ledger::{
+        audit::{self, Audit, AuditReader, Row, RunInfo},
+        journal::Record,
+        segments,
+    },
+    order::{Ids, plan},
     pairing::PairBook,
     risk::{Latch, Limits},
     spread::Rate,
-    unit::{FeedId, MarketId, Money, Nanos, UnixMs, Venue},
+    unit::{FeedId, MarketId, Money, Nanos, Tag, UnixMs, Venue},
     venue::{
         kalshi::{self, sign::KalshiSigner},
         polymarket::{self, Checker},
@@ -175,6 +181,11 @@ pub fn limits(config: &Config) -> Limits {
     }
 }
 
+/// What closing one leg that stands alone may cost, and how long it may take.
+pub fn closing(config: &Config) -> plan::Budget {
+    plan::Budget { loss_max: config.risk.max_naked_loss, time_max: config.risk.max_naked }
+}
+
 /// What each venue is given of the bankroll.
 pub fn allocation(config: &Config) -> [Money; 2] {
     let all = config.capital.initial_bankroll;
@@ -223,7 +234,26 @@ impl Engine {
         // Feed 0 is Kalshi (its socket, or its poller), feed 1 Polymarket.
         let (mut feed_rings, detect_rings, cold) = ring::rings(2, &waker);
         let (controls, controls_out) = bounded(1_024);
-        let detector = Detector::new(setup(&config, &tables, &known, &state, now));
+        let folder = state.join("journal");
+        let mut opened =
+            segments::open(&folder).with_context(|| format!("the journal in {} cannot be used", folder.display()))?;
+        if 0 < opened.torn {
+            tracing::warn!("the journal's last record was torn and is cut off: {} bytes", opened.torn);
+        }
+        let before = opened.records.iter().rev().find_map(|(_, record)| match record {
+            Record::Opened { epoch, .. } => Some(*epoch),
+            _ => None,
+        });
+        let ids = Ids::new(before.map_or(1, |epoch| epoch + 1)).context("every epoch of this journal has been used")?;
+        opened.journal.append(&Record::Opened { epoch: ids.epoch(), at: now })?;
+        for (slot, name) in tables.names.iter().enumerate() {
+            let id = MarketId(slot as u32);
+            let text = Tag::new(&name.name).with_context(|| format!("the market name {} is too long", name.name))?;
+            opened.journal.append(&Record::Market { id, venue: name.venue, name: text })?;
+        }
+        let (spares, syncing) = sync::start(&opened.journal, folder, controls.clone(), stop.clone())?;
+        let orders = Orders { journal: opened.journal, ids, budget: closing(&config) };
+        let desk = Desk::new(setup(&config, &tables, &known, &state, now), orders);
         let held = holdings(&tables, &known);
         let mut collectors = Vec::new();
         let mut recorder = || {
@@ -237,7 +267,7 @@ impl Engine {
             pid: std::process::id(),
             started_ms: now.raw(),
             at_ms: now.raw(),
-            state: detector.state().name().into(),
+            state: desk.detector.state().name().into(),
             latch: latch(&state).map(|l| l.name().into()),
             auto_execute: config.trading.auto_execute,
             sources: sources(&endpoints, polled, &config, idle),
@@ -254,7 +284,7 @@ impl Engine {
         let polymarket_rings = feed_rings.pop().expect("two feeds were asked for");
         let kalshi_rings = feed_rings.pop().expect("two feeds were asked for");
 
-        let mut others = Vec::new();
+        let mut others = vec![syncing];
         let (dial_in, dial_out) = bounded(64);
         let mut routes = HashMap::new();
         let tls = tls(endpoints.root.as_deref())?;
@@ -329,11 +359,10 @@ impl Engine {
             stop.clone(),
         )?);
         let core = config.engine.cores.first().copied();
-        let outbox = Outbox::with_room(tables.markets.len());
         let (recorder, ended, stopping) = (recorder(), detector_ended.clone(), stop.clone());
         let detector = std::thread::Builder::new().name("detect".into()).spawn(move || {
             pin(core);
-            core::run(detector, detect_rings, outbox, recorder, idle, &parker, &stopping);
+            core::run(desk, detect_rings, spares, recorder, idle, &parker, &stopping);
             ended.raise();
         })?;
         let keep = KeepSetup {

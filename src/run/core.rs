@@ -1,5 +1,5 @@
-//! The detector's thread: drains every ring, turns the detector, hands on what came of it. Never waits on a lock, a disk
-//! or a log.
+//! The desk's thread: drains every ring, turns detector and executor, hands on what came of it. Never waits on a lock or a
+//! log; of the disk it knows the journal's next bytes, which were laid out beforehand.
 
 use std::time::Duration;
 
@@ -7,22 +7,26 @@ use crossbeam::sync::Parker;
 
 use super::{
     clock,
-    detect::{Detector, Outbox},
+    desk::Desk,
     latency::{Recorder, Stage},
     ring::{DetectRings, Idle, Stop},
+    sync::Spares,
 };
-use crate::unit::{FeedId, Nanos};
+use crate::{
+    ledger::segments::Segment,
+    unit::{FeedId, Nanos},
+};
 
 /// Updates taken from one ring before the next one is looked at.
 const BATCH: usize = 256;
 /// How long a parked detector sleeps at most: paper orders land and books age without any update.
 const NAP: Duration = Duration::from_millis(10);
 
-/// Runs the detector until it is stopped and its plans are over.
+/// Runs the desk until it is stopped and its plans are over.
 pub fn run(
-    mut detector: Detector,
+    mut desk: Desk<Segment>,
     mut rings: DetectRings,
-    mut out: Outbox,
+    mut spares: Spares,
     mut recorder: Recorder,
     idle: Idle,
     parker: &Parker,
@@ -30,8 +34,8 @@ pub fn run(
 ) {
     loop {
         if stop.raised() {
-            detector.drain();
-            if detector.plans() == 0 {
+            desk.detector.drain();
+            if desk.plans() == 0 {
                 break;
             }
         }
@@ -46,7 +50,7 @@ pub fn run(
             let Ok(chunk) = ring.read_chunk(waiting) else { continue };
             for sent in chunk {
                 recorder.record(Stage::Ring, taken.since(sent.sent));
-                detector.apply(&sent.update, &mut out);
+                desk.apply(&sent.update);
             }
             let applied = clock::now().since(taken);
             recorder.record(Stage::Book, Nanos::new(applied.raw() / waiting as u64));
@@ -54,14 +58,16 @@ pub fn run(
         let at = clock::arrival();
         while let Ok(control) = rings.controls.pop() {
             busy = true;
-            detector.control(&control, at, &mut out);
+            desk.control(&control, at);
         }
-        detector.turn(at, &mut out);
+        desk.turn(at);
         if busy {
             recorder.record(Stage::Decide, clock::now().since(at.now));
         }
-        hand_over(&mut rings, &mut out);
-        detector.set_room(out.events.is_empty());
+        hand_over(&mut rings, &mut desk);
+        let room = desk.events().is_empty();
+        desk.detector.set_room(room);
+        spares.rotate(desk.executor.journal_mut());
         recorder.poll();
         match (busy, idle) {
             (true, _) | (_, Idle::Spin) => std::hint::spin_loop(),
@@ -69,24 +75,24 @@ pub fn run(
             (_, Idle::Park) => parker.park_timeout(NAP),
         }
     }
-    detector.farewell(clock::arrival(), &mut out);
+    desk.farewell(clock::arrival());
     // The keeper outlives this thread, so the last events find their way.
-    while !out.events.is_empty() {
-        hand_over(&mut rings, &mut out);
+    while !desk.events().is_empty() {
+        hand_over(&mut rings, &mut desk);
         std::thread::yield_now();
     }
 }
 
-fn hand_over(rings: &mut DetectRings, out: &mut Outbox) {
+fn hand_over(rings: &mut DetectRings, desk: &mut Desk<Segment>) {
     let mut sent = 0;
-    for event in &out.events {
+    for event in desk.events().iter() {
         if rings.events.push(*event).is_err() {
             break;
         }
         sent += 1;
     }
-    out.events.drain(..sent);
-    for wanted in out.resnapshots.drain(..) {
+    desk.events().drain(..sent);
+    for wanted in desk.resnapshots().drain(..) {
         let FeedId(feed) = wanted.feed;
         if let Some(ring) = rings.resnapshots.get_mut(usize::from(feed)) {
             // Full: the detector asks again.

@@ -1,10 +1,15 @@
-//! What the detector tells the cold side, and what the cold side tells the detector. Fixed size; both cross rings.
+//! What the hot side tells the cold side and what it is told, and what detector and executor tell one another. Fixed size;
+//! all of it may cross rings.
 
 use crate::{
     decide::{Quote, Reason},
-    risk::{Latch, TradingState},
-    spread::{Direction, Terms},
-    unit::{FeedId, MarketId, Money, Nanos, Outcome, PairId, Price, Qty, UnixMs, Venue},
+    order::{
+        Ask, Impossible,
+        plan::{Ending, Excess, Offers},
+    },
+    risk::{Approved, Latch, TradingState},
+    spread::{Direction, Legs, Terms},
+    unit::{FeedId, MarketId, Money, Nanos, OrderId, Outcome, PairId, Price, Qty, Tag, UnixMs, Venue},
     wire::{Canary, Doubt, Trading},
 };
 
@@ -44,6 +49,22 @@ pub enum What {
         plan: u64,
         fill: Fill,
     },
+    /// A provisional fill is final now.
+    Confirmed {
+        plan: u64,
+        fill: Fill,
+    },
+    /// A provisional fill failed on its venue's side: it never was.
+    Voided {
+        plan: u64,
+        fill: Fill,
+    },
+    /// What a market's holding is now, by outcome.
+    Holding {
+        market: MarketId,
+        qty: [Qty; 2],
+        cost: [Money; 2],
+    },
     /// YES and NO of one Kalshi market closed each other: a dollar a contract came back at once.
     Netted {
         market: MarketId,
@@ -57,6 +78,12 @@ pub enum What {
         naked: Qty,
         unwound: Money,
         state: Ending,
+    },
+    /// What a venue told of an order cannot be: its plan is frozen, and the latch falls.
+    Impossible {
+        plan: u64,
+        order: OrderId,
+        why: Impossible,
     },
     Settled {
         market: MarketId,
@@ -92,37 +119,11 @@ pub enum What {
     },
 }
 
-/// How a plan ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Ending {
-    /// Equal shares on both legs, all that was wanted.
-    Filled,
-    /// Equal shares on both legs, less than was wanted.
-    Partial,
-    /// Nothing was filled.
-    Missed,
-    /// What one leg had too much was sold.
-    Unwound,
-    /// One leg holds something alone that could not be sold.
-    Naked,
-}
-
-impl Ending {
-    /// The word in the ledger.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Filled => "filled",
-            Self::Partial => "partial",
-            Self::Missed => "missed",
-            Self::Unwound => "unwound",
-            Self::Naked => "naked",
-        }
-    }
-}
-
 /// One level's worth of one order.
 #[derive(Clone, Copy, Debug)]
 pub struct Fill {
+    /// The venue's name for the trade.
+    pub trade: Tag,
     pub market: MarketId,
     pub venue: Venue,
     pub outcome: Outcome,
@@ -132,7 +133,9 @@ pub struct Fill {
     pub price: Price,
     pub qty: Qty,
     pub fee: Money,
-    /// The venue's stamp of the newest change in the book that was filled against; 0 after a snapshot without one.
+    /// Matched, but not final.
+    pub provisional: bool,
+    /// On paper, the venue's stamp of the newest change in the book that was filled against; 0 after a snapshot without one.
     pub book_stamp: UnixMs,
     /// When that book last moved, by our wall clock.
     pub book_seen: UnixMs,
@@ -151,6 +154,48 @@ pub struct Stats {
     pub fit: [u32; 2],
     pub realised_today: Money,
     pub naked: Money,
+}
+
+/// From the detector to the executor.
+#[derive(Debug)]
+pub enum Ready {
+    /// Risk let this pass, and its money is promised.
+    Enter(Entry),
+    /// What closing a plan's excess would cost now.
+    Offers { plan: u64, excess: Excess, offers: Offers },
+    /// A market pays.
+    Settled { market: MarketId, yes_payout: Money },
+    /// The latch has fallen: plans end, nothing is entered.
+    Halted { latch: Latch },
+}
+
+/// A plan to open.
+#[derive(Debug)]
+pub struct Entry {
+    pub plan: u64,
+    pub sighting: u64,
+    pub approved: Approved,
+    /// What was promised on each venue.
+    pub reserved: [Money; 2],
+}
+
+/// From the executor to the detector.
+#[derive(Clone, Copy, Debug)]
+pub enum Word {
+    /// An order for the paper exchange.
+    Paper { ask: Ask },
+    /// What would closing this excess cost?
+    Price { plan: u64, legs: Legs, excess: Excess },
+    /// A market's holding, cash and result moved.
+    Booked { market: MarketId, held: [Qty; 2], cash: Money, exposure: Money, realised: Money },
+    /// What was promised to a plan's leg is spent, or no longer needed.
+    Released { pair: PairId, venue: Venue, amount: Money },
+    /// A plan is over.
+    PlanEnded { pair: PairId },
+    /// What stands alone on one leg, over all plans, at cost.
+    Naked { value: Money },
+    /// Something happened that stops trading.
+    Halt { latch: Latch },
 }
 
 /// From the cold side to the detector.

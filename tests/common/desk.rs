@@ -5,9 +5,12 @@
 use orion::{
     book::Fitness,
     decide::{Odds, Quote, Reason, Rules},
+    ledger::journal::Scratch,
+    order::plan,
     risk::{Account, Budget, Limits, TradingState, budget::Shares},
     run::{
-        detect::{Detector, MarketSetup, Outbox, PairSetup, PaperSetup, Setup},
+        desk::{self, Orders},
+        detect::{MarketSetup, PairSetup, PaperSetup, Setup},
         event::{Control, Event, What},
     },
     spread::{Direction, Pair, Rate, Terms},
@@ -140,10 +143,12 @@ pub struct Seen {
     pub reason: Option<Reason>,
 }
 
-/// A detector, its clock, and everything it told so far.
+/// What a lost leg may cost, and for how long it may stand alone.
+pub const BUDGET: plan::Budget = plan::Budget { loss_max: Money::dollars(500), time_max: Nanos::secs(2) };
+
+/// A desk, its clock, and everything it told so far.
 pub struct Desk {
-    pub detector: Detector,
-    pub outbox: Outbox,
+    pub engine: desk::Desk<Scratch>,
     pub now: Nanos,
     pub told: Vec<Event>,
 }
@@ -161,8 +166,8 @@ impl Desk {
     pub fn at_rate(rate_ppm: u32, change: impl FnOnce(&mut Setup)) -> Self {
         let mut setup = setup(rate_ppm);
         change(&mut setup);
-        let outbox = Outbox::with_room(setup.markets.len());
-        Self { detector: Detector::new(setup), outbox, now: Nanos::secs(1_000), told: Vec::new() }
+        let engine = desk::Desk::new(setup, Orders::unkept(BUDGET));
+        Self { engine, now: Nanos::secs(1_000), told: Vec::new() }
     }
 
     /// Applies an update of `market` now, and lets the detector decide.
@@ -173,20 +178,20 @@ impl Desk {
     /// The same with the venue's stamp.
     pub fn stamped(&mut self, market: MarketId, stamp: UnixMs, kind: Kind) -> &mut Self {
         let update = Update { stamp, ..update(market, self.now, kind) };
-        self.detector.apply(&update, &mut self.outbox);
+        self.engine.apply(&update);
         self.turn()
     }
 
     /// Applies updates as they are, and decides once.
     pub fn all(&mut self, updates: &[Update]) -> &mut Self {
         for update in updates {
-            self.detector.apply(update, &mut self.outbox);
+            self.engine.apply(update);
         }
         self.turn()
     }
 
     pub fn control(&mut self, control: Control) -> &mut Self {
-        self.detector.control(&control, at(self.now), &mut self.outbox);
+        self.engine.control(&control, at(self.now));
         self.turn()
     }
 
@@ -220,8 +225,8 @@ impl Desk {
     }
 
     pub fn turn(&mut self) -> &mut Self {
-        self.detector.turn(at(self.now), &mut self.outbox);
-        self.told.append(&mut self.outbox.events);
+        self.engine.turn(at(self.now));
+        self.told.append(self.engine.events());
         self
     }
 

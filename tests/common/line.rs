@@ -174,12 +174,12 @@ impl Line {
 
     /// May the market's book be traded on now?
     pub fn fit(&self, market: MarketId) -> Result<(), Unfit> {
-        self.desk.detector.book(market).fit(&self.links, &desk::rules().fitness, self.desk.now)
+        self.desk.engine.detector.book(market).fit(&self.links, &desk::rules().fitness, self.desk.now)
     }
 
     /// The touch, in ten-thousandths.
     pub fn touch(&self, market: MarketId) -> (Option<u16>, Option<u16>) {
-        let book = self.desk.detector.book(market);
+        let book = self.desk.engine.detector.book(market);
         (book.bids.best().map(|l| l.0.raw()), book.asks.best().map(|l| l.0.raw()))
     }
 
@@ -202,7 +202,7 @@ impl Line {
         self.lost = self.lost.or(out.lost);
         self.apply(&out.updates);
         // What the detector asks for goes back to its feed, as the rings carry it.
-        for asked in std::mem::take(&mut self.desk.outbox.resnapshots) {
+        for asked in std::mem::take(self.desk.engine.resnapshots()) {
             let mut out = Out::default();
             let now = self.desk.now;
             match asked.feed {

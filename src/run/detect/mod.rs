@@ -9,12 +9,13 @@ mod paper;
 use smallvec::SmallVec;
 
 use super::{
-    event::{Control, Event, Resnapshot, Stats, What},
-    plan::Plan,
+    event::{Control, Event, Ready, Resnapshot, Stats, What},
+    execute::PLANS_MAX,
 };
 use crate::{
     book::{Book, Ladder, Links, sync::Effect},
     decide::{Odds, Quote, Reason, Rules, View, decide},
+    fill::Heard,
     risk::{Budget, Latch, Limits, Pace, TradingState, check, limit::Standing},
     sim::paper::Paper,
     spread::{Direction, Pair, Rate, Take, Terms},
@@ -70,20 +71,27 @@ pub struct Setup {
 pub struct Outbox {
     pub events: Vec<Event>,
     pub resnapshots: Vec<Resnapshot>,
+    /// For the executor.
+    pub ready: Vec<Ready>,
+    /// What the paper exchange answered.
+    pub heard: Vec<Heard>,
 }
 
 impl Outbox {
     /// Room for more than any one turn can produce: a burst of doubts over every market.
     pub fn with_room(markets: usize) -> Self {
         let room = 4_096 + 4 * markets;
-        Self { events: Vec::with_capacity(room), resnapshots: Vec::with_capacity(room) }
+        Self {
+            events: Vec::with_capacity(room),
+            resnapshots: Vec::with_capacity(room),
+            ready: Vec::with_capacity(room),
+            heard: Vec::with_capacity(room),
+        }
     }
 }
 
 /// How often a sighting may change its reason in the ledger.
 const CHANGES_MAX: u8 = 8;
-/// Plans on their way at once, over all pairs.
-const PLANS_MAX: usize = 64;
 /// Between two passes over what only time changes.
 const SWEEP_EVERY: Nanos = Nanos::millis(100);
 const STATS_EVERY: Nanos = Nanos::secs(1);
@@ -113,7 +121,6 @@ struct PairState {
 struct MarketState {
     terms: Terms,
     held: [Qty; 2],
-    cost: [Money; 2],
     settled: bool,
     /// Terms or rules are in doubt until the catalogue was read anew.
     suspended: Option<Canary>,
@@ -176,7 +183,8 @@ pub struct Detector {
     pace: Pace,
     paper: Paper,
     setup: PaperSetup,
-    plans: Vec<Plan>,
+    flights: Vec<paper::Flight>,
+    open_plans: usize,
     next_id: u64,
     swept: Nanos,
     told: Nanos,
@@ -201,7 +209,6 @@ impl Detector {
             .map(|m| MarketState {
                 terms: m.terms,
                 held: [Qty::ZERO; 2],
-                cost: [Money::ZERO; 2],
                 settled: false,
                 suspended: None,
                 asked: Nanos::ZERO,
@@ -219,10 +226,8 @@ impl Detector {
             let sightings = [None; 2];
             pairs.push(PairState { setup: pair, sightings, plan: false, plan_ended: None, holds: false });
         }
-        for (market, outcome, qty, cost) in setup.held {
-            let state = &mut markets[market.0 as usize];
-            state.held[outcome as usize] = qty;
-            state.cost[outcome as usize] = cost;
+        for (market, outcome, qty, _) in setup.held {
+            markets[market.0 as usize].held[outcome as usize] = qty;
         }
         let books = setup.markets.iter().map(|m| Book::new(m.terms.grid, m.trading)).collect();
         let polled = setup.markets.iter().map(|m| m.polled).collect();
@@ -242,7 +247,8 @@ impl Detector {
             pace: Pace::new(),
             paper: Paper::default(),
             setup: setup.paper,
-            plans: Vec::with_capacity(PLANS_MAX),
+            flights: Vec::with_capacity(4 * PLANS_MAX),
+            open_plans: 0,
             next_id: setup.next_id,
             swept: Nanos::ZERO,
             told: Nanos::ZERO,
@@ -269,7 +275,7 @@ impl Detector {
         match update.kind {
             Kind::Alive => return,
             Kind::Lost => return self.lost(update, out),
-            Kind::Settled { yes_payout } => self.settle(update.market, yes_payout, update.at.unix, out),
+            Kind::Settled { yes_payout } => self.settle(update.market, yes_payout, out),
             Kind::Canary(canary) => self.canary(update.market, canary, update.at, out),
             Kind::Level { side, price, qty } => self.paper.shown(update.market, side, price, qty),
             _ => {}
@@ -331,7 +337,7 @@ impl Detector {
                 self.books[market.0 as usize].apply(&Update { feed, link, ..update });
                 self.touch(market.0 as usize);
             }
-            Control::Settled { market, yes_payout } => self.settle(market, yes_payout, at.unix, out),
+            Control::Settled { market, yes_payout } => self.settle(market, yes_payout, out),
             Control::Checksum { market } => {
                 if let Effect::Doubted(doubt) = self.books[market.0 as usize].suspect(Doubt::Checksum) {
                     self.doubted(market, doubt, at, out);
@@ -358,7 +364,7 @@ impl Detector {
             self.swept = at.now;
             self.sweep(at, out);
         }
-        if !self.plans.is_empty() {
+        if !self.flights.is_empty() {
             self.land(at, out);
         }
         while let Some(id) = self.touched.pop() {
@@ -368,6 +374,10 @@ impl Detector {
                 self.look(id, direction, at, out);
             }
         }
+    }
+
+    /// Tells balances that moved: together with what moved them, so that a restart finds both or neither.
+    pub fn tell_moved(&mut self, at: Arrival, out: &mut Outbox) {
         if self.moved {
             self.tell_balances(at, out);
         }
@@ -385,7 +395,7 @@ impl Detector {
 
     /// Plans that are still on their way.
     pub fn plans(&self) -> usize {
-        self.plans.len()
+        self.open_plans
     }
 
     /// A market's book.
@@ -464,7 +474,7 @@ impl Detector {
         }
         if let Some(approved) = plan {
             sighting.planned = true;
-            self.open(id, sighting.id, &approved, at, out);
+            self.open(id, sighting.id, approved, at, out);
         }
         self.pairs[slot].sightings[direction.index()] = Some(sighting);
         if sighted.is_none() {
@@ -516,9 +526,9 @@ impl Detector {
         let gone = |market, side, price| self.paper.gone(market, side, price);
         let (quote, outcome) = decide(&view, &self.rules, &caps, gone);
         let standing = Standing {
-            positions: self.holding + self.plans.len(),
+            positions: self.holding + self.open_plans,
             held: state.holds,
-            plan_open: state.plan || self.plans.len() == PLANS_MAX || !self.room || self.draining,
+            plan_open: state.plan || self.open_plans == PLANS_MAX || !self.room || self.draining,
             plan_ended: state.plan_ended,
             shards,
             event,
@@ -532,6 +542,7 @@ impl Detector {
         let before = self.state;
         self.state.halt(latch);
         if self.state != before {
+            out.ready.push(Ready::Halted { latch });
             out.events.push(Event { at: unix, what: What::State { state: self.state } });
         }
     }
@@ -630,12 +641,10 @@ impl Detector {
             }
         }
         self.stats.realised_today = self.budget.realised_today();
-        self.stats.naked = self.naked();
         out.events.push(Event { at: at.unix, what: What::Stats { stats: self.stats } });
         self.tell_balances(at, out);
     }
 
-    /// Told together with what moved them, so that a restart finds both or neither.
     fn tell_balances(&mut self, at: Arrival, out: &mut Outbox) {
         self.moved = false;
         for (venue, shard, account) in self.budget.accounts() {

@@ -1,38 +1,56 @@
-//! The paper side of the detector: plans open, their orders land on the books, markets pay.
+//! The detector's side of a plan: entries leave for the executor, excesses are priced from the books, paper orders meet
+//! them, and what the executor booked is taken into the budget.
+
+use std::io::Write as _;
 
 use super::{Detector, Outbox};
 use crate::{
-    risk::{Approved, Latch},
-    run::{
-        event::{Ending, Event, Fill, What},
-        plan::{Flight, Plan},
+    fill::{Heard, Met, Whose},
+    order::{
+        Ask,
+        plan::{Excess, Offer, Offers},
     },
-    sim::paper::Slice,
-    spread::fee::Cash,
-    unit::{MarketId, Money, Outcome, PairId, Qty, UnixMs, Venue},
+    risk::{Approved, Latch},
+    run::event::{Entry, Event, Ready, What, Word},
+    spread::{FeeRun, Legs, fee::Cash},
+    unit::{
+        BookSide, MarketId, Money, Nanos, Outcome, PairId, Picture, Price, Qty, Refusal, Sent, Stage, Tag, Told, Trade,
+        UnixMs, Venue,
+    },
     wire::Arrival,
 };
 
+/// One order on its way to the paper exchange.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Flight {
+    ask: Ask,
+    arrives: Nanos,
+}
+
+impl Flight {
+    /// The side of the YES book that it takes.
+    fn side(&self) -> BookSide {
+        if self.ask.buys == (self.ask.outcome == Outcome::Yes) { BookSide::Ask } else { BookSide::Bid }
+    }
+}
+
 impl Detector {
-    pub(super) fn open(&mut self, id: PairId, sighting: u64, approved: &Approved, at: Arrival, out: &mut Outbox) {
+    pub(super) fn open(&mut self, id: PairId, sighting: u64, approved: Approved, at: Arrival, out: &mut Outbox) {
         let intent = *approved.intent();
         let state = &mut self.pairs[id.0 as usize];
-        let pair = state.setup.pair;
-        let event = state.setup.event;
-        let shards = [pair.kalshi, pair.polymarket].map(|m| self.markets[m.0 as usize].terms.shard);
         state.plan = true;
+        let reserved = [intent.cost[0] + intent.fees[0], intent.cost[1] + intent.fees[1]];
         self.next_id += 1;
-        let holds = [pair.kalshi, pair.polymarket].map(|m| self.markets[m.0 as usize].terms.hold);
-        let arrives = [0, 1].map(|v: usize| at.now + self.setup.latency[v] + holds[v]);
-        let plan = Plan::open(self.next_id, sighting, intent, event, shards, arrives);
-        for (v, venue) in Venue::ALL.into_iter().enumerate() {
-            self.budget.reserve(venue, shards[v], event as usize, plan.reserved[v]);
+        self.open_plans += 1;
+        for (venue, amount) in Venue::ALL.into_iter().zip(reserved) {
+            let (shard, event) = self.account_of(id, venue);
+            self.budget.reserve(venue, shard, event, amount);
             self.pace.note(at.now);
         }
         self.stats.plans += 1;
         self.moved = true;
         let what = What::Planned {
-            id: plan.id,
+            id: self.next_id,
             sighting,
             pair: id,
             direction: intent.direction,
@@ -41,189 +59,158 @@ impl Detector {
             net: intent.net,
         };
         out.events.push(Event { at: at.unix, what });
-        self.plans.push(plan);
+        out.ready.push(Ready::Enter(Entry { plan: self.next_id, sighting, approved, reserved }));
     }
 
-    /// Lets orders arrive whose latency is over, and moves their plans on.
-    pub(super) fn land(&mut self, at: Arrival, out: &mut Outbox) {
-        let mut slot = 0;
-        while slot < self.plans.len() {
-            for leg in 0..2 {
-                if let Some(flight) = self.plans[slot].flights[leg]
-                    && flight.arrives <= at.now
-                {
-                    self.plans[slot].flights[leg] = None;
-                    self.execute(slot, leg, &flight, at, out);
+    /// Something of the executor's.
+    pub fn word(&mut self, word: &Word, at: Arrival, out: &mut Outbox) {
+        match *word {
+            Word::Paper { ask } => {
+                let hold = self.markets[ask.market.0 as usize].terms.hold;
+                self.flights.push(Flight { ask, arrives: at.now + self.setup.latency[ask.venue as usize] + hold });
+            }
+            Word::Price { plan, legs, excess } => {
+                let offers = self.offers(&legs, &excess, at);
+                out.ready.push(Ready::Offers { plan, excess, offers });
+            }
+            Word::Booked { market, held, cash, exposure, realised } => {
+                self.moved = true;
+                let state = &mut self.markets[market.0 as usize];
+                state.held = held;
+                let (venue, shard) = (state.terms.venue, state.terms.shard);
+                if let Some(&first) = self.market_lines[market.0 as usize].pairs.first() {
+                    let event = self.pairs[first.0 as usize].setup.event as usize;
+                    self.budget.book(venue, shard, event, cash, exposure);
+                }
+                self.note_holdings(market);
+                if realised != Money::ZERO {
+                    self.realise(realised, at.unix, out);
                 }
             }
-            let pair = self.plans[slot].intent.legs;
-            let markets = [pair.kalshi.market, pair.polymarket.market];
-            let sellable = markets.map(|m| self.markets[m.0 as usize].terms.qty_min);
-            match self.plans[slot].next(at.now, self.setup.latency, sellable) {
-                Some(ending) => self.close(slot, ending, at, out),
-                None => slot += 1,
+            Word::Released { pair, venue, amount } => {
+                self.moved = true;
+                let (shard, event) = self.account_of(pair, venue);
+                self.budget.release(venue, shard, event, amount);
             }
+            Word::PlanEnded { pair } => {
+                let state = &mut self.pairs[pair.0 as usize];
+                state.plan = false;
+                state.plan_ended = Some(at.now);
+                self.open_plans -= 1;
+                self.moved = true;
+                self.mark(pair);
+            }
+            Word::Naked { value } => self.stats.naked = value,
+            Word::Halt { latch } => self.halt(latch, at.unix, out),
         }
     }
 
-    /// One order meets the book that stands now.
-    fn execute(&mut self, slot: usize, leg: usize, flight: &Flight, at: Arrival, out: &mut Outbox) {
-        let market = flight.take.market;
-        self.moved = true;
-        let book = &self.books[market.0 as usize];
-        if book.fit(&self.links, &self.rules.fitness, at.now).is_err() {
-            return; // A book that may be wrong fills nothing: the order found nothing.
-        }
-        let terms = self.markets[market.0 as usize].terms;
-        let outcome = flight.take.buys();
-        let (stamp, seen, polled) = (book.stamp(), book.touched().unix, self.polled[market.0 as usize]);
-        let side = flight.book_side();
-        let plan = &mut self.plans[slot];
-        let (budget, state) = (&mut self.budget, &mut self.markets[market.0 as usize]);
-        let reserved = plan.reserved[leg];
-        // What the venue netted away cannot be sold again; buying the other outcome closes the leg just as well.
-        let sells = !flight.buys && flight.qty <= state.held[outcome as usize];
-        let traded = if flight.buys || sells { outcome } else { outcome.other() };
-        let mut realised = Money::ZERO;
-        let tell = |slice: Slice| {
-            let price = match traded {
-                Outcome::Yes => slice.price,
-                Outcome::No => slice.price.complement(),
-            };
-            let leg = &mut plan.legs[leg];
-            let held = traded as usize;
-            let cash = if sells { Cash::Receives } else { Cash::Pays };
-            let fee = terms.fee.fill(&mut leg.fees, cash, price, slice.qty);
-            let (moved, exposure);
-            if sells {
-                moved = price.proceeds(slice.qty) - fee;
-                exposure = -part(state.cost[held], slice.qty, state.held[held]);
-                state.held[held] = state.held[held].saturating_sub(slice.qty);
-                realised += moved + exposure;
+    /// Lets paper orders arrive whose latency is over.
+    pub(super) fn land(&mut self, at: Arrival, out: &mut Outbox) {
+        let mut slot = 0;
+        while slot < self.flights.len() {
+            if self.flights[slot].arrives <= at.now {
+                let flight = self.flights.swap_remove(slot);
+                self.meet(&flight, at, out);
             } else {
-                moved = -(price.cost(slice.qty) + fee);
-                exposure = -moved;
-                state.held[held] = state.held[held].checked_add(slice.qty).unwrap_or(Qty::MAX);
+                slot += 1;
             }
-            state.cost[held] += exposure;
-            budget.book(flight.venue, terms.shard, plan.event as usize, moved, exposure);
-            if flight.buys {
-                leg.cost -= moved;
-                leg.filled = leg.filled.checked_add(slice.qty).unwrap_or(Qty::MAX);
-            } else {
-                // Bought back as the other outcome, each contract still brings its dollar.
-                let back = if sells { moved } else { moved + Money::micros(slice.qty.micros() as i64) };
-                let share = part(leg.cost, slice.qty, leg.filled);
-                leg.cost -= share;
-                leg.filled = leg.filled.saturating_sub(slice.qty);
-                plan.unwound += back - share;
-                plan.sold = true;
-            }
-            let fill = Fill {
-                market,
-                venue: flight.venue,
-                outcome: traded,
-                bought: !sells,
-                price,
-                qty: slice.qty,
-                fee,
-                book_stamp: stamp,
-                book_seen: seen,
-                polled,
+        }
+    }
+
+    /// One paper order meets the book that stands now.
+    fn meet(&mut self, flight: &Flight, at: Arrival, out: &mut Outbox) {
+        let ask = flight.ask;
+        let Detector { books, links, rules, markets, paper, polled, .. } = self;
+        let market = ask.market.0 as usize;
+        let (book, state) = (&books[market], &markets[market]);
+        let met = Met { stamp: book.stamp(), seen: book.touched().unix, polled: polled[market] };
+        let mut tell = |told| {
+            out.heard.push(Heard { order: Whose::Ours(ask.id), told, at: at.unix, met: Some(met) });
+        };
+        if !ask.buys && state.held[ask.outcome as usize] < ask.qty {
+            return tell(Told::Sent(Sent::Refused(Refusal::Funds)));
+        }
+        tell(Told::Sent(Sent::Accepted(tag(&ask, 0))));
+        let mut filled = Qty::ZERO;
+        // A book that may be wrong fills nothing: the order found nothing.
+        if book.fit(links, &rules.fitness, at.now).is_ok() {
+            let side = flight.side();
+            let cash = if ask.buys { Cash::Pays } else { Cash::Receives };
+            let (mut run, mut number) = (FeeRun::default(), 0);
+            let own = |price: Price| match ask.outcome {
+                Outcome::Yes => price,
+                Outcome::No => price.complement(),
             };
-            out.events.push(Event { at: at.unix, what: What::Filled { plan: plan.id, fill } });
-            let netted = state.held[0].min(state.held[1]);
-            if flight.venue == Venue::Kalshi && !netted.is_zero() {
-                let cost: Money = (0..2)
-                    .map(|o| {
-                        let share = part(state.cost[o], netted, state.held[o]);
-                        state.cost[o] -= share;
-                        state.held[o] = state.held[o].saturating_sub(netted);
-                        share
-                    })
-                    .sum();
-                let back = Money::micros(netted.micros() as i64);
-                realised += back - cost;
-                budget.book(flight.venue, terms.shard, plan.event as usize, back, -cost);
-                out.events.push(Event { at: at.unix, what: What::Netted { market, qty: netted } });
-            }
-        };
-        let levels = book.side(side).levels();
-        self.paper.fill(market, side, flight.qty, levels, |price| flight.within(price), tell);
-        if realised != Money::ZERO {
-            self.realise(realised, at.unix, out);
+            let within = |price| if ask.buys { own(price) <= ask.limit } else { ask.limit <= own(price) };
+            filled = paper.fill(ask.market, side, ask.qty, book.side(side).levels(), within, |slice| {
+                number += 1;
+                let price = own(slice.price);
+                tell(Told::Trade(Trade {
+                    tag: tag(&ask, number),
+                    outcome: ask.outcome,
+                    bought: ask.buys,
+                    price,
+                    qty: slice.qty,
+                    fee: Some(state.terms.fee.fill(&mut run, cash, price, slice.qty)),
+                    stage: Stage::Confirmed,
+                }));
+            });
         }
-        if flight.buys {
-            // What was promised to this leg is spent now, or no longer needed.
-            let plan = &mut self.plans[slot];
-            plan.reserved[leg] = Money::ZERO;
-            self.budget.release(flight.venue, terms.shard, plan.event as usize, reserved);
-        }
+        tell(Told::Picture(Picture { filled, open: false }));
     }
 
-    fn close(&mut self, slot: usize, ending: Ending, at: Arrival, out: &mut Outbox) {
-        let plan = self.plans.swap_remove(slot);
-        self.moved = true;
-        for (v, venue) in Venue::ALL.into_iter().enumerate() {
-            self.budget.release(venue, plan.shards[v], plan.event as usize, plan.reserved[v]);
-        }
-        let state = &mut self.pairs[plan.pair.0 as usize];
-        state.plan = false;
-        state.plan_ended = Some(at.now);
-        let [k, p] = plan.legs.map(|leg| leg.filled);
-        let paired = k.min(p);
-        let naked = k.max(p).saturating_sub(paired);
-        let what = What::PlanEnded {
-            id: plan.id,
-            sighting: plan.sighting,
-            paired,
-            naked,
-            unwound: plan.unwound,
-            state: ending,
+    /// What closing an excess would cost on each leg, as the books stand.
+    fn offers(&self, legs: &Legs, excess: &Excess, at: Arrival) -> Offers {
+        let take = |venue: Venue| if venue == Venue::Kalshi { legs.kalshi } else { legs.polymarket };
+        let (long, short) = (take(excess.long), take(excess.long.other()));
+        let complete = self.offer(short.market, short.side, short.buys(), true, excess.qty, at);
+        let back = match long.side {
+            BookSide::Ask => BookSide::Bid,
+            BookSide::Bid => BookSide::Ask,
         };
-        out.events.push(Event { at: at.unix, what });
-        let pair = self.pairs[plan.pair.0 as usize].setup.pair;
-        for market in [pair.kalshi, pair.polymarket] {
-            for at in 0..self.market_lines[market.0 as usize].pairs.len() {
-                let pair = self.market_lines[market.0 as usize].pairs[at];
-                self.note_holding(pair.0 as usize);
-            }
-        }
-        self.mark(plan.pair);
+        // What is not final yet cannot be sold; its complement can be bought.
+        let sells = excess.qty <= excess.sellable;
+        let outcome = if sells { long.buys() } else { long.buys().other() };
+        Offers { complete, unwind: self.offer(long.market, back, outcome, !sells, excess.qty, at) }
     }
 
-    pub(super) fn settle(&mut self, market: MarketId, yes_payout: Money, unix: UnixMs, out: &mut Outbox) {
-        let slot = market.0 as usize;
-        let state = &mut self.markets[slot];
-        if state.settled {
-            return;
+    /// Up to `qty` from one side of a fit book.
+    fn offer(
+        &self,
+        market: MarketId,
+        side: BookSide,
+        outcome: Outcome,
+        buys: bool,
+        qty: Qty,
+        at: Arrival,
+    ) -> Option<Offer> {
+        let (book, terms) = (&self.books[market.0 as usize], &self.markets[market.0 as usize].terms);
+        book.fit(&self.links, &self.rules.fitness, at.now).ok()?;
+        let qty = qty.floor_to(terms.qty_step);
+        let (mut left, mut cost, mut limit) = (qty, Money::ZERO, None);
+        for (price, shown) in book.side(side).levels() {
+            let taken = shown.saturating_sub(self.paper.gone(market, side, price)).min(left).floor_to(terms.qty_step);
+            if taken.is_zero() {
+                continue;
+            }
+            let own = if outcome == Outcome::Yes { price } else { price.complement() };
+            let fee = terms.fee.at_most(own, taken, 1);
+            cost += if buys { own.cost(taken) + fee } else { fee - own.proceeds(taken) };
+            (left, limit) = (left.saturating_sub(taken), Some(own));
+            if left.is_zero() {
+                break;
+            }
         }
-        state.settled = true;
-        self.moved = true;
-        let payouts = [yes_payout, Money::dollars(1) - yes_payout];
-        // A micro-dollar per contract times millionths of a contract, rounded down as the venue pays whole micros.
-        let paid: Money = (0..2)
-            .map(|o| {
-                let micros = i128::from(payouts[o].raw()) * i128::from(state.held[o].micros()) / 1_000_000;
-                Money::micros(micros as i64)
-            })
-            .sum();
-        let cost = state.cost[0] + state.cost[1];
-        let held = state.held;
-        let (venue, shard) = (state.terms.venue, state.terms.shard);
-        state.held = [Qty::ZERO; 2];
-        state.cost = [Money::ZERO; 2];
-        let what = What::Settled { market, yes_payout, held, paid, result: paid - cost };
-        out.events.push(Event { at: unix, what });
-        let Some(&first) = self.market_lines[slot].pairs.first() else { return };
-        let event = self.pairs[first.0 as usize].setup.event as usize;
-        self.budget.book(venue, shard, event, paid, -cost);
-        for at in 0..self.market_lines[slot].pairs.len() {
-            let pair = self.market_lines[slot].pairs[at].0 as usize;
-            self.note_holding(pair);
-        }
-        if held != [Qty::ZERO; 2] {
-            self.realise(paid - cost, unix, out);
+        let qty = qty.saturating_sub(left);
+        let enough = terms.qty_min <= qty && (!buys || terms.cost_min <= cost);
+        Some(Offer { qty, limit: limit?, cost, buys, outcome }).filter(|_| enough)
+    }
+
+    pub(super) fn settle(&mut self, market: MarketId, yes_payout: Money, out: &mut Outbox) {
+        let state = &mut self.markets[market.0 as usize];
+        if !std::mem::replace(&mut state.settled, true) {
+            out.ready.push(Ready::Settled { market, yes_payout });
         }
     }
 
@@ -243,24 +230,27 @@ impl Detector {
         })
     }
 
-    /// What one leg holds beyond the other, at cost.
-    pub(super) fn naked(&self) -> Money {
-        self.plans
-            .iter()
-            .map(|plan| {
-                let [k, p] = plan.legs.map(|leg| leg.filled);
-                let long = usize::from(k < p);
-                let leg = &plan.legs[long];
-                part(leg.cost, leg.filled.saturating_sub(plan.legs[1 - long].filled), leg.filled)
-            })
-            .sum()
+    /// The shard that pays for a pair's leg, and the event whose exposure it is.
+    fn account_of(&self, pair: PairId, venue: Venue) -> (u8, usize) {
+        let setup = &self.pairs[pair.0 as usize].setup;
+        let market = if venue == Venue::Kalshi { setup.pair.kalshi } else { setup.pair.polymarket };
+        (self.markets[market.0 as usize].terms.shard, setup.event as usize)
+    }
+
+    fn note_holdings(&mut self, market: MarketId) {
+        for at in 0..self.market_lines[market.0 as usize].pairs.len() {
+            let pair = self.market_lines[market.0 as usize].pairs[at];
+            self.note_holding(pair.0 as usize);
+        }
     }
 }
 
-/// The share of `cost` that `qty` out of `all` bears, rounded down.
-fn part(cost: Money, qty: Qty, all: Qty) -> Money {
-    if all.is_zero() {
-        return Money::ZERO;
-    }
-    Money::micros((i128::from(cost.raw()) * i128::from(qty.micros()) / i128::from(all.micros())) as i64)
+/// A name for a paper order (0) or one of its fills, without asking for memory.
+fn tag(ask: &Ask, number: u32) -> Tag {
+    let mut text = [0; Tag::LEN];
+    let mut rest = &mut text[..];
+    write!(rest, "paper-{}-{number}", ask.id).expect("two numbers fit");
+    let left = rest.len();
+    let text = std::str::from_utf8(&text[..Tag::LEN - left]).expect("digits and letters");
+    Tag::new(text).expect("plain and short")
 }

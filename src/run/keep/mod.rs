@@ -18,14 +18,15 @@ use rtrb::Consumer;
 use super::{
     check::Verdicts,
     clock,
-    event::{Control, Ending, Event, Fill, What},
+    event::{Control, Event, Fill, What},
     latency::{Collector, Latencies, Stage},
     ring::Stop,
     snapshot::{Balances, FeedStatus, ReasonLine, Snapshot, StageLine},
 };
 use crate::{
     decide::{Quote, Reason},
-    ledger::audit::{self, Audit, Row},
+    ledger::audit::{self, Audit, Finality, Row},
+    order::plan::Ending,
     risk::{Latch, TradingState},
     spread::Direction,
     unit::{MarketId, Money, Nanos, Outcome, PairId, Qty, UnixMs, Venue},
@@ -141,7 +142,6 @@ struct PlanBook {
     /// Market, quantity, cost with fees: per leg.
     legs: [(MarketId, Outcome, Qty, Money); 2],
     paid: [Option<Money>; 2],
-    fills: u32,
     unwound: Money,
     closed: bool,
 }
@@ -229,7 +229,15 @@ impl Keeper {
                 self.planned(at, id, sighting, pair, direction, qty, limits, net);
             }
             What::Filled { plan, fill } => self.filled(at, plan, &fill),
-            What::Netted { market, qty } => self.netted(at, market, qty),
+            What::Voided { plan, fill } => self.voided(at, plan, &fill),
+            What::Impossible { plan, order, why } => {
+                let text = format!("plan {plan}, order {order}: {why}");
+                self.push(Row::Event(audit::Event { at, kind: "impossible".into(), text: text.clone() }));
+                let _ = self.setup.told.try_send(Told::Note(text));
+            }
+            What::Confirmed { plan, fill } => self.fill_row(at, plan, &fill, Finality::Final),
+            What::Holding { market, qty, cost } => self.holding(at, market, qty, cost),
+            What::Netted { .. } => {}
             What::PlanEnded { id, sighting, paired, naked, unwound, state } => {
                 self.plan_ended(at, id, sighting, paired, naked, unwound, state);
             }

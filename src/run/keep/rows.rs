@@ -4,7 +4,8 @@ use super::{Keeper, MarketName, PlanBook, Seen, Told};
 use crate::{
     decide::{Quote, Reason, rule::lock_millidays},
     ledger::audit::{self, Action, Fate, Finality, Row},
-    run::event::{Ending, Fill},
+    order::plan::Ending,
+    run::event::Fill,
     spread::Direction,
     unit::{MarketId, Money, Outcome, PairId, Price, Qty, UnixMs, Venue},
 };
@@ -132,7 +133,6 @@ impl Keeper {
             fees: [Money::ZERO; 2],
             legs,
             paid: [None; 2],
-            fills: 0,
             unwound: Money::ZERO,
             closed: false,
         };
@@ -167,21 +167,9 @@ impl Keeper {
     }
 
     pub(super) fn filled(&mut self, at: UnixMs, plan: u64, fill: &Fill) {
-        let market = self.market(fill.market).name.clone();
-        let held = self.held.entry((fill.market, fill.outcome)).or_default();
         let gross = if fill.bought { fill.price.cost(fill.qty) } else { fill.price.proceeds(fill.qty) };
-        if fill.bought {
-            *held = (held.0.checked_add(fill.qty).unwrap_or(Qty::MAX), held.1 + gross + fill.fee);
-        } else {
-            let share = i128::from(held.1.raw()) * i128::from(fill.qty.micros()) / i128::from(held.0.micros().max(1));
-            *held = (held.0.saturating_sub(fill.qty), held.1 - Money::micros(share as i64));
-        }
-        let (qty, cost) = *held;
         let leg = usize::from(fill.venue == Venue::Polymarket);
-        let mut number = 0;
         if let Some(book) = self.plans.get_mut(&plan) {
-            book.fills += 1;
-            number = book.fills;
             book.fees[leg] += fill.fee;
             let (_, outcome, filled, spent) = &mut book.legs[leg];
             let closes = !fill.bought || (!filled.is_zero() && *outcome != fill.outcome);
@@ -200,12 +188,45 @@ impl Keeper {
                 *spent += gross + fill.fee;
             }
         }
+        self.fill_row(at, plan, fill, if fill.provisional { Finality::Provisional } else { Finality::Final });
+        let told = Told::Filled { plan, market: self.market(fill.market).name.clone(), fill: *fill };
+        let _ = self.setup.told.try_send(told);
+        if fill.polled {
+            self.status.polled_fills += 1;
+        }
+        self.status.fills += 1;
+    }
+
+    /// A fill that was provisional failed: the plan has it no longer.
+    pub(super) fn voided(&mut self, at: UnixMs, plan: u64, fill: &Fill) {
+        let gross = if fill.bought { fill.price.cost(fill.qty) } else { -fill.price.proceeds(fill.qty) };
+        if let Some(book) = self.plans.get_mut(&plan) {
+            let leg = usize::from(fill.venue == Venue::Polymarket);
+            book.fees[leg] -= fill.fee;
+            let (_, outcome, filled, spent) = &mut book.legs[leg];
+            *spent -= gross + fill.fee;
+            let opened = fill.bought && *outcome == fill.outcome;
+            *filled = if opened {
+                filled.saturating_sub(fill.qty)
+            } else {
+                // A closing fill that fails opens its contracts again; one that was bought brings no dollar.
+                *spent += if fill.bought { Money::dollar_each(fill.qty) } else { Money::ZERO };
+                filled.checked_add(fill.qty).unwrap_or(Qty::MAX)
+            };
+        }
+        self.fill_row(at, plan, fill, Finality::Void);
+        let text = format!("{}: a fill of {} failed after the match", self.market(fill.market).name, fill.qty);
+        let _ = self.setup.told.try_send(Told::Note(text));
+    }
+
+    pub(super) fn fill_row(&mut self, at: UnixMs, plan: u64, fill: &Fill, finality: Finality) {
+        let market = self.market(fill.market).name.clone();
         self.push(Row::Fill(audit::Fill {
-            id: format!("paper-{plan}-{number}"),
+            id: fill.trade.as_str().to_owned(),
             plan_id: Some(plan),
-            leg: leg as u8,
+            leg: u8::from(fill.venue == Venue::Polymarket),
             venue: fill.venue,
-            market: market.clone(),
+            market,
             outcome: fill.outcome,
             action: if fill.bought { Action::Buy } else { Action::Sell },
             price: fill.price,
@@ -213,17 +234,26 @@ impl Keeper {
             fee: fill.fee,
             at,
             book_stamp: Some(fill.book_stamp),
-            finality: Finality::Final,
+            finality,
             simulated: true,
         }));
-        let position = audit::Position { venue: fill.venue, market, outcome: fill.outcome, qty, cost, updated_at: at };
-        self.push(Row::Position(position));
-        let told = Told::Filled { plan, market: self.market(fill.market).name.clone(), fill: *fill };
-        let _ = self.setup.told.try_send(told);
-        if fill.polled {
-            self.status.polled_fills += 1;
+    }
+
+    /// What a market's holding is now.
+    pub(super) fn holding(&mut self, at: UnixMs, market: MarketId, qty: [Qty; 2], cost: [Money; 2]) {
+        let MarketName { venue, name } = self.market(market).clone();
+        for outcome in [Outcome::Yes, Outcome::No] {
+            let now = (qty[outcome as usize], cost[outcome as usize]);
+            let before = if now == (Qty::ZERO, Money::ZERO) {
+                self.held.remove(&(market, outcome))
+            } else {
+                self.held.insert((market, outcome), now)
+            };
+            if before.unwrap_or_default() != now {
+                let (market, (qty, cost)) = (name.clone(), now);
+                self.push(Row::Position(audit::Position { venue, market, outcome, qty, cost, updated_at: at }));
+            }
         }
-        self.status.fills += 1;
     }
 
     #[expect(clippy::too_many_arguments, reason = "the members of one event")]
@@ -264,7 +294,7 @@ impl Keeper {
             self.plans.remove(&id);
         }
         self.push(Row::Plan(row));
-        if state == Ending::Unwound || state == Ending::Naked {
+        if matches!(state, Ending::Unwound | Ending::Dust | Ending::Naked) {
             self.status.unwinds += 1;
         }
         *self.status.endings.entry(state.name().to_owned()).or_default() += 1;
@@ -272,7 +302,9 @@ impl Keeper {
         let Some(seen) = self.seen.get_mut(&sighting) else { return };
         (seen.row.outcome, seen.row.reason) = match state {
             Ending::Filled => (Fate::Filled, None),
-            Ending::Partial | Ending::Unwound | Ending::Naked => (Fate::Partial, Some(state.name().to_uppercase())),
+            Ending::Partial | Ending::Unwound | Ending::Dust | Ending::Naked => {
+                (Fate::Partial, Some(state.name().to_uppercase()))
+            }
             Ending::Missed => (Fate::Missed, Some(Reason::Gone.code().to_owned())),
         };
         if state == Ending::Missed {
@@ -306,14 +338,6 @@ impl Keeper {
             at,
         };
         self.push(Row::Settlement(settlement));
-        for outcome in [Outcome::Yes, Outcome::No] {
-            if self.held.remove(&(market, outcome)).is_some() {
-                let (venue, market) = (name.venue, name.name.clone());
-                let gone =
-                    audit::Position { venue, market, outcome, qty: Qty::ZERO, cost: Money::ZERO, updated_at: at };
-                self.push(Row::Position(gone));
-            }
-        }
         self.status.settlements += 1;
         let payout = |outcome: Outcome| match outcome {
             Outcome::Yes => yes_payout,
@@ -349,19 +373,6 @@ impl Keeper {
             let pairs = self.setup.pairs.iter();
             let title = pairs.clone().find(|p| p.markets.contains(&market)).map_or(String::new(), |p| p.title.clone());
             let _ = self.setup.told.try_send(Told::Settled { title, market: name.name, yes_payout, paid, result });
-        }
-    }
-
-    /// The venue closed YES against NO: both positions shrink, each with its share of the cost.
-    pub(super) fn netted(&mut self, at: UnixMs, market: MarketId, netted: Qty) {
-        let MarketName { venue, name } = self.market(market).clone();
-        for outcome in [Outcome::Yes, Outcome::No] {
-            let held = self.held.entry((market, outcome)).or_default();
-            let share = i128::from(held.1.raw()) * i128::from(netted.micros()) / i128::from(held.0.micros().max(1));
-            *held = (held.0.saturating_sub(netted), held.1 - Money::micros(share as i64));
-            let (qty, cost) = *held;
-            let market = name.clone();
-            self.push(Row::Position(audit::Position { venue, market, outcome, qty, cost, updated_at: at }));
         }
     }
 }

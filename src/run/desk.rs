@@ -1,0 +1,109 @@
+//! Detector and executor at one desk: what one hands over, the other has at once. One thread drives it in the paper
+//! modes; replay, benches and tests drive it in virtual time.
+
+use super::{
+    detect::{Detector, Outbox, Setup},
+    event::{Control, Event, Resnapshot, Word},
+    execute::{Acts, Executor, Facts},
+};
+use crate::{
+    ledger::journal::{Journal, Scratch, Store},
+    order::{Ids, plan::Budget},
+    wire::{Arrival, Update},
+};
+
+/// How an excess is closed, and where the journal lies.
+pub struct Orders<S> {
+    pub journal: Journal<S>,
+    pub ids: Ids,
+    pub budget: Budget,
+}
+
+/// Both, and what they hand on.
+pub struct Desk<S> {
+    pub detector: Detector,
+    pub executor: Executor<S>,
+    out: Outbox,
+    acts: Acts,
+}
+
+impl Orders<Scratch> {
+    /// For those who keep nothing: a journal in memory, and any loss within `budget`.
+    pub fn unkept(budget: Budget) -> Self {
+        let journal = Journal::create(Scratch::new(16 * 1024 * 1024), 1, 1).expect("memory takes what is written");
+        Self { journal, ids: Ids::new(1).expect("the first epoch"), budget }
+    }
+}
+
+impl<S: Store> Desk<S> {
+    /// Lays every table out.
+    pub fn new(setup: Setup, orders: Orders<S>) -> Self {
+        let markets: Vec<Facts> = setup
+            .markets
+            .iter()
+            .map(|m| Facts { venue: m.terms.venue, fee: m.terms.fee, qty_min: m.terms.qty_min })
+            .collect();
+        let out = Outbox::with_room(markets.len());
+        let mut executor = Executor::new(orders.journal, orders.ids, markets, orders.budget);
+        executor.found(&setup.held);
+        Self { detector: Detector::new(setup), executor, out, acts: Acts::with_room() }
+    }
+
+    /// One update of one market.
+    pub fn apply(&mut self, update: &Update) {
+        self.detector.apply(update, &mut self.out);
+    }
+
+    /// A word from the cold side.
+    pub fn control(&mut self, control: &Control, at: Arrival) {
+        self.detector.control(control, at, &mut self.out);
+    }
+
+    /// Decides, lets paper orders arrive, and moves plans on until nobody has anything left to say.
+    pub fn turn(&mut self, at: Arrival) {
+        self.detector.turn(at, &mut self.out);
+        loop {
+            for ready in self.out.ready.drain(..) {
+                self.executor.ready(ready, at, &mut self.acts);
+            }
+            for heard in self.out.heard.drain(..) {
+                self.executor.heard(&heard, at, &mut self.acts);
+            }
+            self.executor.turn(at, &mut self.acts);
+            // The paper exchange answers every order whole: nothing stands, and nothing is in doubt.
+            let Acts { sends, cancels, looks, words, events } = &mut self.acts;
+            debug_assert!(cancels.is_empty() && looks.is_empty(), "a paper order has ended when it was answered");
+            self.out.events.append(events);
+            if sends.is_empty() && words.is_empty() {
+                break;
+            }
+            for ask in sends.drain(..) {
+                self.detector.word(&Word::Paper { ask }, at, &mut self.out);
+            }
+            for word in words.drain(..) {
+                self.detector.word(&word, at, &mut self.out);
+            }
+        }
+        self.detector.tell_moved(at, &mut self.out);
+    }
+
+    /// The last word before the end.
+    pub fn farewell(&mut self, at: Arrival) {
+        self.detector.farewell(at, &mut self.out);
+    }
+
+    /// Plans that are still on their way.
+    pub fn plans(&self) -> usize {
+        self.executor.plans()
+    }
+
+    /// What is for the keeper.
+    pub fn events(&mut self) -> &mut Vec<Event> {
+        &mut self.out.events
+    }
+
+    /// What is for the feeds.
+    pub fn resnapshots(&mut self) -> &mut Vec<Resnapshot> {
+        &mut self.out.resnapshots
+    }
+}

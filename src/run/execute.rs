@@ -1,0 +1,436 @@
+//! The executor: owns every plan, every order and every position. Entries and offers come in from the detector, reports
+//! from the venues; orders, cancels and questions go out. Plain and synchronous, like the detector.
+//!
+//! Nothing leaves before its record is in the journal, and nothing is booked before what was learnt is.
+
+use super::event::{Entry, Event, Fill, Ready, What, Word};
+use crate::{
+    fill::{Heard, Met, Whose},
+    ledger::{
+        Positions,
+        journal::{Journal, Record, Store, Unwritten},
+        position::Holding,
+    },
+    order::{
+        Ask, Ids, Plan, Purpose,
+        leg::{Change, State},
+        plan::{Budget, Ending, Excess, Offers, Step},
+    },
+    risk::{Latch, reduce},
+    spread::FeeCurve,
+    unit::{MarketId, Money, OrderId, Outcome, Qty, Stage, Trade, UnixMs, Venue},
+    wire::Arrival,
+};
+
+/// Plans on their way at once, over all pairs.
+pub const PLANS_MAX: usize = 64;
+
+/// What the executor needs to know of a market.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    pub venue: Venue,
+    pub fee: FeeCurve,
+    /// The smallest order.
+    pub qty_min: Qty,
+}
+
+/// What is to be done. Filled by the executor, emptied by its caller; memory is kept.
+#[derive(Debug, Default)]
+pub struct Acts {
+    /// To the venues, or to the paper exchange.
+    pub sends: Vec<Ask>,
+    /// Orders that stand and should not.
+    pub cancels: Vec<Ask>,
+    /// Orders whose record is to be asked for.
+    pub looks: Vec<Ask>,
+    /// To the detector.
+    pub words: Vec<Word>,
+    /// To the keeper.
+    pub events: Vec<Event>,
+}
+
+impl Acts {
+    /// Room for what a storm of reports brings at once.
+    pub fn with_room() -> Self {
+        Self {
+            sends: Vec::with_capacity(2 * PLANS_MAX),
+            cancels: Vec::with_capacity(2 * PLANS_MAX),
+            looks: Vec::with_capacity(2 * PLANS_MAX),
+            words: Vec::with_capacity(16 * PLANS_MAX),
+            events: Vec::with_capacity(16 * PLANS_MAX),
+        }
+    }
+}
+
+struct Open {
+    plan: Plan,
+    /// Promised by the budget, given back when the entry on that venue is over.
+    reserved: [Money; 2],
+}
+
+/// Plans, orders and positions, owned by one thread.
+pub struct Executor<S> {
+    journal: Journal<S>,
+    ids: Ids,
+    markets: Vec<Facts>,
+    positions: Positions,
+    plans: Vec<Open>,
+    budget: Budget,
+    halted: Option<Latch>,
+    naked: Money,
+}
+
+impl<S: Store> Executor<S> {
+    /// An executor without plans. `journal` has its `Opened` record, `ids` are of that epoch.
+    pub fn new(journal: Journal<S>, ids: Ids, markets: Vec<Facts>, budget: Budget) -> Self {
+        let positions = Positions::new(markets.iter().map(|m| m.venue));
+        let plans = Vec::with_capacity(PLANS_MAX);
+        Self { journal, ids, markets, positions, plans, budget, halted: None, naked: Money::ZERO }
+    }
+
+    /// What was held at start.
+    pub fn found(&mut self, held: &[(MarketId, Outcome, Qty, Money)]) {
+        for (market, outcome, qty, cost) in held {
+            self.positions.found(*market, *outcome, *qty, *cost);
+        }
+    }
+
+    /// Something of the detector's.
+    pub fn ready(&mut self, ready: Ready, at: Arrival, acts: &mut Acts) {
+        match ready {
+            Ready::Enter(entry) => self.enter(&entry, at, acts),
+            Ready::Offers { plan, excess, offers } => {
+                if let Some(slot) = self.plans.iter().position(|open| open.plan.id == plan) {
+                    self.remedy(slot, &excess, &offers, at, acts);
+                }
+            }
+            Ready::Settled { market, yes_payout } => self.settle(market, yes_payout, at, acts),
+            Ready::Halted { latch } => _ = self.halted.get_or_insert(latch),
+        }
+    }
+
+    /// Something of a venue's.
+    pub fn heard(&mut self, heard: &Heard, at: Arrival, acts: &mut Acts) {
+        let Some((slot, order)) = self.whose(&heard.order) else { return };
+        let plan = &mut self.plans[slot].plan;
+        let market = plan.leg(order).expect("it was found there").ask.market;
+        let change = match plan.next(order, &heard.told, at.now) {
+            Ok(Change::Nothing) => return,
+            Ok(change) => Some(change),
+            Err(why) => {
+                let what = What::Impossible { plan: plan.id, order, why };
+                acts.events.push(Event { at: at.unix, what });
+                None
+            }
+        };
+        let id = plan.id;
+        if self.write(&Record::Told { order, told: heard.told, at: heard.at }).is_err() {
+            self.halt(Latch::Journal, acts);
+        }
+        match change {
+            None => self.halt(Latch::Impossible, acts),
+            Some(Change::Traded(trade)) => self.traded(id, market, trade, heard.met, at, acts),
+            Some(Change::Confirmed(trade)) => {
+                self.positions.confirm(market, trade.tag);
+                let fill = self.fill(market, &trade, None);
+                acts.events.push(Event { at: at.unix, what: What::Confirmed { plan: id, fill } });
+            }
+            Some(Change::Voided(trade)) => self.voided(id, market, &trade, at, acts),
+            Some(Change::Moved | Change::Nothing) => {}
+        }
+        self.give_back(slot, acts);
+        self.tell_naked(acts);
+    }
+
+    /// Looks at every plan: after all that came was taken in, and a few hundred times a second.
+    pub fn turn(&mut self, at: Arrival, acts: &mut Acts) {
+        let mut slot = 0;
+        while slot < self.plans.len() {
+            if !self.advance(slot, at, acts) {
+                slot += 1;
+            }
+        }
+    }
+
+    /// The journal, for whoever gives it its next segment.
+    pub fn journal_mut(&mut self) -> &mut Journal<S> {
+        &mut self.journal
+    }
+
+    /// Plans that are still on their way.
+    pub fn plans(&self) -> usize {
+        self.plans.len()
+    }
+
+    /// What is held of a market.
+    pub fn holding(&self, market: MarketId) -> &Holding {
+        self.positions.holding(market)
+    }
+
+    fn whose(&self, order: &Whose) -> Option<(usize, OrderId)> {
+        let legs = self.plans.iter().enumerate().flat_map(|(slot, open)| open.plan.legs().map(move |leg| (slot, leg)));
+        let mut found = legs.filter(|(_, leg)| match order {
+            Whose::Ours(id) => leg.ask.id == *id,
+            Whose::Named(tag) => leg.tag() == Some(*tag),
+        });
+        found.next().map(|(slot, leg)| (slot, leg.ask.id))
+    }
+
+    fn enter(&mut self, entry: &Entry, at: Arrival, acts: &mut Acts) {
+        let intent = *entry.approved.intent();
+        let takes = [intent.legs.kalshi, intent.legs.polymarket];
+        let ids = [self.ids.next(), self.ids.next()];
+        let ([Some(kalshi), Some(polymarket)], None, true) = (ids, self.halted, self.journal.has_room_for_entries())
+        else {
+            return self.refuse(entry, at, acts);
+        };
+        let asks = [kalshi, polymarket].into_iter().zip(takes).enumerate().map(|(v, (id, take))| Ask {
+            id,
+            venue: Venue::ALL[v],
+            market: take.market,
+            outcome: take.buys(),
+            buys: true,
+            qty: intent.qty,
+            limit: take.cost(intent.limits[v]),
+            purpose: Purpose::Entry,
+        });
+        let minimum = takes.map(|take| self.markets[take.market.0 as usize].qty_min);
+        let mut plan = Plan::open((entry.plan, entry.sighting), intent, asks, self.budget, minimum);
+        let planned = Record::Planned {
+            plan: entry.plan,
+            sighting: entry.sighting,
+            pair: intent.pair,
+            markets: takes.map(|take| take.market),
+            wanted: takes.map(|take| take.buys()),
+            qty: intent.qty,
+        };
+        let mut written = self.write(&planned);
+        for leg in plan.legs() {
+            let intended = Record::Intended { plan: entry.plan, ask: leg.ask, digest: None, at: at.unix };
+            written = written.and_then(|()| self.write(&intended));
+        }
+        if written.is_err() {
+            // Whatever part of it is on record was never sent; a restart asks the venues, and they know of nothing.
+            self.halt(Latch::Journal, acts);
+            return self.refuse(entry, at, acts);
+        }
+        for id in [kalshi, polymarket] {
+            plan.sent(id, at.now, at.unix);
+            acts.sends.push(plan.leg(id).expect("just made").ask);
+        }
+        self.plans.push(Open { plan, reserved: entry.reserved });
+    }
+
+    /// An entry that came too late: nothing of it leaves.
+    fn refuse(&mut self, entry: &Entry, at: Arrival, acts: &mut Acts) {
+        let intent = entry.approved.intent();
+        for (venue, amount) in Venue::ALL.into_iter().zip(entry.reserved) {
+            acts.words.push(Word::Released { pair: intent.pair, venue, amount });
+        }
+        acts.words.push(Word::PlanEnded { pair: intent.pair });
+        let (id, sighting) = (entry.plan, entry.sighting);
+        let nothing = Qty::ZERO;
+        let what = What::PlanEnded {
+            id,
+            sighting,
+            paired: nothing,
+            naked: nothing,
+            unwound: Money::ZERO,
+            state: Ending::Missed,
+        };
+        acts.events.push(Event { at: at.unix, what });
+    }
+
+    fn remedy(&mut self, slot: usize, asked: &Excess, offers: &Offers, at: Arrival, acts: &mut Acts) {
+        let plan = &self.plans[slot].plan;
+        // What was priced may have changed while it was.
+        if plan.excess() != Some(*asked) || plan.frozen(at.now).is_some() || plan.legs().any(|leg| !leg.is_complete()) {
+            return;
+        }
+        let Some((venue, purpose, offer)) = plan.choose(asked, offers) else { return };
+        let takes = [plan.intent.legs.kalshi, plan.intent.legs.polymarket];
+        let market = takes[venue as usize].market;
+        let fee = self.markets[market.0 as usize].fee.at_most(offer.limit, Qty::whole(1), 1);
+        let sells = (!offer.buys).then_some(asked.sellable);
+        let Ok(reducing) = reduce(asked.qty, offer.qty, offer.limit, fee, sells) else { return };
+        let Some(id) = self.ids.next() else { return };
+        let ask = Ask {
+            id,
+            venue,
+            market,
+            outcome: offer.outcome,
+            buys: offer.buys,
+            qty: reducing.qty(),
+            limit: reducing.limit(),
+            purpose,
+        };
+        let record = Record::Intended { plan: plan.id, ask, digest: None, at: at.unix };
+        if self.write(&record).is_err() {
+            return self.halt(Latch::Journal, acts);
+        }
+        let plan = &mut self.plans[slot].plan;
+        plan.add(ask);
+        plan.sent(id, at.now, at.unix);
+        acts.sends.push(ask);
+    }
+
+    /// Moves a plan on as far as it goes without news. `true` if it ended.
+    fn advance(&mut self, slot: usize, at: Arrival, acts: &mut Acts) -> bool {
+        loop {
+            let open = &mut self.plans[slot];
+            let step = open.plan.step(at.now);
+            let ask = |id| open.plan.leg(id).expect("the plan named it").ask;
+            match step {
+                Step::Wait => return false,
+                Step::Cancel(id) => acts.cancels.push(ask(id)),
+                Step::Look(id) => acts.looks.push(ask(id)),
+                Step::Price(excess) => {
+                    let (plan, legs) = (open.plan.id, open.plan.intent.legs);
+                    acts.words.push(Word::Price { plan, legs, excess });
+                    return false;
+                }
+                Step::Overdue => self.halt(Latch::Naked, acts),
+                Step::End(ending) => {
+                    self.close(slot, ending, at, acts);
+                    return true;
+                }
+            }
+        }
+    }
+
+    fn close(&mut self, slot: usize, ending: Ending, at: Arrival, acts: &mut Acts) {
+        self.give_back(slot, acts);
+        let Open { plan, .. } = self.plans.swap_remove(slot);
+        if self.write(&Record::Ended { plan: plan.id, ending }).is_err() {
+            self.halt(Latch::Journal, acts);
+        }
+        let what = What::PlanEnded {
+            id: plan.id,
+            sighting: plan.sighting,
+            paired: plan.paired(),
+            naked: plan.excess().map_or(Qty::ZERO, |excess| excess.qty),
+            unwound: plan.unwound(),
+            state: ending,
+        };
+        acts.events.push(Event { at: at.unix, what });
+        acts.words.push(Word::PlanEnded { pair: plan.pair });
+        if ending == Ending::Naked {
+            self.halt(Latch::Naked, acts);
+        }
+        self.tell_naked(acts);
+    }
+
+    /// Gives back what was promised to entries that are over.
+    fn give_back(&mut self, slot: usize, acts: &mut Acts) {
+        let Open { plan, reserved } = &mut self.plans[slot];
+        for venue in Venue::ALL {
+            let mut entries = plan.legs().filter(|leg| leg.ask.venue == venue && leg.ask.purpose == Purpose::Entry);
+            let amount = reserved[venue as usize];
+            if amount != Money::ZERO && entries.all(|leg| matches!(leg.state(), State::Done(_)) && leg.is_complete()) {
+                reserved[venue as usize] = Money::ZERO;
+                acts.words.push(Word::Released { pair: plan.pair, venue, amount });
+            }
+        }
+    }
+
+    fn traded(&mut self, plan: u64, market: MarketId, trade: Trade, met: Option<Met>, at: Arrival, acts: &mut Acts) {
+        let before = *self.positions.holding(market);
+        self.positions.trade(market, trade);
+        let fill = self.fill(market, &trade, met);
+        acts.events.push(Event { at: at.unix, what: What::Filled { plan, fill } });
+        let after = self.positions.holding(market);
+        // Contracts that came in and are not there any more closed one another.
+        let count = |holding: &Holding| holding.qty[0].micros() + holding.qty[1].micros();
+        let expected = if trade.bought { count(&before) + trade.qty.micros() } else { count(after) };
+        if let Some(netted) = Qty::new(expected.saturating_sub(count(after)) / 2)
+            && !netted.is_zero()
+        {
+            acts.events.push(Event { at: at.unix, what: What::Netted { market, qty: netted } });
+        }
+        self.tell_booked(market, &before, at, acts);
+    }
+
+    fn voided(&mut self, plan: u64, market: MarketId, trade: &Trade, at: Arrival, acts: &mut Acts) {
+        let before = *self.positions.holding(market);
+        self.positions.void(market, trade.tag);
+        let fill = self.fill(market, trade, None);
+        acts.events.push(Event { at: at.unix, what: What::Voided { plan, fill } });
+        self.tell_booked(market, &before, at, acts);
+    }
+
+    fn settle(&mut self, market: MarketId, yes_payout: Money, at: Arrival, acts: &mut Acts) {
+        let before = *self.positions.holding(market);
+        self.positions.pay(market, yes_payout);
+        let after = *self.positions.holding(market);
+        let (paid, result) = (after.cash - before.cash, after.realised - before.realised);
+        let record = Record::Paid { market, yes_payout, held: before.qty, paid };
+        if before.qty != [Qty::ZERO; 2] && self.write(&record).is_err() {
+            self.halt(Latch::Journal, acts);
+        }
+        let what = What::Settled { market, yes_payout, held: before.qty, paid, result };
+        acts.events.push(Event { at: at.unix, what });
+        self.tell_booked(market, &before, at, acts);
+        // What stands alone on a market that has paid cannot be closed any more.
+        let mut slot = 0;
+        while slot < self.plans.len() {
+            let plan = &self.plans[slot].plan;
+            let touches = [plan.intent.legs.kalshi.market, plan.intent.legs.polymarket.market].contains(&market);
+            if touches && plan.is_settled() && plan.excess().is_some() {
+                self.close(slot, Ending::Naked, at, acts);
+            } else {
+                slot += 1;
+            }
+        }
+    }
+
+    fn fill(&self, market: MarketId, trade: &Trade, met: Option<Met>) -> Fill {
+        let unseen = UnixMs::default();
+        let met = met.unwrap_or(Met { stamp: unseen, seen: unseen, polled: false });
+        Fill {
+            trade: trade.tag,
+            market,
+            venue: self.markets[market.0 as usize].venue,
+            outcome: trade.outcome,
+            bought: trade.bought,
+            price: trade.price,
+            qty: trade.qty,
+            fee: trade.fee.unwrap_or(Money::ZERO),
+            provisional: trade.stage < Stage::Confirmed,
+            book_stamp: met.stamp,
+            book_seen: met.seen,
+            polled: met.polled,
+        }
+    }
+
+    fn tell_booked(&self, market: MarketId, before: &Holding, at: Arrival, acts: &mut Acts) {
+        let after = self.positions.holding(market);
+        let what = What::Holding { market, qty: after.qty, cost: after.cost };
+        acts.events.push(Event { at: at.unix, what });
+        acts.words.push(Word::Booked {
+            market,
+            held: after.qty,
+            cash: after.cash - before.cash,
+            exposure: after.at_stake() - before.at_stake(),
+            realised: after.realised - before.realised,
+        });
+    }
+
+    fn tell_naked(&mut self, acts: &mut Acts) {
+        let value: Money = self.plans.iter().map(|open| open.plan.naked()).sum();
+        if value != self.naked {
+            self.naked = value;
+            acts.words.push(Word::Naked { value });
+        }
+    }
+
+    fn halt(&mut self, latch: Latch, acts: &mut Acts) {
+        if self.halted.is_none() {
+            self.halted = Some(latch);
+            acts.words.push(Word::Halt { latch });
+        }
+    }
+
+    fn write(&mut self, record: &Record) -> Result<(), Unwritten> {
+        self.journal.append(record).map(|_| ())
+    }
+}

@@ -1,0 +1,108 @@
+//! The journal's cold half: puts what was written on the medium every ten milliseconds, and lays the next segment out
+//! before it is needed.
+
+use std::{
+    fs::File,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+
+use super::{event::Control, ring::Stop};
+use crate::{
+    ledger::{
+        journal::{Journal, RESERVE},
+        segments::{self, SEGMENT_LEN, Segment},
+    },
+    risk::Latch,
+};
+
+const EVERY: Duration = Duration::from_millis(10);
+/// The next segment is taken into use when this one has less room left.
+const LOW: usize = 4 * RESERVE;
+
+/// The hot half: takes the next segment when the last one is nearly full.
+pub struct Spares {
+    ready: Receiver<Segment>,
+    used: Sender<File>,
+    /// Records written, for the thread that syncs them.
+    written: Arc<AtomicU64>,
+}
+
+impl Spares {
+    /// Tells how far the journal has come, and rotates it if it is time.
+    pub fn rotate(&mut self, journal: &mut Journal<Segment>) {
+        self.written.store(journal.next_sequence(), Ordering::Release);
+        if LOW <= journal.room() {
+            return;
+        }
+        let Ok(segment) = self.ready.try_recv() else { return };
+        let handle = segment.handle();
+        // A journal that cannot go on refuses the next record, and the latch falls.
+        if journal.rotate(segment).is_ok()
+            && let Ok(handle) = handle
+        {
+            let _ = self.used.try_send(handle);
+        }
+    }
+}
+
+/// Starts the thread that syncs `journal`, whose segments lie in `folder`.
+pub fn start(
+    journal: &Journal<Segment>,
+    folder: PathBuf,
+    controls: Sender<Control>,
+    stop: Stop,
+) -> std::io::Result<(Spares, JoinHandle<()>)> {
+    let (ready_in, ready) = bounded(1);
+    let (used, used_out) = bounded(4);
+    let written = Arc::new(AtomicU64::new(journal.next_sequence()));
+    let mut file = journal.store().handle()?;
+    let (mut synced, mut next, seen) = (journal.next_sequence(), journal.segment() + 1, written.clone());
+    let thread = std::thread::Builder::new().name("journal".into()).spawn(move || {
+        let fail = |what: &str, error: &std::io::Error| {
+            tracing::error!("the journal in {}: {what}: {error}", folder.display());
+            // After a failed sync nobody knows what is on the medium; a second one would lie.
+            let _ = controls.send(Control::Halt { latch: Latch::Journal });
+        };
+        let mut sound = true;
+        while sound {
+            let ending = stop.raised();
+            if !ready_in.is_full() {
+                match Segment::create(&segments::path(&folder, next), SEGMENT_LEN) {
+                    Ok(segment) => {
+                        next += 1;
+                        let _ = ready_in.send(segment);
+                    }
+                    Err(error) => {
+                        sound = false;
+                        fail("the next segment cannot be laid out", &error);
+                    }
+                }
+            }
+            let upto = seen.load(Ordering::Acquire);
+            if synced != upto
+                && let Err(error) = file.sync_data()
+            {
+                sound = false;
+                fail("it cannot be synced", &error);
+            }
+            synced = upto;
+            while let Ok(next) = used_out.try_recv() {
+                // The journal synced the old segment itself when it left it.
+                file = next;
+            }
+            if ending {
+                break;
+            }
+            std::thread::park_timeout(EVERY);
+        }
+    })?;
+    Ok((Spares { ready, used, written }, thread))
+}
