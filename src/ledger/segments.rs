@@ -119,15 +119,12 @@ pub fn open(folder: &Path) -> Result<Opened, Unusable> {
     fs::create_dir_all(folder).map_err(place)?;
     let (records, last) = read_all(folder)?;
     let next = records.last().map_or(1, |(sequence, _)| sequence + 1);
-    let (journal, torn) = match last {
-        Some((segment, replayed)) => {
-            let store = Segment::open(&path(folder, segment)).map_err(place)?;
-            (Journal::resume(store, segment, &replayed, next)?, replayed.torn)
-        }
-        None => {
-            let store = Segment::create(&path(folder, 1), SEGMENT_LEN).map_err(place)?;
-            (Journal::create(store, 1, next)?, 0)
-        }
+    let (journal, torn) = if let Some((segment, replayed)) = last {
+        let store = Segment::open(&path(folder, segment)).map_err(place)?;
+        (Journal::resume(store, segment, &replayed, next)?, replayed.torn)
+    } else {
+        let store = Segment::create(&path(folder, 1), SEGMENT_LEN).map_err(place)?;
+        (Journal::create(store, 1, next)?, 0)
     };
     Ok(Opened { journal, records, torn })
 }

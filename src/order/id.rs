@@ -17,7 +17,7 @@ impl Ids {
     }
 
     /// The next number, or `None` after four billion of them.
-    pub fn next(&mut self) -> Option<OrderId> {
+    pub fn take(&mut self) -> Option<OrderId> {
         self.last = self.last.checked_add(1)?;
         OrderId::new(self.epoch, self.last)
     }

@@ -154,7 +154,7 @@ impl Leg {
             }
             Told::Trade(trade) => self.trade(trade),
             Told::Picture(picture) => self.picture(picture),
-            Told::Absent { as_of } => self.absent(as_of),
+            Told::Absent { as_of } => Ok(self.absent(as_of)),
         }
     }
 
@@ -332,15 +332,15 @@ impl Leg {
         Ok(if before == (self.state, self.shown) { Change::Nothing } else { Change::Moved })
     }
 
-    fn absent(&mut self, as_of: UnixMs) -> Result<Change, Impossible> {
+    fn absent(&mut self, as_of: UnixMs) -> Change {
         let late_enough = self.sent.raw() + ABSENCE_AFTER_MS < as_of.raw();
         match self.state {
             State::Unknown { .. } if late_enough && self.trades.is_empty() && self.shown.is_zero() => {
                 self.state = State::Done(End::Absent);
-                Ok(Change::Moved)
+                Change::Moved
             }
             // Too early to prove anything, or the venue has shown it before: a listing may miss pages.
-            _ => Ok(Change::Nothing),
+            _ => Change::Nothing,
         }
     }
 }

@@ -355,17 +355,13 @@ impl Plan {
             }
             let due = LOOK_EVERY <= now.since(order.looked);
             match order.leg.state() {
-                State::Unknown { .. } if due => {
-                    order.looked = now;
-                    return Step::Look(order.leg.ask.id);
-                }
                 // Nothing of ours is meant to rest. A fill that came before the answer says nothing of the rest.
                 State::Working if order.leg.tag().is_some() && !order.leg.is_cancelling() => {
                     order.looked = now;
                     order.leg.cancelling();
                     return Step::Cancel(order.leg.ask.id);
                 }
-                State::Working if due => {
+                State::Unknown { .. } | State::Working if due => {
                     order.looked = now;
                     return Step::Look(order.leg.ask.id);
                 }

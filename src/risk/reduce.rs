@@ -52,9 +52,8 @@ pub fn reduce(
     }
     match sells {
         Some(held) if held < qty => return Err(Raises::NotHeld { qty, held }),
-        Some(_) => {}
         None if Money::dollars(1) <= limit.cost(Qty::whole(1)) + fee_per_contract => return Err(Raises::NoGain),
-        None => {}
+        _ => {}
     }
     Ok(Reducing { qty, limit })
 }

@@ -17,7 +17,7 @@ use crate::{
         plan::{Budget, Ending, Excess, Offers, Step},
     },
     risk::{Latch, reduce},
-    spread::FeeCurve,
+    spread::{FeeCurve, Take},
     unit::{MarketId, Money, OrderId, Outcome, Qty, Stage, Trade, UnixMs, Venue},
     wire::Arrival,
 };
@@ -179,10 +179,10 @@ impl<S: Store> Executor<S> {
     fn enter(&mut self, entry: &Entry, at: Arrival, acts: &mut Acts) {
         let intent = *entry.approved.intent();
         let takes = [intent.legs.kalshi, intent.legs.polymarket];
-        let ids = [self.ids.next(), self.ids.next()];
+        let ids = [self.ids.take(), self.ids.take()];
         let ([Some(kalshi), Some(polymarket)], None, true) = (ids, self.halted, self.journal.has_room_for_entries())
         else {
-            return self.refuse(entry, at, acts);
+            return refuse(entry, at, acts);
         };
         let asks = [kalshi, polymarket].into_iter().zip(takes).enumerate().map(|(v, (id, take))| Ask {
             id,
@@ -201,7 +201,7 @@ impl<S: Store> Executor<S> {
             sighting: entry.sighting,
             pair: intent.pair,
             markets: takes.map(|take| take.market),
-            wanted: takes.map(|take| take.buys()),
+            wanted: takes.map(Take::buys),
             qty: intent.qty,
         };
         let mut written = self.write(&planned);
@@ -212,33 +212,13 @@ impl<S: Store> Executor<S> {
         if written.is_err() {
             // Whatever part of it is on record was never sent; a restart asks the venues, and they know of nothing.
             self.halt(Latch::Journal, acts);
-            return self.refuse(entry, at, acts);
+            return refuse(entry, at, acts);
         }
         for id in [kalshi, polymarket] {
             plan.sent(id, at.now, at.unix);
             acts.sends.push(plan.leg(id).expect("just made").ask);
         }
         self.plans.push(Open { plan, reserved: entry.reserved });
-    }
-
-    /// An entry that came too late: nothing of it leaves.
-    fn refuse(&mut self, entry: &Entry, at: Arrival, acts: &mut Acts) {
-        let intent = entry.approved.intent();
-        for (venue, amount) in Venue::ALL.into_iter().zip(entry.reserved) {
-            acts.words.push(Word::Released { pair: intent.pair, venue, amount });
-        }
-        acts.words.push(Word::PlanEnded { pair: intent.pair });
-        let (id, sighting) = (entry.plan, entry.sighting);
-        let nothing = Qty::ZERO;
-        let what = What::PlanEnded {
-            id,
-            sighting,
-            paired: nothing,
-            naked: nothing,
-            unwound: Money::ZERO,
-            state: Ending::Missed,
-        };
-        acts.events.push(Event { at: at.unix, what });
     }
 
     fn remedy(&mut self, slot: usize, asked: &Excess, offers: &Offers, at: Arrival, acts: &mut Acts) {
@@ -253,7 +233,7 @@ impl<S: Store> Executor<S> {
         let fee = self.markets[market.0 as usize].fee.at_most(offer.limit, Qty::whole(1), 1);
         let sells = (!offer.buys).then_some(asked.sellable);
         let Ok(reducing) = reduce(asked.qty, offer.qty, offer.limit, fee, sells) else { return };
-        let Some(id) = self.ids.next() else { return };
+        let Some(id) = self.ids.take() else { return };
         let ask = Ask {
             id,
             venue,
@@ -433,4 +413,18 @@ impl<S: Store> Executor<S> {
     fn write(&mut self, record: &Record) -> Result<(), Unwritten> {
         self.journal.append(record).map(|_| ())
     }
+}
+
+/// An entry that came too late: nothing of it leaves.
+fn refuse(entry: &Entry, at: Arrival, acts: &mut Acts) {
+    let intent = entry.approved.intent();
+    for (venue, amount) in Venue::ALL.into_iter().zip(entry.reserved) {
+        acts.words.push(Word::Released { pair: intent.pair, venue, amount });
+    }
+    acts.words.push(Word::PlanEnded { pair: intent.pair });
+    let (id, sighting) = (entry.plan, entry.sighting);
+    let nothing = Qty::ZERO;
+    let what =
+        What::PlanEnded { id, sighting, paired: nothing, naked: nothing, unwound: Money::ZERO, state: Ending::Missed };
+    acts.events.push(Event { at: at.unix, what });
 }
