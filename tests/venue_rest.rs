@@ -2,14 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may panic too")]
 
+use std::convert::Infallible;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Query;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use orion::venue::kalshi::catalog::{Catalog, MarketFilter};
@@ -56,6 +58,7 @@ fn a_busy_venue_is_asked_again_after_the_pause_it_asks_for() {
     assert_eq!(asked.load(Ordering::SeqCst), 3);
 }
 
+/// Fault 88, redirects.
 #[test]
 fn a_refusal_is_not_repeated_and_a_redirect_is_not_followed() {
     let asked = Arc::new(AtomicU32::new(0));
@@ -118,13 +121,114 @@ fn pages_are_read_to_the_end_and_a_loop_is_noticed() {
     });
 }
 
+/// Fault 88.
 #[test]
 fn a_body_without_end_is_cut_off() {
-    let venue = Router::new().route("/exchange/status", get(|| async { vec![b' '; BODY_BYTES_MAX + 1] }));
+    let endless = || async {
+        let chunk = axum::body::Bytes::from(vec![b' '; 64 << 10]);
+        Body::from_stream(futures_util::stream::repeat_with(move || Ok::<_, Infallible>(chunk.clone())))
+    };
+    let venue = Router::new()
+        .route("/exchange/status", get(|| async { vec![b' '; BODY_BYTES_MAX + 1] }))
+        .route("/series/KXA", get(endless));
     with_venue(venue, async |base: String| {
-        let error = Catalog::new(&access(&base)).unwrap().status().await.unwrap_err();
-        assert!(matches!(error, RestError::TooLarge { .. }), "{error}");
+        let catalog = Catalog::new(&access(&base)).unwrap();
+        for error in [catalog.status().await.unwrap_err(), catalog.series("KXA").await.unwrap_err()] {
+            assert!(matches!(error, RestError::TooLarge { .. }) && error.to_string().contains("bytes"), "{error}");
+        }
     });
+}
+
+/// Fault 88.
+#[test]
+fn a_head_beyond_its_limit_is_refused_by_name() {
+    let headers = |bytes: usize| async move {
+        let mut answer = STATUS.into_response();
+        for at in 0..bytes / 1_000 {
+            let name = format!("x-ballast-{at:03}").parse::<HeaderName>().unwrap();
+            answer.headers_mut().insert(name, "b".repeat(1_000).parse().unwrap());
+        }
+        answer
+    };
+    let venue = Router::new()
+        .route("/exchange/status", get(move || headers(60_000)))
+        .route("/series/KXA", get(move || headers(66_000)));
+    with_venue(venue, async |base: String| {
+        let catalog = Catalog::new(&access(&base)).unwrap();
+        assert!(catalog.status().await.is_ok());
+        let error = catalog.series("KXA").await.unwrap_err();
+        assert!(matches!(error, RestError::HeadTooLarge { .. }) && error.to_string().contains("headers"), "{error}");
+    });
+}
+
+/// A venue that answers each connection with the next of these: bytes, and again and again the same bytes until nobody
+/// reads them any more. Tells how often it was asked and how many bytes it got rid of.
+fn with_bytes<F: Future<Output = ()>>(answers: Vec<(Vec<u8>, Vec<u8>)>, story: impl FnOnce(String) -> F) -> Vec<usize> {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let venue = tokio::spawn(async move {
+            let mut rid = Vec::new();
+            for (once, forever) in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _ = stream.read(&mut [0; 4_096]).await.unwrap();
+                let mut count = once.len();
+                let mut gone = stream.write_all(&once).await.is_err();
+                while !gone && !forever.is_empty() {
+                    gone = stream.write_all(&forever).await.is_err();
+                    count += forever.len();
+                }
+                rid.push(count);
+            }
+            rid
+        });
+        story(base).await;
+        venue.await.unwrap()
+    })
+}
+
+/// Fault 88: the head never ends; the next answer is a sound one.
+#[test]
+fn a_head_without_end_is_cut_off() {
+    let sound = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{STATUS}", STATUS.len());
+    let endless = (b"HTTP/1.1 200 OK\r\nx-ballast: ".to_vec(), vec![b'b'; 16 << 10]);
+    let rid = with_bytes(vec![endless, (sound.into_bytes(), Vec::new())], async |base: String| {
+        assert!(Catalog::new(&access(&base)).unwrap().status().await.unwrap().trades(0));
+    });
+    // What is beyond hyper's limit lies in the buffers of the two sockets.
+    assert!(rid[0] < 32 << 20, "{rid:?}");
+}
+
+/// Fault 23, 63: a read has no outcome to be in doubt about, so it is asked again.
+#[test]
+fn an_answer_that_breaks_off_is_asked_for_again() {
+    let sound = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{STATUS}", STATUS.len()).into_bytes();
+    let half = (sound[..sound.len() - 9].to_vec(), Vec::new());
+    let rid = with_bytes(vec![half, (Vec::new(), Vec::new()), (sound, Vec::new())], async |base: String| {
+        assert!(Catalog::new(&access(&base)).unwrap().status().await.unwrap().trades(0));
+    });
+    assert_eq!(rid.len(), 3, "half an answer, none, a whole one");
+}
+
+/// Fault 88: a kilobyte that unpacks to a gigabyte is not unpacked.
+#[test]
+fn an_answer_that_comes_packed_although_nobody_asked_is_refused() {
+    let asked = Arc::new(AtomicU32::new(0));
+    let counter = asked.clone();
+    let bomb = move |headers: HeaderMap| async move {
+        counter.fetch_add(1, Ordering::SeqCst);
+        assert!(!headers.contains_key("accept-encoding"), "nothing is offered");
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        std::io::Write::write_all(&mut packer, &vec![b' '; 2 * BODY_BYTES_MAX]).unwrap();
+        ([("content-encoding", "gzip")], packer.finish().unwrap())
+    };
+    with_venue(Router::new().route("/exchange/status", get(bomb)), async |base: String| {
+        let error = Catalog::new(&access(&base)).unwrap().status().await.unwrap_err();
+        assert!(matches!(&error, RestError::Packed { encoding, .. } if encoding == "gzip"), "{error}");
+    });
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "it would come again");
 }
 
 #[test]

@@ -210,6 +210,7 @@ impl Engine {
         let rows = first_rows(&settings, &reader.settings()?, &known, now);
         drop(reader);
         let mut tables = tables(&pairs, &listed);
+        let over_polymarket = polymarket_links(&tables, &endpoints, config.feed.assets_per_connection)?;
         let stop = Stop::default();
         let (told_in, told) = bounded(4_096);
         let (notes_in, notes) = bounded(1_024);
@@ -307,8 +308,7 @@ impl Engine {
             }
             None => look.poll = Some((config.feed.kalshi_poll, kalshi_rings, gauges[0].1.clone())),
         }
-        let links = polymarket_links(&tables, &endpoints, config.feed.assets_per_connection);
-        spawn(Venue::Polymarket, links, polymarket_rings, &endpoints.polymarket_ws, None, recorder())?;
+        spawn(Venue::Polymarket, over_polymarket, polymarket_rings, &endpoints.polymarket_ws, None, recorder())?;
         drop(dial_in);
         others.extend(signing);
         others.push(dial::start(routes, dial_out)?);

@@ -13,6 +13,7 @@ pub mod keep;
 pub mod latency;
 pub mod look;
 pub mod plan;
+pub mod redial;
 pub mod ring;
 pub mod sign;
 pub mod snapshot;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable as _};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{CONTENT_ENCODING, RETRY_AFTER};
 use reqwest::{Client, StatusCode, Url};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -19,6 +19,8 @@ use super::listing::{Page, Refused};
 
 /// No catalogue page is larger.
 pub const BODY_BYTES_MAX: usize = 8 << 20;
+/// The headers of an answer, names and values together. What is larger than some 400 KiB is not even read to its end.
+pub const HEAD_BYTES_MAX: usize = 64 << 10;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,6 +60,11 @@ pub enum RestError {
     Status { path: String, status: u16, excerpt: String, retry_after: Option<Duration> },
     #[error("{path}: more than {BODY_BYTES_MAX} bytes")]
     TooLarge { path: String },
+    #[error("{path}: more than {HEAD_BYTES_MAX} bytes of headers")]
+    HeadTooLarge { path: String },
+    /// No encoding was offered: what comes packed may unpack to anything.
+    #[error("{path}: packed as `{encoding}`, which was not asked for")]
+    Packed { path: String, encoding: String },
     #[error("{path}: {refused}")]
     Unreadable { path: String, refused: Refused },
     #[error("{path}: page after page, and cursor {cursor} came twice or there were {PAGES_MAX}")]
@@ -199,7 +206,16 @@ impl Rest {
             RestError::Transport { path: path.into(), what }
         };
         let mut answer = self.client.get(format!("{}{path}", self.base)).query(query).send().await.map_err(lost)?;
+        let head: usize = answer.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        if HEAD_BYTES_MAX < head {
+            return Err(RestError::HeadTooLarge { path: path.into() });
+        }
         let status = answer.status();
+        let encoding = answer.headers().get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity");
+        if let (Some(encoding), StatusCode::OK) = (encoding, status) {
+            let encoding = encoding.to_str().unwrap_or("?").chars().take(40).collect();
+            return Err(RestError::Packed { path: path.into(), encoding });
+        }
         let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
         let mut body = Vec::new();

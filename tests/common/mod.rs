@@ -1,6 +1,7 @@
 //! Shared by the integration tests.
 
 pub mod desk;
+pub mod keeper;
 pub mod line;
 
 use std::path::PathBuf;
