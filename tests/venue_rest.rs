@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may panic too")]
 
+mod common;
+
 use std::convert::Infallible;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use axum::extract::Query;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
+use common::tls::{Authority, HERE, THESE_YEARS};
 use orion::venue::kalshi::catalog::{Catalog, MarketFilter};
 use orion::venue::polymarket::catalog::{Catalog as PolymarketCatalog, Filter};
 use orion::venue::rest::{Access, BODY_BYTES_MAX, Rest, RestError};
@@ -210,6 +213,34 @@ fn an_answer_that_breaks_off_is_asked_for_again() {
         assert!(Catalog::new(&access(&base)).unwrap().status().await.unwrap().trades(0));
     });
     assert_eq!(rid.len(), 3, "half an answer, none, a whole one");
+}
+
+/// Fault 63: over HTTP/2 one GOAWAY would break off every request at once. It is not spoken, whatever is on offer.
+#[test]
+fn a_venue_that_offers_http_2_is_asked_over_http_1() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let authority = Authority::new("ours");
+    let mut config = (*authority.server(&[HERE], THESE_YEARS)).clone();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind((HERE, 0)).await.unwrap();
+        let base = format!("https://{}", listener.local_addr().unwrap());
+        let venue = tokio::spawn(async move {
+            let mut stream = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
+            assert_ne!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+            let mut asked = [0; 4_096];
+            let len = stream.read(&mut asked).await.unwrap();
+            let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{STATUS}", STATUS.len());
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.shutdown().await.unwrap();
+            asked[..len].starts_with(b"GET /exchange/status HTTP/1.1\r\n")
+        });
+        let access = Access { extra_root: Some(authority.pem.as_bytes()), ..access(&base) };
+        assert!(Catalog::new(&access).unwrap().status().await.unwrap().trades(0));
+        assert!(venue.await.unwrap());
+    });
 }
 
 /// Fault 88: a kilobyte that unpacks to a gigabyte is not unpacked.

@@ -11,7 +11,9 @@ use super::{
     Done, Fault, Global, Signals, log_to_stderr,
     run::{attend, show, style},
     screen::{Screen, Style},
-    settings, span,
+    settings,
+    shown::Shown,
+    span,
 };
 use crate::{
     ledger::audit::AuditReader,
@@ -285,7 +287,7 @@ fn summary(
         if check.unknown == 0 { String::new() } else { format!(" ({} too old to tell)", check.unknown) }
     );
     for odd in check.beyond.iter().chain(&check.odd) {
-        say!("  DISAGREES: {odd}");
+        say!("  DISAGREES: {}", Shown(odd));
     }
     if agrees {
         say!("  cash, positions and profit equal a second count from fills, fees and the exchanges' payouts");

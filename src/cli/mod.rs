@@ -20,6 +20,7 @@ mod record;
 mod replay;
 mod run;
 mod screen;
+mod shown;
 mod sim;
 mod status;
 mod why;
@@ -163,6 +164,8 @@ pub fn main() -> ExitCode {
         Err(Fault::Gate(text)) => (77, format!("orion: {text}")),
         Err(Fault::Config(text)) => (78, text),
     };
+    // A configuration's text has colours of its own, and quotes nobody but the operator.
+    let text = if code == 78 { text } else { shown::message(&text) };
     eprintln!("{}", text.trim_end());
     ExitCode::from(code)
 }

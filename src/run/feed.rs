@@ -185,8 +185,11 @@ pub fn run(setup: FeedSetup) -> io::Result<()> {
     let mut events = Events::with_capacity(256);
     while !stop.raised() {
         let busy = thread.flush();
+        // Left half read by a full ring; the system tells of no byte twice.
+        let unread = links.iter().any(|link| matches!(&link.state, State::Up(socket) if socket.readable));
         let wait = match idle {
             _ if busy => Some(Duration::from_micros(200)),
+            _ if unread => Some(Duration::ZERO),
             Idle::Spin | Idle::Yield => Some(Duration::ZERO),
             Idle::Park => Some(Duration::from_millis(50)),
         };

@@ -3,6 +3,7 @@
 pub mod desk;
 pub mod keeper;
 pub mod line;
+pub mod tls;
 
 use std::path::PathBuf;
 
