@@ -13,6 +13,7 @@
 //! | 5 | [`risk`] | an intent → approved, or the reason why not |
 //! | 8 | [`ledger`] | what happened → the audit trail; the numbers between come with orders |
 //! | | [`venue`] | the only place where a venue's name decides anything |
+//! | | [`vault`] | secrets in one sealed file |
 //! | | [`pairing`] | the pair book that a person approved |
 //! | | [`sim`] | both exchanges, simulated, and the paper exchange; shares only [`mod@unit`] with what it checks |
 //! | | [`lab`] | recordings and their replay |
@@ -40,6 +41,8 @@ pub mod risk;
 pub mod ledger;
 
 pub mod venue;
+
+pub mod vault;
 
 pub mod pairing;
 

@@ -45,8 +45,21 @@ fn folder() -> TempDir {
     tempdir().expect("a temporary folder")
 }
 
-const COMMANDS: [&str; 12] =
-    ["demo", "run", "sim", "record", "replay", "status", "why", "config", "db", "init", "completions", "man"];
+const COMMANDS: [&str; 13] = [
+    "demo",
+    "run",
+    "sim",
+    "record",
+    "replay",
+    "status",
+    "why",
+    "config",
+    "secrets",
+    "db",
+    "init",
+    "completions",
+    "man",
+];
 
 #[test]
 fn help_tells_of_what_is_there_and_nothing_else() {
@@ -55,8 +68,7 @@ fn help_tells_of_what_is_there_and_nothing_else() {
     assert_eq!(code, 0);
     assert!(help.contains("69 no engine"), "exit codes are told: {help}");
     // Promised for later versions; until they exist no help may send anyone there.
-    let missing =
-        ["dashboard", "telegram", "promote", "backtest", "sweep", "vault", "doctor", "orion pairs", "orion arm"];
+    let missing = ["dashboard", "telegram", "promote", "backtest", "sweep", "doctor", "orion pairs", "orion arm"];
     for command in COMMANDS {
         assert!(help.contains(&format!("\n  {command}")), "{command} is listed");
         let (code, text, _) = ran(folder.path(), &[command, "--help"]);

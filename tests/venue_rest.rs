@@ -17,7 +17,11 @@ use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use common::tls::{Authority, HERE, THESE_YEARS};
+use orion::sim::handshake::{Headers, check};
+use orion::unit::UnixMs;
+use orion::venue::kalshi::account;
 use orion::venue::kalshi::catalog::{Catalog, MarketFilter};
+use orion::venue::kalshi::sign::{KalshiSigner, KeyKind};
 use orion::venue::polymarket::catalog::{Catalog as PolymarketCatalog, Filter};
 use orion::venue::rest::{Access, BODY_BYTES_MAX, Rest, RestError};
 
@@ -213,6 +217,39 @@ fn an_answer_that_breaks_off_is_asked_for_again() {
         assert!(Catalog::new(&access(&base)).unwrap().status().await.unwrap().trades(0));
     });
     assert_eq!(rid.len(), 3, "half an answer, none, a whole one");
+}
+
+/// Each try is signed by itself: a signature ages out within seconds.
+#[test]
+fn kalshi_is_asked_what_a_key_may_do_with_a_signature_of_its_own_for_each_try() {
+    let (signer, public) = KalshiSigner::generate_demo(KeyKind::Ed25519, "our-key").unwrap();
+    let known = Arc::new(vec![("our-key".to_owned(), public)]);
+    let asked = Arc::new(AtomicU32::new(0));
+    let counter = asked.clone();
+    let answer = move |headers: HeaderMap| async move {
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let shown = Headers {
+            key: header("KALSHI-ACCESS-KEY"),
+            timestamp: header("KALSHI-ACCESS-TIMESTAMP"),
+            signature: header("KALSHI-ACCESS-SIGNATURE"),
+        };
+        let now = UnixMs::new(1_000 + u64::from(counter.fetch_add(1, Ordering::SeqCst)));
+        assert_eq!(shown.timestamp, Some(&*now.raw().to_string()));
+        check(&shown, "GET", "/trade-api/v2/api_keys", &known, now).unwrap();
+        if now == UnixMs::new(1_000) {
+            return StatusCode::SERVICE_UNAVAILABLE.into_response();
+        }
+        r#"{"api_keys":[{"api_key_id":"our-key","name":"orion","scopes":["read","write::trade"],"subaccount":2}]}"#
+            .into_response()
+    };
+    let clock = AtomicU32::new(1_000);
+    with_venue(Router::new().route("/trade-api/v2/api_keys", get(answer)), async |base: String| {
+        let base = format!("{base}/trade-api/v2");
+        let now = || UnixMs::new(u64::from(clock.fetch_add(1, Ordering::SeqCst)));
+        let keys = account::keys(&access(&base), &signer, now).await.unwrap().keys;
+        assert!(keys[0].id == "our-key" && keys[0].grants("write::trade") && !keys[0].grants("write::transfer"));
+    });
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
 }
 
 /// Fault 63: over HTTP/2 one GOAWAY would break off every request at once. It is not spoken, whatever is on offer.

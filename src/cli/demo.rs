@@ -20,6 +20,7 @@ use crate::{
     run::{
         boot::{self, Engine, Start},
         keep::Told,
+        sign::{self, Keys},
         snapshot::Snapshot,
     },
     sim::serve::Running,
@@ -98,7 +99,7 @@ pub fn run(global: &Global, args: &DemoArgs) -> Done {
         endpoints,
         pairs,
         listed,
-        signer: Some(signer),
+        signing: sign::start(Keys::Made(signer))?,
         record: None,
     };
     let engine = Engine::start(start)?;

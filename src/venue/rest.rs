@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable as _};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use reqwest::header::{CONTENT_ENCODING, RETRY_AFTER};
+use reqwest::header::{CONTENT_ENCODING, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, StatusCode, Url};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -54,6 +54,8 @@ pub enum RestError {
     Root,
     #[error("{0}: no client: {1}")]
     Client(String, String),
+    #[error("{path}: cannot be signed: {what}")]
+    Unsigned { path: String, what: String },
     #[error("{path}: {what}")]
     Transport { path: String, what: String },
     #[error("{path}: HTTP {status}: {excerpt}")]
@@ -94,6 +96,8 @@ impl RestError {
 pub struct Rest {
     client: Client,
     base: String,
+    /// The path that every path begins with.
+    prefix: String,
     limiter: DefaultDirectRateLimiter,
     jitter: AtomicU64,
 }
@@ -130,11 +134,22 @@ impl Rest {
             .build()
             .map_err(|error| failed(&error))?;
         let limiter = RateLimiter::direct(Quota::per_second(access.per_second));
-        Ok(Self { client, base, limiter, jitter: AtomicU64::new(access.jitter_seed) })
+        let prefix = url.path().trim_end_matches('/').to_owned();
+        Ok(Self { client, base, prefix, limiter, jitter: AtomicU64::new(access.jitter_seed) })
     }
 
     /// Reads one body. Waits for the rate budget, tries again where that may help, and no longer than the venue asks.
     pub async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Vec<u8>, RestError> {
+        self.get_signed(path, query, |_| Ok(HeaderMap::new())).await
+    }
+
+    /// The same with headers that `sign` makes anew for each try, from the path as the host sees it.
+    pub async fn get_signed(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        sign: impl Fn(&str) -> Result<HeaderMap, String>,
+    ) -> Result<Vec<u8>, RestError> {
         let seed = self.jitter.fetch_add(1, Ordering::Relaxed);
         let backoff = ExponentialBuilder::default()
             .with_min_delay(RETRY_FIRST)
@@ -142,7 +157,8 @@ impl Rest {
             .with_max_times(RETRIES_MAX)
             .with_jitter()
             .with_jitter_seed(seed);
-        (|| self.once(path, query))
+        let full = format!("{}{path}", self.prefix);
+        (|| async { self.once(path, query, sign(&full)).await })
             .retry(backoff)
             .sleep(tokio::time::sleep)
             .when(RestError::passes)
@@ -192,7 +208,13 @@ impl Rest {
         }
     }
 
-    async fn once(&self, path: &str, query: &[(&str, String)]) -> Result<Vec<u8>, RestError> {
+    async fn once(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        headers: Result<HeaderMap, String>,
+    ) -> Result<Vec<u8>, RestError> {
+        let headers = headers.map_err(|what| RestError::Unsigned { path: path.into(), what })?;
         self.limiter.until_ready().await;
         let lost = |error: reqwest::Error| {
             // The source says why; the address is ours and adds nothing.
@@ -205,7 +227,8 @@ impl Rest {
             }
             RestError::Transport { path: path.into(), what }
         };
-        let mut answer = self.client.get(format!("{}{path}", self.base)).query(query).send().await.map_err(lost)?;
+        let request = self.client.get(format!("{}{path}", self.base)).query(query).headers(headers);
+        let mut answer = request.send().await.map_err(lost)?;
         let head: usize = answer.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
         if HEAD_BYTES_MAX < head {
             return Err(RestError::HeadTooLarge { path: path.into() });

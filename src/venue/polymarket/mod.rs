@@ -5,6 +5,7 @@ pub mod feed;
 pub mod shadow;
 pub mod sign;
 mod tokens;
+pub mod wallet;
 
 pub use feed::PolymarketFeed;
 pub use shadow::{Checked, Checker, Shadow};
