@@ -242,9 +242,9 @@ fn a_wrong_passphrase_and_a_damaged_file_get_the_same_words() {
     for damaged in [flipped, good[..good.len() - 1].to_vec(), good[..40].to_vec(), [&good[..], b"x"].concat()] {
         fs::write(desk.vault(), damaged).unwrap();
         assert_eq!(words(desk.orion("secrets check")), wrong);
-        assert_eq!(words(desk.orion("secrets set kalshi.key_id <key.pem")), wrong);
-        assert_eq!(words(desk.shell("secrets rotate --passphrase-fd 3 --new-passphrase-fd 4 3<pass 4<other")), wrong);
     }
+    assert_eq!(words(desk.orion("secrets set kalshi.key_id <key.pem")), wrong);
+    assert_eq!(words(desk.shell("secrets rotate --passphrase-fd 3 --new-passphrase-fd 4 3<pass 4<other")), wrong);
     let mut later = good.clone();
     later[9] = 2;
     fs::write(desk.vault(), later).unwrap();
