@@ -15,6 +15,7 @@
 //! | 7 | [`fill`] | what venues tell → whose order, once |
 //! | 8 | [`ledger`] | what happened → what we own and owe |
 //! | | [`venue`] | the only place where a venue's name decides anything |
+//! | | [`vault`] | secrets in one sealed file |
 //! | | [`pairing`] | the pair book that a person approved |
 //! | | [`sim`] | both exchanges, simulated, and the paper exchange; shares only [`mod@unit`] with what it checks |
 //! | | [`lab`] | recordings and their replay |
@@ -46,6 +47,8 @@ pub mod fill;
 pub mod ledger;
 
 pub mod venue;
+
+pub mod vault;
 
 pub mod pairing;
 

@@ -11,7 +11,11 @@ use std::{
 };
 
 use assert_cmd::cargo::CommandCargoExt as _;
-use orion::decide::Reason;
+use orion::{
+    decide::Reason,
+    ledger::audit::{Audit, Fate, Opportunity, Row, RunInfo},
+    unit::{Money, Price, Qty, UnixMs, Venue},
+};
 use tempfile::{TempDir, tempdir};
 
 /// `orion` in a folder of its own, with its state there and nothing of ours in the environment.
@@ -41,8 +45,21 @@ fn folder() -> TempDir {
     tempdir().expect("a temporary folder")
 }
 
-const COMMANDS: [&str; 12] =
-    ["demo", "run", "sim", "record", "replay", "status", "why", "config", "db", "init", "completions", "man"];
+const COMMANDS: [&str; 13] = [
+    "demo",
+    "run",
+    "sim",
+    "record",
+    "replay",
+    "status",
+    "why",
+    "config",
+    "secrets",
+    "db",
+    "init",
+    "completions",
+    "man",
+];
 
 #[test]
 fn help_tells_of_what_is_there_and_nothing_else() {
@@ -51,8 +68,7 @@ fn help_tells_of_what_is_there_and_nothing_else() {
     assert_eq!(code, 0);
     assert!(help.contains("69 no engine"), "exit codes are told: {help}");
     // Promised for later versions; until they exist no help may send anyone there.
-    let missing =
-        ["dashboard", "telegram", "promote", "backtest", "sweep", "vault", "doctor", "orion pairs", "orion arm"];
+    let missing = ["dashboard", "telegram", "promote", "backtest", "sweep", "doctor", "orion pairs", "orion arm"];
     for command in COMMANDS {
         assert!(help.contains(&format!("\n  {command}")), "{command} is listed");
         let (code, text, _) = ran(folder.path(), &[command, "--help"]);
@@ -249,6 +265,55 @@ fn a_recording_is_told_in_figures() {
     // Frames, snapshots, changes, gaps, unreadable, crossed, negative.
     assert_eq!(cells, ["6302", "1", "6226", "0", "0", "0", "0"], "{row}");
     assert!(out.contains("synced"), "the book at the end: {out}");
+}
+
+/// Fault 89: titles and names are what others wrote; a terminal is shown them, and does not obey them.
+#[test]
+fn a_hostile_title_in_the_ledger_or_a_recording_is_printed_and_not_obeyed() {
+    let folder = folder();
+    let hostile = "Will X win?\u{1b}[2J\u{1b}]0;owned\u{7}\n12:00:00  FILL  0001\u{9b}1m\u{202e}SEY";
+    let state = folder.path().join("state/paper");
+    std::fs::create_dir_all(&state).unwrap();
+    let run = RunInfo {
+        mode: "paper".into(),
+        started_at: UnixMs::new(1_790_000_000_000),
+        build: "test".into(),
+        config_hash: String::new(),
+    };
+    let cent = Price::new(100).unwrap();
+    let row = Row::Opportunity(Opportunity {
+        id: 7,
+        pair_key: hostile.into(),
+        title: hostile.into(),
+        yes_on: Venue::Kalshi,
+        seen_at: UnixMs::new(1_790_000_000_000),
+        ended_at: None,
+        yes_price: cent,
+        no_price: cent,
+        gross: 0,
+        fee: 0,
+        net: 0,
+        qty: Qty::ONE,
+        depth: Money::ZERO,
+        annual_yield_ppm: None,
+        days_to_settle_milli: None,
+        outcome: Fate::Skipped,
+        reason: Some(hostile.into()),
+        detect_ns: None,
+        plan_id: None,
+    });
+    Audit::open(&state.join("orion.db"), &run).unwrap().write(&[row]).unwrap();
+    let frame = |text: &str| serde_json::json!({ "t": "2026-11-20T10:00:00.000Z", "dir": "recv", "data": text });
+    let snapshot = serde_json::json!({ "type": "orderbook_snapshot", "sid": 1, "seq": 1,
+        "msg": { "market_ticker": hostile, "market_id": "m", "yes_dollars_fp": [["0.4400", "1.00"]] } });
+    std::fs::write(folder.path().join("tape.jsonl"), format!("{}\n", frame(&snapshot.to_string()))).unwrap();
+    for args in [&["why"][..], &["why", "7"], &["why", "--json"], &["why", "7", "--json"], &["replay", "tape.jsonl"]] {
+        let (code, out, err) = ran(folder.path(), args);
+        assert_eq!(code, 0, "{args:?}: {err}");
+        assert!(out.contains("Will X win?"), "{args:?}: {out}");
+        assert!(!out.contains(['\u{1b}', '\u{7}', '\u{9b}', '\u{202e}']), "{args:?}: {out:?}");
+        assert!(!out.lines().any(|line| line.starts_with("12:00:00")), "{args:?}: {out}");
+    }
 }
 
 #[test]

@@ -16,6 +16,7 @@ use orion::{
     run::{
         boot::{self, Endpoints, Engine, Start},
         catalogue::{self, Listing},
+        sign::{self, Keys},
         snapshot::Snapshot,
     },
     sim::serve::{self, Options, Running},
@@ -94,7 +95,7 @@ fn engine(site: &Site, state: &Path, signer: Option<KalshiSigner>, edited: Optio
         endpoints: site.endpoints.clone(),
         pairs,
         listed,
-        signer,
+        signing: signer.and_then(|signer| sign::start(Keys::Made(signer)).unwrap()),
         record: None,
     };
     Engine::start(start).unwrap()

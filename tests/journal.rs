@@ -63,7 +63,8 @@ impl Store for Memory {
         if medium.full {
             return Err(io::Error::from(io::ErrorKind::StorageFull));
         }
-        medium.synced = medium.written.clone();
+        let Medium { written, synced, .. } = &mut *medium;
+        synced.clone_from(written);
         Ok(())
     }
 }

@@ -30,7 +30,7 @@ fn allowed(from: &str, to: &str) -> bool {
         "lab" => stage(to).is_some() || to == "venue",
         "watch" => to == "run",
         "run" | "cli" => true,
-        // Configuration, pairs and the simulated exchanges stand on plain values alone, and those on nothing.
+        // The vault, configuration, pairs and the simulated exchanges stand on plain values alone, and those on nothing.
         _ => false,
     }
 }
@@ -132,7 +132,7 @@ fn no_arrow_points_the_wrong_way() {
 
 #[test]
 fn every_folder_is_one_that_the_rules_know() {
-    let known = ["unit", "venue", "pairing", "sim", "lab", "run", "watch", "config", "cli", "lib", "main"];
+    let known = ["unit", "vault", "venue", "pairing", "sim", "lab", "run", "watch", "config", "cli", "lib", "main"];
     for (below, top, _) in files() {
         assert!(STAGES.contains(&top.as_str()) || known.contains(&top.as_str()), "src/{below}: a rule is missing");
     }
@@ -161,6 +161,28 @@ fn no_stage_holds_a_lock_a_socket_a_file_or_a_thread() {
     }
 }
 
+/// Fault 59: there is no way to look less closely at a certificate, not even one that nobody uses.
+#[test]
+fn nothing_can_switch_the_checking_of_certificates_off() {
+    for (below, _, text) in files() {
+        let code = code(&text);
+        for way in ["dangerous", "danger_accept", "tls_danger", "ServerCertVerifier", "SSL_CERT"] {
+            assert!(!code.contains(way), "src/{below} names {way}");
+        }
+    }
+}
+
+/// Fault 95: whoever lists processes reads their arguments and their environment.
+#[test]
+fn only_the_settings_and_the_place_of_a_credential_come_from_the_environment() {
+    for (below, _, text) in files() {
+        let code = code(&text);
+        let asks = ["env::var", "env::vars", "env::var_os", "env::vars_os"].iter().any(|call| code.contains(call));
+        let known = ["cli/mod.rs", "cli/passphrase.rs", "config/tests.rs", "pairing/pairbook.rs"];
+        assert!(!asks || known.contains(&&*below), "src/{below} asks the environment");
+    }
+}
+
 #[test]
 fn a_wrong_arrow_would_be_found() {
     for (below, bad) in [
@@ -175,6 +197,8 @@ fn a_wrong_arrow_would_be_found() {
         ("venue/kalshi/feed.rs", "use crate::book::Book;"),
         ("pairing/pairbook.rs", "use crate::venue::listing;"),
         ("config/raw.rs", "use crate::decide::Rules;"),
+        ("vault/mod.rs", "use crate::venue::kalshi::sign::KalshiSigner;"),
+        ("venue/kalshi/sign.rs", "use crate::vault::Secret;"),
         ("run/keep.rs", "use crate::watch::status;"),
         ("unit.rs", "use crate::wire::Update;"),
     ] {

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Done, Fault, Global, settings};
+use super::{Done, Fault, Global, settings, shown::Shown};
 use crate::ledger::audit::{Audit, AuditReader};
 
 #[derive(Args, Debug)]
@@ -73,7 +73,7 @@ fn verify(global: &Global, mode: &str) -> Done {
         return Ok(());
     }
     for odd in &books.odd {
-        eprintln!("odd: {odd}");
+        eprintln!("odd: {}", Shown(odd));
     }
     Err(Fault::Failed(anyhow::anyhow!("{} things in {} do not fit", books.odd.len(), path.display())))
 }

@@ -11,13 +11,16 @@ use super::{
     Done, Fault, Global, Signals, log_to_stderr,
     run::{attend, show, style},
     screen::{Screen, Style},
-    settings, span,
+    settings,
+    shown::Shown,
+    span,
 };
 use crate::{
     ledger::audit::AuditReader,
     run::{
         boot::{self, Engine, Start},
         keep::Told,
+        sign::{self, Keys},
         snapshot::Snapshot,
     },
     sim::serve::Running,
@@ -96,7 +99,7 @@ pub fn run(global: &Global, args: &DemoArgs) -> Done {
         endpoints,
         pairs,
         listed,
-        signer: Some(signer),
+        signing: sign::start(Keys::Made(signer))?,
         record: None,
     };
     let engine = Engine::start(start)?;
@@ -285,7 +288,7 @@ fn summary(
         if check.unknown == 0 { String::new() } else { format!(" ({} too old to tell)", check.unknown) }
     );
     for odd in check.beyond.iter().chain(&check.odd) {
-        say!("  DISAGREES: {odd}");
+        say!("  DISAGREES: {}", Shown(odd));
     }
     if agrees {
         say!("  cash, positions and profit equal a second count from fills, fees and the exchanges' payouts");

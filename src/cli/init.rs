@@ -21,12 +21,6 @@ pub struct InitArgs {
     /// Limits to begin with: `conservative` trades 2 % at 1.5 ¢ with five positions and a 3 % daily stop.
     #[arg(long, value_parser = ["default", "conservative"])]
     profile: Option<String>,
-    /// `feed.kalshi_key_id`; without a key Kalshi is polled over public REST.
-    #[arg(long, value_name = "ID")]
-    kalshi_key_id: Option<String>,
-    /// `feed.kalshi_key_file`: the PEM of that key, mode 0600.
-    #[arg(long, value_name = "PATH")]
-    kalshi_key_file: Option<String>,
     /// Fill opportunities on paper from the start (`trading.auto_execute`).
     #[arg(long)]
     auto_execute: Option<bool>,
@@ -53,14 +47,6 @@ pub fn run(args: &InitArgs) -> Done {
         None if asks => choose("Limits to begin with", &["default", "conservative"])?,
         given => given.clone().unwrap_or_else(|| "default".into()),
     };
-    let key_id = match &args.kalshi_key_id {
-        None if asks => ask("Kalshi key id (empty: public REST is polled, no stream)", "")?,
-        given => given.clone().unwrap_or_default(),
-    };
-    let key_file = match &args.kalshi_key_file {
-        None if asks && !key_id.is_empty() => ask("File of that key (PEM, mode 0600)", "")?,
-        given => given.clone().unwrap_or_default(),
-    };
     let auto = match args.auto_execute {
         None if asks => choose("Fill opportunities on paper", &["yes", "no"])? == "yes",
         given => given.unwrap_or(false),
@@ -70,10 +56,6 @@ pub fn run(args: &InitArgs) -> Done {
     }
     if profile == "conservative" {
         set.extend(CONSERVATIVE.map(|(key, value)| (key, value.to_owned())));
-    }
-    if !key_id.is_empty() {
-        set.push(("feed.kalshi_key_id", format!("{key_id:?}")));
-        set.push(("feed.kalshi_key_file", format!("{key_file:?}")));
     }
     if auto {
         set.push(("trading.auto_execute", "true".into()));
@@ -112,6 +94,7 @@ fn write(args: &InitArgs, set: &[(&str, String)]) -> Done {
         say!("  every key has its default");
     }
     say!("next: orion config check --config {}", args.out.display());
+    say!("a Kalshi key, if you have one, opens its stream: orion secrets import KEY.pem --kalshi-key-id ID");
     Ok(())
 }
 

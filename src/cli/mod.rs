@@ -16,10 +16,13 @@ mod db;
 mod demo;
 mod init;
 mod pages;
+mod passphrase;
 mod record;
 mod replay;
 mod run;
 mod screen;
+mod secrets;
+mod shown;
 mod sim;
 mod status;
 mod why;
@@ -96,9 +99,11 @@ enum Command {
     Why(why::WhyArgs),
     /// Check, show and import settings.
     Config(config_cmd::ConfigArgs),
+    /// Put keys into the sealed file, check them, seal it anew.
+    Secrets(secrets::SecretsArgs),
     /// Create and check the database.
     Db(db::DbArgs),
-    /// Write a settings file, asking five questions or by flags.
+    /// Write a settings file, asking three questions or by flags.
     Init(init::InitArgs),
     /// Print a completion script for a shell.
     Completions(pages::CompletionsArgs),
@@ -111,6 +116,7 @@ enum Command {
 enum Fault {
     Failed(anyhow::Error),
     NotRunning(String),
+    Again(String),
     Gate(String),
     Config(String),
 }
@@ -149,6 +155,7 @@ pub fn main() -> ExitCode {
         Some(Command::Status(args)) => status::run(&cli.global, &args),
         Some(Command::Why(args)) => why::run(&cli.global, &args),
         Some(Command::Config(args)) => config_cmd::run(&cli.global, &args),
+        Some(Command::Secrets(args)) => secrets::run(&cli.global, &args),
         Some(Command::Db(args)) => db::run(&cli.global, &args),
         Some(Command::Init(args)) => init::run(&args),
         Some(Command::Completions(args)) => pages::completions(&args, Cli::command()),
@@ -160,9 +167,12 @@ pub fn main() -> ExitCode {
         Err(Fault::Failed(e)) if is_broken_pipe(&e) => return ExitCode::SUCCESS,
         Err(Fault::Failed(e)) => (1, format!("orion: {e:#}")),
         Err(Fault::NotRunning(text)) => (69, format!("orion: {text}")),
+        Err(Fault::Again(text)) => (75, format!("orion: {text}")),
         Err(Fault::Gate(text)) => (77, format!("orion: {text}")),
         Err(Fault::Config(text)) => (78, text),
     };
+    // A configuration's text has colours of its own, and quotes nobody but the operator.
+    let text = if code == 78 { text } else { shown::message(&text) };
     eprintln!("{}", text.trim_end());
     ExitCode::from(code)
 }

@@ -5,7 +5,12 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args;
 use crossbeam::channel::bounded;
 
-use super::{Done, Fault, Global, Signals, log_to_stderr, run::attend, settings, span};
+use super::{
+    Done, Fault, Global, Signals, log_to_stderr,
+    passphrase::{self, KeyArgs},
+    run::attend,
+    settings, span,
+};
 use crate::{
     lab::recording::{Market, Writer},
     pairing::PairBook,
@@ -13,8 +18,8 @@ use crate::{
         boot::{Endpoints, Engine, Start},
         catalogue::{self, Listing},
         feed::Recorded,
+        sign::{self, Keys},
     },
-    venue::kalshi::sign::KalshiSigner,
 };
 
 #[derive(Args, Debug)]
@@ -31,6 +36,8 @@ pub struct RecordArgs {
     /// Record the exchanges that `orion sim --dir FOLDER` serves, instead of the venues.
     #[arg(long, value_name = "FOLDER")]
     sim: Option<PathBuf>,
+    #[command(flatten)]
+    keys: KeyArgs,
 }
 
 /// Frames that may wait for the disk.
@@ -43,16 +50,15 @@ pub fn run(global: &Global, args: &RecordArgs) -> Done {
     let signals = Signals::install()?;
     let config_hash = loaded.fingerprint();
     let config = loaded.config;
-    let (endpoints, pairs, listed, signer) = if let Some(folder) = &args.sim {
+    let (endpoints, pairs, listed, signing) = if let Some(folder) = &args.sim {
         let site = super::sim::attach(folder)?;
-        (site.endpoints, site.pairs, site.listed, Some(site.signer))
+        (site.endpoints, site.pairs, site.listed, sign::start(Keys::Made(site.signer))?)
     } else {
         let pairs = PairBook::load(&config.pairs.file).map_err(|e| Fault::Config(e.to_string()))?;
-        let key = config.feed.kalshi_key.as_ref();
-        let signer = key.map(|key| KalshiSigner::load(&key.id, &key.file)).transpose();
+        let signing = passphrase::signing(&config, args.keys)?;
         let endpoints = Endpoints::production();
         let listed = catalogue::read(&endpoints, &pairs)?;
-        (endpoints, pairs, listed, signer.map_err(|e| Fault::Config(e.to_string()))?)
+        (endpoints, pairs, listed, signing)
     };
     if pairs.pairs().is_empty() {
         return Err(Fault::Config(format!(
@@ -60,8 +66,8 @@ pub fn run(global: &Global, args: &RecordArgs) -> Done {
             config.pairs.file.display()
         )));
     }
-    if signer.is_none() {
-        eprintln!("note: no Kalshi key, so only Polymarket's frames are recorded (feed.kalshi_key_id)");
+    if signing.is_none() {
+        eprintln!("note: no Kalshi key, so only Polymarket's frames are recorded (orion secrets import)");
     }
     let mut writer = Writer::new(&args.out, args.rotate_mb * 1_000_000, markets(&listed))?;
     let (frames_in, frames) = bounded::<Recorded>(WAITING_MAX);
@@ -81,7 +87,7 @@ pub fn run(global: &Global, args: &RecordArgs) -> Done {
         endpoints,
         pairs,
         listed,
-        signer,
+        signing,
         record: Some(frames_in),
     };
     let engine = Engine::start(start)?;

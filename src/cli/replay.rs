@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use comfy_table::Table;
 
-use super::{Done, Fault, Global, settings};
+use super::{Done, Fault, Global, settings, shown::Shown};
 use crate::{
     decide::{Odds, Reason, rule::lock_millidays},
     lab::{
@@ -83,7 +83,7 @@ fn books(args: &ReplayArgs) -> Done {
         player.finish();
         let counts = player.counts();
         let fits = player.checked.iter().filter(|c| c.verdict == Verdict::Fits).count();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = Shown(&path.file_name().unwrap_or_default().to_string_lossy()).to_string();
         let checksums =
             if player.checked.is_empty() { "–".into() } else { format!("{fits} of {} fit", player.checked.len()) };
         table.add_row([
@@ -101,7 +101,7 @@ fn books(args: &ReplayArgs) -> Done {
             ends.push([
                 name.clone(),
                 conn.to_string(),
-                seen.name.clone(),
+                Shown(&seen.name).to_string(),
                 touch_text(book),
                 format!("{} / {}", book.bids.depth(), book.asks.depth()),
                 book.doubt().map_or("synced".into(), |doubt| format!("{doubt:?}")),
@@ -186,7 +186,7 @@ fn side_by_side(global: &Global, args: &ReplayArgs, pair: &str) -> Done {
         regrids: 0,
         held: Vec::new(),
     };
-    say!("{}  ×  {}{}", kalshi.name, polymarket.name, if inverted { "  (inverted)" } else { "" });
+    say!("{}  ×  {}{}", Shown(&kalshi.name), Shown(&polymarket.name), if inverted { "  (inverted)" } else { "" });
     say!(
         "both recordings start at the same moment; fees: Kalshi multiplier {}, Polymarket rate {}\n",
         args.kalshi_multiplier,

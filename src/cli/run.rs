@@ -10,11 +10,11 @@ use clap::Args;
 
 use super::{
     Done, Fault, Global, Signals, log_to_stderr,
+    passphrase::{self, KeyArgs},
     screen::{Screen, Style},
     settings, span,
 };
 use crate::{
-    config::Config,
     pairing::PairBook,
     run::{
         boot::{Endpoints, Engine, Start},
@@ -22,7 +22,6 @@ use crate::{
         keep::Told,
         ring::Stop,
     },
-    venue::kalshi::sign::KalshiSigner,
     watch::control,
 };
 
@@ -37,6 +36,8 @@ pub struct RunArgs {
     /// End after this long: 90s, 10m, 1h30m.
     #[arg(long, value_name = "SPAN", value_parser = span)]
     duration: Option<Duration>,
+    #[command(flatten)]
+    keys: KeyArgs,
     /// One plain line each, for grep.
     #[arg(long)]
     plain: bool,
@@ -61,7 +62,7 @@ pub fn run(global: &Global, args: &RunArgs) -> Done {
     log_to_stderr(config.log.level);
     let signals = Signals::install()?;
     let pairs = PairBook::load(&config.pairs.file).map_err(|e| Fault::Config(e.to_string()))?;
-    let signer = signer(&config)?;
+    let signing = passphrase::signing(&config, args.keys)?;
     let style = style(args.plain, args.json);
     if style == Style::Human {
         say!("PAPER — real prices, simulated fills. No order can be sent.");
@@ -85,7 +86,7 @@ pub fn run(global: &Global, args: &RunArgs) -> Done {
         endpoints,
         pairs,
         listed,
-        signer,
+        signing,
         record: None,
     };
     let engine = Engine::start(start)?;
@@ -168,10 +169,4 @@ fn dump(engine: &Engine) {
     if let Err(e) = std::fs::write(&path, &table) {
         tracing::warn!("{} cannot be written: {e}", path.display());
     }
-}
-
-/// Kalshi's key, where one is configured.
-fn signer(config: &Config) -> Result<Option<KalshiSigner>, Fault> {
-    let Some(key) = &config.feed.kalshi_key else { return Ok(None) };
-    KalshiSigner::load(&key.id, &key.file).map(Some).map_err(|e| Fault::Config(format!("feed.kalshi_key_file: {e}")))
 }

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::shown::{self, Shown};
 use crate::{
     order::plan::Ending,
     run::keep::Told,
@@ -36,8 +37,9 @@ impl Screen {
     pub fn line(&mut self, told: &Told, at_ms: u64, now: Nanos) -> Option<String> {
         let time = clock_text(at_ms);
         match (self.style, told) {
-            (Style::Json, told) => json_line(told, at_ms),
+            (Style::Json, told) => Some(json_line(told, at_ms)),
             (_, Told::Skipped { id, title, quote, reason }) => {
+                let title = Shown(title);
                 let held = self.hold(reason.code(), now)?;
                 let more = if held == 0 { String::new() } else { format!(" (+{held} more)") };
                 let (gross, fees, net) = (quote.gross, quote.fees, quote.net);
@@ -57,11 +59,13 @@ impl Screen {
                 })
             }
             (Style::Plain, Told::Planned { id, title, qty, quote, net, direction, .. }) => Some(format!(
-                "{time} ARBITRAGE OPPORTUNITY DETECTED! {id:04} {title} {} qty={qty} cost={} expected_net={net}",
+                "{time} ARBITRAGE OPPORTUNITY DETECTED! {id:04} {} {} qty={qty} cost={} expected_net={net}",
+                Shown(title),
                 direction.name(),
                 sum(quote.cost),
             )),
             (_, Told::Planned { id, title, direction, qty, quote, net, detect_ns }) => {
+                let title = Shown(title);
                 let [k, p] = quote.cost.map(|price| price.map_or("–".to_owned(), |price| price.to_string()));
                 let (k_leg, p_leg) = match direction {
                     Direction::YesKalshi => ("YES", "NO"),
@@ -77,6 +81,7 @@ impl Screen {
                 ))
             }
             (_, Told::Ended { id, title, paired, naked, fees, net, unwound, state }) => {
+                let title = Shown(title);
                 let fees = format!("fees Kalshi {} · Poly {}", fees[0], fees[1]);
                 let word = if *state == Ending::Filled { "FILL" } else { "LEG " };
                 Some(match state {
@@ -98,13 +103,16 @@ impl Screen {
             }
             (_, Told::Filled { .. }) => None,
             (_, Told::Settled { title, market, yes_payout, paid: Money::ZERO, result: Money::ZERO }) => {
+                let (title, market) = (Shown(title), Shown(market));
                 Some(format!("{time}  CLOSED      {market} pays YES {yes_payout}; nothing was held  {title}"))
             }
             (_, Told::Settled { title, market, yes_payout, paid, result }) => Some(format!(
-                "{time}  SETTLED     {market} pays YES {yes_payout} · received {paid} · leg result {result}  {title}"
+                "{time}  SETTLED     {} pays YES {yes_payout} · received {paid} · leg result {result}  {}",
+                Shown(market),
+                Shown(title)
             )),
             (_, Told::State { state }) => Some(format!("{time}  STATE       {}", state.name())),
-            (_, Told::Note(text)) => Some(format!("{time}  NOTE        {text}")),
+            (_, Told::Note(text)) => Some(format!("{time}  NOTE        {}", Shown(text))),
         }
     }
 
@@ -137,7 +145,7 @@ fn sum(cost: [Option<Price>; 2]) -> String {
     format!("{}.{:04}", units / 10_000, units % 10_000)
 }
 
-fn json_line(told: &Told, at_ms: u64) -> Option<String> {
+fn json_line(told: &Told, at_ms: u64) -> String {
     let micros = |money: Money| money.raw();
     let value = match told {
         Told::Skipped { id, title, quote, reason } => json!({
@@ -166,5 +174,73 @@ fn json_line(told: &Told, at_ms: u64) -> Option<String> {
         Told::State { state } => json!({ "at_ms": at_ms, "kind": "state", "state": state.name() }),
         Told::Note(text) => json!({ "at_ms": at_ms, "kind": "note", "text": text }),
     };
-    serde_json::to_string(&value).ok()
+    shown::json(&value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        decide::{Quote, Reason},
+        unit::Qty,
+    };
+
+    /// Fault 89: a title that clears the screen, forges a line, and turns the direction of writing.
+    const HOSTILE: &str = "Will X win?\u{1b}[2J\n12:00:00  FILL  0001\u{9b}1m \u{202e}SEY <b>";
+
+    fn everything() -> Vec<Told> {
+        let (title, money) = (HOSTILE.to_owned(), Money::dollars(1));
+        let ended = |state| Told::Ended {
+            id: 1,
+            title: HOSTILE.into(),
+            paired: Qty::ONE,
+            naked: Qty::ZERO,
+            fees: [money; 2],
+            net: money,
+            unwound: money,
+            state,
+        };
+        let settled = |paid| Told::Settled {
+            title: HOSTILE.into(),
+            market: HOSTILE.into(),
+            yes_payout: money,
+            paid,
+            result: paid,
+        };
+        let quote = Quote::default();
+        let mut all = vec![
+            Told::Skipped { id: 1, title: title.clone(), quote, reason: Reason::Fees },
+            Told::Planned {
+                id: 1,
+                title,
+                direction: Direction::YesKalshi,
+                qty: Qty::ONE,
+                quote,
+                net: money,
+                detect_ns: 1,
+            },
+            settled(Money::ZERO),
+            settled(money),
+            Told::State { state: crate::risk::TradingState::Paused },
+            Told::Note(HOSTILE.into()),
+        ];
+        all.extend([Ending::Filled, Ending::Partial, Ending::Missed, Ending::Unwound, Ending::Naked].map(ended));
+        all
+    }
+
+    #[test]
+    fn a_hostile_title_cannot_act_on_the_terminal_or_forge_a_line() {
+        for style in [Style::Human, Style::Plain, Style::Json] {
+            for told in everything() {
+                let line = Screen::new(style).line(&told, 0, Nanos::ZERO).expect("each of these is shown");
+                // The line for a plan has two lines for people; both are ours.
+                let ours = if line.contains("  OPP   ") { 2 } else { 1 };
+                assert_eq!(line.lines().count(), ours, "{line}");
+                for bad in ['\u{1b}', '\u{9b}', '\u{202e}', '\r'] {
+                    assert!(!line.contains(bad), "{style:?}: {line:?}");
+                }
+                assert!(!line.contains("\n12:00:00"), "{style:?}: {line:?}");
+            }
+        }
+    }
 }

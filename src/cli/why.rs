@@ -2,7 +2,10 @@
 
 use clap::Args;
 
-use super::{Done, Fault, Global, settings};
+use super::{
+    Done, Fault, Global, settings,
+    shown::{self, Shown},
+};
 use crate::{
     decide::Reason,
     ledger::audit::{AuditReader, Fate, OpportunityRecord},
@@ -56,12 +59,12 @@ fn all(reader: &AuditReader, args: &WhyArgs) -> Done {
             })
             .collect();
         let latest: Vec<_> = latest.iter().map(as_json).collect();
-        say!("{}", serde_json::json!({ "reasons": reasons, "latest": latest }));
+        say!("{}", shown::json(&serde_json::json!({ "reasons": reasons, "latest": latest })));
         return Ok(());
     }
     say!("last 24 hours     times  best net     reason");
     for r in &reasons {
-        say!("{:<14} {:>8}  {:>8}     {}", r.outcome.name(), r.times, cents(r.best_net), r.reason);
+        say!("{:<14} {:>8}  {:>8}     {}", r.outcome.name(), r.times, cents(r.best_net), Shown(&r.reason));
     }
     say!("\n  number  outcome   gross     fees      net       per year   reason            title");
     for record in latest {
@@ -74,8 +77,8 @@ fn all(reader: &AuditReader, args: &WhyArgs) -> Done {
             cents(o.fee),
             cents(o.net),
             o.annual_yield_ppm.map_or("–".into(), |ppm| format!("{} %", ppm / 10_000)),
-            o.reason.as_deref().unwrap_or("–"),
-            o.title
+            Shown(o.reason.as_deref().unwrap_or("–")).to_string(),
+            Shown(&o.title)
         );
     }
     say!("\nnext: orion why NUMBER");
@@ -87,13 +90,13 @@ fn one(reader: &AuditReader, id: u64, json: bool) -> Done {
         return Err(Fault::Failed(anyhow::anyhow!("no opportunity {id} in this ledger; `orion why` lists the latest")));
     };
     if json {
-        say!("{}", as_json(&record));
+        say!("{}", shown::json(&as_json(&record)));
         return Ok(());
     }
     let o = &record.opportunity;
     let (yes, no) = (o.yes_on.name(), o.yes_on.other().name());
-    say!("#{id}  {}", o.title);
-    say!("  pair      {}", o.pair_key);
+    say!("#{id}  {}", Shown(&o.title));
+    say!("  pair      {}", Shown(&o.pair_key));
     say!("  legs      YES {yes} {} + NO {no} {}", o.yes_price, o.no_price);
     say!("  edge      gross {}  fees {}  NET {} per contract", cents(o.gross), cents(o.fee), cents(o.net));
     say!("  on offer  {} contracts at the threshold, {} within the slippage on the thinner book", o.qty, o.depth);
@@ -107,7 +110,7 @@ fn one(reader: &AuditReader, id: u64, json: bool) -> Done {
     );
     say!("  outcome   {}", o.outcome.name());
     if let Some(code) = &o.reason {
-        say!("  why       {code}: {}", explained(code));
+        say!("  why       {}: {}", Shown(code), explained(code));
     }
     let Some(plan) = o.plan_id else { return Ok(()) };
     for fill in reader.fills_of(plan).map_err(anyhow::Error::from)? {

@@ -15,6 +15,7 @@ pub struct Config {
     pub feed: Feed,
     pub paper: Paper,
     pub pairs: Pairs,
+    pub vault: Vault,
     pub log: Log,
 }
 
@@ -85,19 +86,9 @@ pub struct Risk {
 /// `[feed]`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Feed {
-    /// `None`: public REST is polled.
-    pub kalshi_key: Option<KalshiKey>,
     pub kalshi_poll: Nanos,
     pub assets_per_connection: usize,
     pub quiet_look: Nanos,
-}
-
-/// The key that opens Kalshi's stream.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct KalshiKey {
-    pub id: String,
-    /// PEM, mode 0600.
-    pub file: PathBuf,
 }
 
 /// `[paper]`.
@@ -110,6 +101,13 @@ pub struct Paper {
 /// `[pairs]`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Pairs {
+    pub file: PathBuf,
+}
+
+/// `[vault]`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Vault {
+    /// Sealed, mode 0600. It need not exist.
     pub file: PathBuf,
 }
 
@@ -212,9 +210,7 @@ pub(super) fn convert(raw: &Raw, state_dir: PathBuf) -> Result<Config, Vec<Broke
         broken.push(Broken { keys: vec!["log.level"], what });
         Level::Info
     });
-    let (id, file) = (&raw.feed.kalshi_key_id, &raw.feed.kalshi_key_file);
-    let kalshi_key =
-        (!id.is_empty() && !file.is_empty()).then(|| KalshiKey { id: id.clone(), file: PathBuf::from(file) });
+    let vault = if raw.vault.file.is_empty() { state_dir.join("vault") } else { PathBuf::from(&raw.vault.file) };
     if !broken.is_empty() {
         return Err(broken);
     }
@@ -228,7 +224,6 @@ pub(super) fn convert(raw: &Raw, state_dir: PathBuf) -> Result<Config, Vec<Broke
         capital,
         risk,
         feed: Feed {
-            kalshi_key,
             kalshi_poll: Nanos::millis(raw.feed.kalshi_poll_ms.into()),
             assets_per_connection: raw.feed.assets_per_connection as usize,
             quiet_look: Nanos::secs(raw.feed.quiet_look_s.into()),
@@ -238,6 +233,7 @@ pub(super) fn convert(raw: &Raw, state_dir: PathBuf) -> Result<Config, Vec<Broke
             polymarket_latency: Nanos::millis(raw.paper.polymarket_latency_ms.into()),
         },
         pairs: Pairs { file: PathBuf::from(&raw.pairs.file) },
+        vault: Vault { file: vault },
         log: Log { level },
     })
 }
@@ -270,10 +266,6 @@ pub(super) fn cross(raw: &Raw, config: &Config) -> Vec<Broken> {
             raw.risk.max_edge, raw.trading.threshold_spread
         );
         broken.push(Broken { keys: vec!["risk.max_edge", "trading.threshold_spread"], what });
-    }
-    if raw.feed.kalshi_key_id.is_empty() != raw.feed.kalshi_key_file.is_empty() {
-        let what = "feed.kalshi_key_id and feed.kalshi_key_file are set together or not at all".into();
-        broken.push(Broken { keys: vec!["feed.kalshi_key_id", "feed.kalshi_key_file"], what });
     }
     broken
 }

@@ -22,8 +22,8 @@ pub struct Imported {
 
 /// Sections and keys of the predecessor that mean something else here, or nothing.
 const GONE: [(&str, &str); 6] = [
-    ("kalshi", "keys are set with feed.kalshi_key_id and feed.kalshi_key_file; addresses are part of the build"),
-    ("polymarket", "addresses are part of the build, and secrets never stand in this file"),
+    ("kalshi", "keys go into the vault with: orion secrets import FILE; addresses are part of the build"),
+    ("polymarket", "keys go into the vault with: orion secrets import FILE; addresses are part of the build"),
     ("telegram", "this version sends no Telegram messages"),
     ("dashboard", "the dashboard has no settings of its own in this version"),
     ("capital.rebalance_interval_hr", "this version does not advise on transfers between the venues"),

@@ -91,6 +91,16 @@ pub(super) fn find(path: &str) -> Option<&'static Key> {
     keys().find(|key| key.path == path)
 }
 
+/// What became of a key that earlier versions had: the command that takes its place.
+pub(super) fn retired(path: &str) -> Option<&'static str> {
+    match path {
+        "feed.kalshi_key_id" | "feed.kalshi_key_file" => Some(
+            "keys are sealed in the vault now: orion secrets import KEY.pem --kalshi-key-id ID; then take this line out",
+        ),
+        _ => None,
+    }
+}
+
 /// The known name nearest to `typed`, or the two nearest where they are about as near, if that is near enough to be
 /// what was meant.
 pub(super) fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {

@@ -175,6 +175,10 @@ impl Layer {
     }
 
     fn unknown_key(&self, section: &str, name: &str, spot: Option<Spot>) -> Fault {
+        let path = format!("{section}.{name}");
+        if let Some(help) = key::retired(&path) {
+            return self.fault(path, "is no longer a setting: no key lies in plain text".into(), help.into(), spot);
+        }
         let here = || key::keys().filter(|key| key.section == section).map(|key| key.name.as_str());
         let elsewhere = key::keys().find(|key| key.name == name);
         let help = match (key::nearest(name, here()), elsewhere) {
@@ -183,7 +187,7 @@ impl Layer {
             (None, None) => format!("the keys of [{section}] are {}", here().collect::<Vec<_>>().join(", ")),
         };
         let odd = if name == name.trim() { "" } else { " (there is a space at its edge)" };
-        self.fault(format!("{section}.{name}"), format!("unknown key{odd}"), help, spot)
+        self.fault(path, format!("unknown key{odd}"), help, spot)
     }
 
     /// Reads a text from outside a file by the type that the key must have.

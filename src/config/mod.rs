@@ -22,7 +22,7 @@ use figment::error::Kind as Wrong;
 use figment::providers::Serialized;
 use garde::Validate;
 
-pub use checked::{Capital, Config, Engine, Feed, KalshiKey, Level, Log, Pairs, Paper, Risk, Trading};
+pub use checked::{Capital, Config, Engine, Feed, Level, Log, Pairs, Paper, Risk, Trading, Vault};
 pub use fault::{ConfigError, Fault, Origin};
 pub use import::{Imported, import_yaml};
 pub use key::schema;

@@ -34,6 +34,9 @@ pub(super) struct Raw {
     /// Which markets are the same bet.
     #[garde(dive)]
     pub pairs: Pairs,
+    /// Where the keys lie, sealed.
+    #[garde(dive)]
+    pub vault: Vault,
     /// What is written to the log.
     #[garde(dive)]
     pub log: Log,
@@ -244,15 +247,7 @@ impl Default for Risk {
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Feed {
-    /// Id of the Kalshi API key that opens the stream. Empty: public REST is polled instead.
-    #[garde(length(max = 128))]
-    #[schemars(extend("x-unit" = "key id"))]
-    pub kalshi_key_id: String,
-    /// PEM file of that key; its mode must be 0600. Set together with `kalshi_key_id`.
-    #[garde(length(max = 4096))]
-    #[schemars(extend("x-unit" = "path"))]
-    pub kalshi_key_file: String,
-    /// Time between two looks at a Kalshi book where no key opens the stream.
+    /// Time between two looks at a Kalshi book where no key in the vault opens the stream.
     #[garde(range(min = 250, max = 10_000))]
     #[schemars(extend("x-unit" = "milliseconds"))]
     pub kalshi_poll_ms: u32,
@@ -268,13 +263,7 @@ pub(super) struct Feed {
 
 impl Default for Feed {
     fn default() -> Self {
-        Self {
-            kalshi_key_id: String::new(),
-            kalshi_key_file: String::new(),
-            kalshi_poll_ms: 1_000,
-            assets_per_connection: 200,
-            quiet_look_s: 60,
-        }
+        Self { kalshi_poll_ms: 1_000, assets_per_connection: 200, quiet_look_s: 60 }
     }
 }
 
@@ -312,6 +301,16 @@ impl Default for Pairs {
     fn default() -> Self {
         Self { file: "config/pairs.toml".into() }
     }
+}
+
+/// The vault.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Vault {
+    /// The sealed file that `orion secrets` keeps; its mode must be 0600. Empty: `vault` in the state directory.
+    #[garde(length(max = 4096))]
+    #[schemars(extend("x-unit" = "path"))]
+    pub file: String,
 }
 
 /// Log.

@@ -101,8 +101,23 @@ fn rules_between_keys_name_both() {
     assert!(fault.what.contains("trading.max_trade_size_pct") && fault.what.contains("trading.min_trade_size_usd"));
     assert!(refused("[capital]\nkalshi_allocation_pct = 0.6").what.contains("capital.polymarket_allocation_pct"));
     assert!(of("[capital]\nkalshi_allocation_pct = 0.6\npolymarket_allocation_pct = 0.4").is_ok());
-    assert!(refused("[feed]\nkalshi_key_id = \"a\"").what.contains("feed.kalshi_key_file"));
     assert!(refused("[trading]\nthreshold_spread = 0.2").what.contains("risk.max_edge"));
+}
+
+/// Fault 96: a key in plain text is refused wherever it is configured, with the command that seals it.
+#[test]
+fn a_plain_text_key_is_refused_with_the_command_that_seals_it() {
+    for key in ["kalshi_key_file", "kalshi_key_id"] {
+        let fault = refused(&format!("[feed]\n{key} = \"/home/ada/key.pem\"\n"));
+        assert_eq!((fault.key.as_str(), fault.line()), (&*format!("feed.{key}"), Some(2)));
+        assert!(fault.help.contains("orion secrets import"), "{}", fault.help);
+        let name = format!("ORION_FEED__{}", key.to_ascii_uppercase());
+        let error = env(&[(&name, "/home/ada/key.pem")]).unwrap_err().to_string();
+        assert!(error.contains(&name) && error.contains("orion secrets import"), "{error}");
+    }
+    let vault = |text| of(text).unwrap().config.vault.file;
+    assert_eq!(vault(""), Path::new("/home/ada/.local/state/orion/vault"));
+    assert_eq!(vault("[vault]\nfile = \"/etc/orion/vault\""), Path::new("/etc/orion/vault"));
 }
 
 #[test]

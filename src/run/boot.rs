@@ -23,7 +23,7 @@ use super::{
     latency::{self, Latencies},
     look::{self, LookSetup},
     ring::{self, Idle, Stop, Waker},
-    sign,
+    sign::Signing,
     snapshot::Snapshot,
     sync,
     tables::{holdings, kalshi_links, polymarket_links, setup, tables},
@@ -43,7 +43,7 @@ use crate::{
     spread::Rate,
     unit::{FeedId, MarketId, Money, Nanos, Tag, UnixMs, Venue},
     venue::{
-        kalshi::{self, sign::KalshiSigner},
+        kalshi,
         polymarket::{self, Checker},
     },
 };
@@ -88,7 +88,7 @@ pub struct Start {
     /// What both catalogues say of the pairs' markets.
     pub listed: Listing,
     /// `None`: Kalshi is read by polling its public REST.
-    pub signer: Option<KalshiSigner>,
+    pub signing: Option<Signing>,
     /// Raw frames go here, if anywhere.
     pub record: Option<Sender<Recorded>>,
 }
@@ -209,7 +209,7 @@ pub fn idle(config: &Config, hot: usize) -> Idle {
 impl Engine {
     /// Starts an engine; every reason why not is named before a thread runs.
     pub fn start(start: Start) -> anyhow::Result<Self> {
-        let Start { mode, config, config_hash, settings, endpoints, pairs, listed, signer, record } = start;
+        let Start { mode, config, config_hash, settings, endpoints, pairs, listed, signing, record } = start;
         let state = config.engine.state_dir.join(mode);
         let lock = claim(&state)?;
         let database = state.join("orion.db");
@@ -221,10 +221,11 @@ impl Engine {
         let rows = first_rows(&settings, &reader.settings()?, &known, now);
         drop(reader);
         let mut tables = tables(&pairs, &listed);
+        let over_polymarket = polymarket_links(&tables, &endpoints, config.feed.assets_per_connection)?;
         let stop = Stop::default();
         let (told_in, told) = bounded(4_096);
         let (notes_in, notes) = bounded(1_024);
-        let polled = signer.is_none();
+        let polled = signing.is_none();
         for (market, name) in tables.markets.iter_mut().zip(&tables.names) {
             market.polled = polled && name.venue == Venue::Kalshi;
         }
@@ -288,7 +289,6 @@ impl Engine {
         let (dial_in, dial_out) = bounded(64);
         let mut routes = HashMap::new();
         let tls = tls(endpoints.root.as_deref())?;
-        let mut signing = None;
         let mut spawn = |venue: Venue, links: Vec<LinkSetup>, rings, url: &str, desk, recorder| -> anyhow::Result<()> {
             let id = FeedId(venue as u8);
             let (answers, dialled) = bounded(64);
@@ -328,19 +328,18 @@ impl Engine {
             stop: stop.clone(),
             notes: notes_in.clone(),
         };
-        match signer {
-            Some(signer) => {
-                let (desk, thread) = sign::start(signer)?;
+        let mut sign = None;
+        match signing {
+            Some(Signing { desk, thread }) => {
                 let links = kalshi_links(&tables, &endpoints);
                 spawn(Venue::Kalshi, links, kalshi_rings, &endpoints.kalshi_ws, Some(desk), recorder())?;
-                signing = Some(thread);
+                sign = Some(thread);
             }
             None => look.poll = Some((config.feed.kalshi_poll, kalshi_rings, gauges[0].1.clone())),
         }
-        let links = polymarket_links(&tables, &endpoints, config.feed.assets_per_connection);
-        spawn(Venue::Polymarket, links, polymarket_rings, &endpoints.polymarket_ws, None, recorder())?;
+        spawn(Venue::Polymarket, over_polymarket, polymarket_rings, &endpoints.polymarket_ws, None, recorder())?;
         drop(dial_in);
-        others.extend(signing);
+        others.extend(sign);
         others.push(dial::start(routes, dial_out)?);
         others.push(look::start(look)?);
         let mut checker = Checker::default();

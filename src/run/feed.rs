@@ -20,6 +20,7 @@ use rustls::{ClientConfig, ClientConnection, pki_types::ServerName};
 use super::{
     clock,
     latency::{Recorder, Stage},
+    redial::Redial,
     ring::{FeedRings, Idle, Sent, Stop},
 };
 use crate::{
@@ -31,14 +32,8 @@ use crate::{
     },
 };
 
-/// The first wait before dialling again.
-const RETRY_FIRST: Nanos = Nanos::millis(250);
-/// The longest wait before dialling again.
-const RETRY_LAST: Nanos = Nanos::secs(30);
 /// An upgrade that takes longer is given up.
 const UPGRADE_WAIT: Nanos = Nanos::secs(10);
-/// Connections begun within a minute by one link, at most; then the latch falls.
-const DIALS_PER_MINUTE: u32 = 10;
 /// Unanswered data for this long ends a connection (half-open TCP).
 const USER_TIMEOUT: Duration = Duration::from_secs(15);
 const TICK: Nanos = Nanos::millis(250);
@@ -87,7 +82,7 @@ pub struct FeedGauge {
     pub canaries: AtomicU64,
     pub up: AtomicU64,
     pub dials: AtomicU64,
-    /// Connections were lost and dialled again more often than is sane.
+    /// Links that had to be held back, because they were lost and dialled again more often than is sane.
     pub storm: AtomicU64,
     /// Recorder frames dropped because the disk was slower than the socket.
     pub unrecorded: AtomicU64,
@@ -134,8 +129,7 @@ struct Link {
     protocol: Box<dyn Feed + Send>,
     url: String,
     state: State,
-    wait: Nanos,
-    minute: (Nanos, u32),
+    redial: Redial,
     ticked: Nanos,
     told: Counts,
 }
@@ -174,8 +168,7 @@ pub fn run(setup: FeedSetup) -> io::Result<()> {
             protocol: l.protocol,
             url: l.url,
             state: State::Down { retry: Nanos::ZERO },
-            wait: RETRY_FIRST,
-            minute: (Nanos::ZERO, 0),
+            redial: Redial::default(),
             ticked: Nanos::ZERO,
             told: Counts::default(),
         })
@@ -192,8 +185,11 @@ pub fn run(setup: FeedSetup) -> io::Result<()> {
     let mut events = Events::with_capacity(256);
     while !stop.raised() {
         let busy = thread.flush();
+        // Left half read by a full ring; the system tells of no byte twice.
+        let unread = links.iter().any(|link| matches!(&link.state, State::Up(socket) if socket.readable));
         let wait = match idle {
             _ if busy => Some(Duration::from_micros(200)),
+            _ if unread => Some(Duration::ZERO),
             Idle::Spin | Idle::Yield => Some(Duration::ZERO),
             Idle::Park => Some(Duration::from_millis(50)),
         };
@@ -333,7 +329,7 @@ impl Thread {
                             }
                         }
                         link.protocol.text(bytes, arrival, &mut self.out);
-                        link.wait = RETRY_FIRST;
+                        link.redial.heard();
                     }
                     Incoming::Alive => link.protocol.alive(arrival, &mut self.out),
                 }
@@ -386,11 +382,12 @@ impl Thread {
             }
         }
         self.count(link);
-        let jitter = 500 + self.setup.jitter.u64(0..1_000);
-        let retry = clock::now() + Nanos::new(link.wait.raw() / 1_000 * jitter);
+        let again = link.redial.lost(clock::now(), &mut self.setup.jitter);
+        if again.storm {
+            self.setup.gauge.storm.fetch_add(1, Ordering::Relaxed);
+        }
         let _ = self.setup.notes.try_send(format!("{} link {at}: {why}", self.setup.venue));
-        link.wait = Nanos::new((link.wait.raw() * 2).min(RETRY_LAST.raw()));
-        link.state = State::Down { retry };
+        link.state = State::Down { retry: again.at };
         let (arrival, none) = (clock::arrival(), UnixMs::default());
         let lost =
             Update { market: MarketId(0), feed: self.setup.id, link: at, at: arrival, stamp: none, kind: Kind::Lost };
@@ -400,16 +397,9 @@ impl Thread {
     fn connect(&mut self, links: &mut [Link], answer: Dialled) {
         let Some(link) = links.get_mut(usize::from(answer.link)) else { return };
         let now = clock::now();
-        if Nanos::secs(60) < now.since(link.minute.0) {
-            link.minute = (now, 0);
-        }
-        link.minute.1 += 1;
-        if link.minute.1 == DIALS_PER_MINUTE + 1 {
-            self.setup.gauge.storm.fetch_add(1, Ordering::Relaxed);
-        }
+        let turn = link.redial.begin(now);
         self.setup.gauge.dials.fetch_add(1, Ordering::Relaxed);
         let opened = answer.result.and_then(|(addresses, headers)| {
-            let turn = link.minute.1 as usize;
             let address = addresses.get(turn % addresses.len().max(1)).ok_or("no address")?;
             Socket::open(*address, &link.url, &headers, &self.setup.tls, now).map_err(|e| e.to_string())
         });

@@ -14,6 +14,7 @@ pub mod feed;
 pub mod keep;
 pub mod latency;
 pub mod look;
+pub mod redial;
 pub mod ring;
 pub mod sign;
 pub mod snapshot;

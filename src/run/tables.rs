@@ -11,6 +11,7 @@ use super::{
     keep::{MarketName, PairName},
 };
 use crate::{
+    book::Links,
     config::Config,
     decide::{Odds, Reason},
     ledger::audit,
@@ -122,7 +123,12 @@ pub(super) fn kalshi_links(tables: &Tables, endpoints: &Endpoints) -> Vec<LinkSe
     vec![LinkSetup { protocol, url: endpoints.kalshi_ws.clone() }]
 }
 
-pub(super) fn polymarket_links(tables: &Tables, endpoints: &Endpoints, assets: usize) -> Vec<LinkSetup> {
+/// The connections that carry Polymarket's markets: `assets` tokens on each at most, both tokens of a market on the same.
+pub(super) fn polymarket_links(
+    tables: &Tables,
+    endpoints: &Endpoints,
+    assets: usize,
+) -> anyhow::Result<Vec<LinkSetup>> {
     let of_venue = tables.names.iter().enumerate().filter(|(_, name)| name.venue == Venue::Polymarket);
     let wanted: Vec<_> = of_venue
         .filter_map(|(slot, _)| {
@@ -133,13 +139,20 @@ pub(super) fn polymarket_links(tables: &Tables, endpoints: &Endpoints, assets: u
         })
         .collect();
     let links = wanted.chunks((assets / 2).max(1)).enumerate();
-    links
-        .map(|(link, wanted)| {
-            let source = Source { feed: FeedId(Venue::Polymarket as u8), link: link as u8 };
-            let protocol: Box<dyn Feed + Send> = Box::new(PolymarketFeed::new(source, wanted.to_vec()));
-            LinkSetup { protocol, url: endpoints.polymarket_ws.clone() }
-        })
-        .collect()
+    anyhow::ensure!(
+        links.len() <= Links::PER_FEED,
+        "{} Polymarket markets need {} connections with feed.assets_per_connection = {assets}, and there are {} at most: \
+         set it higher, or approve fewer pairs",
+        wanted.len(),
+        links.len(),
+        Links::PER_FEED
+    );
+    let links = links.map(|(link, wanted)| {
+        let source = Source { feed: FeedId(Venue::Polymarket as u8), link: link as u8 };
+        let protocol: Box<dyn Feed + Send> = Box::new(PolymarketFeed::new(source, wanted.to_vec()));
+        LinkSetup { protocol, url: endpoints.polymarket_ws.clone() }
+    });
+    Ok(links.collect())
 }
 
 pub(super) fn holdings(tables: &Tables, known: &audit::State) -> Vec<(MarketId, Outcome, Qty, Money)> {
@@ -214,5 +227,108 @@ fn shares(config: &Config) -> Shares {
         event_ppm: config.risk.max_exposure_per_event_ppm,
         reserve_ppm: config.capital.reserve_ppm,
         daily_loss_ppm: config.risk.max_daily_loss_ppm,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::{
+        pairing::fingerprint,
+        sim::{
+            polymarket::{Session, Stream},
+            world::World,
+        },
+        venue::Out,
+        wire::Arrival,
+    };
+
+    /// Tables of Polymarket markets with these tokens.
+    fn of(tokens: Vec<[String; 2]>) -> Tables {
+        let (mut markets, mut names, mut listed) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, tokens) in tokens.into_iter().enumerate() {
+            let terms = unknown_terms(Venue::Polymarket);
+            markets.push(MarketSetup { terms, trading: Trading::Open, polled: false });
+            names.push(MarketName { venue: Venue::Polymarket, name: format!("0x{at:064x}") });
+            listed.push(Some(Listed {
+                terms: Some(terms),
+                refused: None,
+                rules: fingerprint(&[]),
+                trading: Trading::Open,
+                event: String::new(),
+                tokens,
+                hashed: None,
+                settled: None,
+            }));
+        }
+        Tables { markets, names, pairs: Vec::new(), pair_names: Vec::new(), listed, barred: 0 }
+    }
+
+    fn made_up(markets: usize) -> Tables {
+        of((0..markets).map(|at| [format!("{at}11"), format!("{at}22")]).collect())
+    }
+
+    /// What each connection subscribes to, as it says it when it opens, and under which number its updates come.
+    fn opened(tables: &Tables, assets: usize) -> Vec<(u8, String, Vec<String>)> {
+        let links = polymarket_links(tables, &Endpoints::production(), assets).unwrap();
+        let opened = links.into_iter().map(|mut link| {
+            let (mut out, at) = (Out::default(), Arrival { now: Nanos::secs(1), unix: UnixMs::new(1) });
+            link.protocol.opened(at, &mut out);
+            link.protocol.alive(at, &mut out);
+            assert_eq!(out.sends.len(), 1, "one subscription");
+            let said: serde_json::Value = serde_json::from_str(&out.sends[0]).unwrap();
+            let assets = said["assets_ids"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned());
+            (out.updates[0].link, out.sends.pop().unwrap(), assets.collect())
+        });
+        opened.collect()
+    }
+
+    /// Fault 10.
+    #[test]
+    fn no_connection_carries_more_than_its_share_and_every_token_is_on_exactly_one() {
+        for (markets, assets) in
+            [(450, 200), (450, 199), (450, 20), (64, 2), (1, 200), (100, 200), (101, 200), (0, 200)]
+        {
+            let tables = made_up(markets);
+            let links = opened(&tables, assets);
+            let mut seen = BTreeSet::new();
+            for (at, (number, _, carried)) in links.iter().enumerate() {
+                assert_eq!(usize::from(*number), at, "its updates come under its number");
+                assert!(carried.len() <= assets, "{} of {assets}", carried.len());
+                assert!(carried.iter().all(|token| seen.insert(token.clone())), "a token twice");
+            }
+            let all = tables.listed.iter().flatten().flat_map(|listed| listed.tokens.clone()).collect();
+            assert_eq!(seen, all, "{markets} markets, {assets} tokens a connection");
+        }
+        assert_eq!(opened(&made_up(450), 200).len(), 5);
+    }
+
+    /// Fault 10: what the exchange sends on each of these connections.
+    #[test]
+    fn every_book_of_every_connection_comes_with_the_first_answer() {
+        let world = World::new(7, 1, UnixMs::new(1_795_175_100_000));
+        let stream = Stream::new(&world);
+        let tables = of(world.catalog().polymarket.iter().map(|market| market.tokens.clone()).collect());
+        for assets in [200, 50] {
+            let mut whole = 0;
+            for (_, subscription, carried) in opened(&tables, assets) {
+                let answer = Session::default().handle_text(&subscription, &stream, &world);
+                whole += answer.iter().map(|text| text.matches("\"event_type\":\"book\"").count()).sum::<usize>();
+                assert!(carried.iter().all(|token| answer[0].contains(&format!("\"asset_id\":\"{token}\""))));
+            }
+            assert_eq!(whole, 2 * tables.names.len());
+        }
+    }
+
+    /// Each connection beyond the last number would speak under another one's.
+    #[test]
+    fn more_connections_than_there_are_numbers_stop_the_start() {
+        assert_eq!(opened(&made_up(64 * 100), 200).len(), Links::PER_FEED);
+        for (markets, assets) in [(65, 2), (64 * 100 + 1, 200)] {
+            let refused = polymarket_links(&made_up(markets), &Endpoints::production(), assets).err().unwrap();
+            assert!(refused.to_string().contains("feed.assets_per_connection"), "{refused}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable as _};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{CONTENT_ENCODING, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, StatusCode, Url};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -19,6 +19,8 @@ use super::listing::{Page, Refused};
 
 /// No catalogue page is larger.
 pub const BODY_BYTES_MAX: usize = 8 << 20;
+/// The headers of an answer, names and values together. What is larger than some 400 KiB is not even read to its end.
+pub const HEAD_BYTES_MAX: usize = 64 << 10;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -52,12 +54,19 @@ pub enum RestError {
     Root,
     #[error("{0}: no client: {1}")]
     Client(String, String),
+    #[error("{path}: cannot be signed: {what}")]
+    Unsigned { path: String, what: String },
     #[error("{path}: {what}")]
     Transport { path: String, what: String },
     #[error("{path}: HTTP {status}: {excerpt}")]
     Status { path: String, status: u16, excerpt: String, retry_after: Option<Duration> },
     #[error("{path}: more than {BODY_BYTES_MAX} bytes")]
     TooLarge { path: String },
+    #[error("{path}: more than {HEAD_BYTES_MAX} bytes of headers")]
+    HeadTooLarge { path: String },
+    /// No encoding was offered: what comes packed may unpack to anything.
+    #[error("{path}: packed as `{encoding}`, which was not asked for")]
+    Packed { path: String, encoding: String },
     #[error("{path}: {refused}")]
     Unreadable { path: String, refused: Refused },
     #[error("{path}: page after page, and cursor {cursor} came twice or there were {PAGES_MAX}")]
@@ -87,6 +96,8 @@ impl RestError {
 pub struct Rest {
     client: Client,
     base: String,
+    /// The path that every path begins with.
+    prefix: String,
     limiter: DefaultDirectRateLimiter,
     jitter: AtomicU64,
 }
@@ -123,11 +134,22 @@ impl Rest {
             .build()
             .map_err(|error| failed(&error))?;
         let limiter = RateLimiter::direct(Quota::per_second(access.per_second));
-        Ok(Self { client, base, limiter, jitter: AtomicU64::new(access.jitter_seed) })
+        let prefix = url.path().trim_end_matches('/').to_owned();
+        Ok(Self { client, base, prefix, limiter, jitter: AtomicU64::new(access.jitter_seed) })
     }
 
     /// Reads one body. Waits for the rate budget, tries again where that may help, and no longer than the venue asks.
     pub async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Vec<u8>, RestError> {
+        self.get_signed(path, query, |_| Ok(HeaderMap::new())).await
+    }
+
+    /// The same with headers that `sign` makes anew for each try, from the path as the host sees it.
+    pub async fn get_signed(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        sign: impl Fn(&str) -> Result<HeaderMap, String>,
+    ) -> Result<Vec<u8>, RestError> {
         let seed = self.jitter.fetch_add(1, Ordering::Relaxed);
         let backoff = ExponentialBuilder::default()
             .with_min_delay(RETRY_FIRST)
@@ -135,7 +157,8 @@ impl Rest {
             .with_max_times(RETRIES_MAX)
             .with_jitter()
             .with_jitter_seed(seed);
-        (|| self.once(path, query))
+        let full = format!("{}{path}", self.prefix);
+        (|| async { self.once(path, query, sign(&full)).await })
             .retry(backoff)
             .sleep(tokio::time::sleep)
             .when(RestError::passes)
@@ -185,7 +208,13 @@ impl Rest {
         }
     }
 
-    async fn once(&self, path: &str, query: &[(&str, String)]) -> Result<Vec<u8>, RestError> {
+    async fn once(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        headers: Result<HeaderMap, String>,
+    ) -> Result<Vec<u8>, RestError> {
+        let headers = headers.map_err(|what| RestError::Unsigned { path: path.into(), what })?;
         self.limiter.until_ready().await;
         let lost = |error: reqwest::Error| {
             // The source says why; the address is ours and adds nothing.
@@ -198,8 +227,18 @@ impl Rest {
             }
             RestError::Transport { path: path.into(), what }
         };
-        let mut answer = self.client.get(format!("{}{path}", self.base)).query(query).send().await.map_err(lost)?;
+        let request = self.client.get(format!("{}{path}", self.base)).query(query).headers(headers);
+        let mut answer = request.send().await.map_err(lost)?;
+        let head: usize = answer.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        if HEAD_BYTES_MAX < head {
+            return Err(RestError::HeadTooLarge { path: path.into() });
+        }
         let status = answer.status();
+        let encoding = answer.headers().get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity");
+        if let (Some(encoding), StatusCode::OK) = (encoding, status) {
+            let encoding = encoding.to_str().unwrap_or("?").chars().take(40).collect();
+            return Err(RestError::Packed { path: path.into(), encoding });
+        }
         let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
         let mut body = Vec::new();

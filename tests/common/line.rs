@@ -81,8 +81,11 @@ pub struct Line {
 impl Line {
     /// Both connections opened, nothing heard yet.
     pub fn silent() -> Self {
+        Self::silent_before(Desk::new())
+    }
+
+    fn silent_before(desk: Desk) -> Self {
         let (kalshi, polymarket) = (kalshi_feed(), polymarket_feed());
-        let desk = Desk::new();
         let mut line = Self { desk, kalshi, polymarket, sent: Vec::new(), lost: None, seq: 0, links: Links::new(2) };
         line.drive(|line, out| line.kalshi.opened(desk::at(line.desk.now), out));
         line.drive(|line, out| line.polymarket.opened(desk::at(line.desk.now), out));
@@ -91,7 +94,12 @@ impl Line {
 
     /// Both books whole: 0.44 to 0.46 on Kalshi, 0.44 to 0.46 on Polymarket.
     pub fn open() -> Self {
-        let mut line = Self::silent();
+        Self::before(Desk::new())
+    }
+
+    /// The same before a desk of one's own.
+    pub fn before(desk: Desk) -> Self {
+        let mut line = Self::silent_before(desk);
         line.kalshi(SUBSCRIBED);
         line.resync();
         line.polymarket(&format!("[{}]", polymarket_book(&[("0.44", "100")], &[("0.46", "100")])));

@@ -1,7 +1,9 @@
 //! Shared by the integration tests.
 
 pub mod desk;
+pub mod keeper;
 pub mod line;
+pub mod tls;
 
 use std::path::PathBuf;
 

@@ -1,5 +1,6 @@
 //! Kalshi's event-contract exchange.
 
+pub mod account;
 pub mod catalog;
 pub mod feed;
 mod frame;

@@ -36,7 +36,7 @@ pub enum KeyKind {
 /// Why there is no signer. No text ever holds a part of a key.
 #[derive(Debug, thiserror::Error)]
 pub enum SignError {
-    #[error("{path}: {what}: set feed.kalshi_key_file to a file that can be read")]
+    #[error("{path}: {what}")]
     Unreadable { path: PathBuf, what: String },
     #[error("{path}: mode is {mode:04o}, so others could read the key: chmod 600 {path}")]
     Mode { path: PathBuf, mode: u32 },

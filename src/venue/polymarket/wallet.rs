@@ -66,6 +66,18 @@ impl Wallet {
         }
     }
 
+    /// In words.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Eoa => "a plain account",
+            Self::Proxy(_) => "a proxy wallet",
+            Self::Safe(_) => "a Safe",
+            Self::Deposit(_) => "a deposit wallet",
+            Self::Delegated(_) => "a deposit wallet that this key does not own",
+        }
+    }
+
     /// Whose funds move.
     pub(super) const fn maker(self, key: Address) -> Address {
         match self {
@@ -83,7 +95,12 @@ impl Wallet {
     }
 }
 
-/// Reads an address. Capitals, where there are any, must be those of the checksum: a mistyped digit is found.
+/// An address with the capitals of its checksum.
+pub fn checksummed(text: &str) -> Result<String, WalletError> {
+    address(text).map(|address| address.to_checksum(None))
+}
+
+/// Reads an address that is somebody's. Capitals, where there are any, must be those of the checksum: a mistyped digit is found.
 pub(super) fn address(text: &str) -> Result<Address, WalletError> {
     let text = text.trim();
     let digits = text.strip_prefix("0x").ok_or(WalletError::NotAnAddress)?;
@@ -93,7 +110,8 @@ pub(super) fn address(text: &str) -> Result<Address, WalletError> {
     }
     let address = Address::new(bytes);
     let plain = !digits.bytes().any(|digit| digit.is_ascii_uppercase());
-    if plain || address.to_checksum(None) == text { Ok(address) } else { Err(WalletError::NotAnAddress) }
+    let sound = !address.is_zero() && (plain || address.to_checksum(None) == text);
+    if sound { Ok(address) } else { Err(WalletError::NotAnAddress) }
 }
 
 fn proxy(owner: Address) -> Address {
@@ -186,6 +204,7 @@ mod tests {
             "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92267",
             "0xF39Fd6e51aad88F6F4ce6aB8827279cffFb92266",
             "0xg39fd6e51aad88f6f4ce6ab8827279cfffb92266",
+            "0x0000000000000000000000000000000000000000",
         ] {
             assert_eq!(Wallet::of(OWNER, bad), Err(WalletError::NotAnAddress), "{bad}");
         }

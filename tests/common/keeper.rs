@@ -1,0 +1,84 @@
+//! The keeper behind a desk: what was told becomes a ledger on disk, and is read back from there.
+
+#![allow(dead_code, reason = "every test file uses its own part of this")]
+
+use super::desk::{KALSHI, POLYMARKET, UNIX_START};
+use crossbeam::channel::{Receiver, bounded};
+use orion::{
+    ledger::audit::{Audit, AuditReader, RunInfo},
+    run::{
+        event::{Control, Event},
+        feed::FeedGauge,
+        keep::{self, KeepSetup, MarketName, PairName, Told},
+        ring::Stop,
+        snapshot::Snapshot,
+    },
+    unit::{UnixMs, Venue},
+};
+use std::sync::{Arc, atomic::AtomicU64};
+use tempfile::TempDir;
+
+/// What the keeper left.
+pub struct Kept {
+    pub reader: AuditReader,
+    pub told: Vec<Told>,
+    pub snapshot: Snapshot,
+    /// What it told the detector.
+    pub controls: Receiver<Control>,
+    pub folder: TempDir,
+}
+
+/// Runs a keeper over these events to its end.
+pub fn kept(events: &[Event]) -> Kept {
+    kept_beside(events, 0)
+}
+
+/// The same, beside feeds that had to be held back this often.
+pub fn kept_beside(events: &[Event], storms: u64) -> Kept {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("orion.db");
+    let run = RunInfo {
+        mode: "paper".into(),
+        started_at: UnixMs::new(UNIX_START),
+        build: "test".into(),
+        config_hash: String::new(),
+    };
+    let (mut ring, ring_out) = rtrb::RingBuffer::new(events.len().max(1));
+    for event in events {
+        ring.push(*event).expect("the ring has room for every event");
+    }
+    let (controls, controls_out) = bounded(16);
+    let (told, told_out) = bounded(16 + 4 * events.len());
+    let gauge = |storms| Arc::new(FeedGauge { storm: AtomicU64::new(storms), ..FeedGauge::default() });
+    let snapshot = Arc::default();
+    let name = |venue, name: &str| MarketName { venue, name: name.into() };
+    let setup = KeepSetup {
+        events: ring_out,
+        audit: Audit::open(&path, &run).expect("a new database"),
+        markets: vec![name(Venue::Kalshi, "FED-DEC"), name(Venue::Polymarket, "0xc")],
+        pairs: vec![PairName {
+            key: "FED-DEC|0xc".into(),
+            title: "Will the Fed cut?".into(),
+            markets: [KALSHI, POLYMARKET],
+        }],
+        collectors: Vec::new(),
+        gauges: vec![(Venue::Kalshi, gauge(storms)), (Venue::Polymarket, gauge(0))],
+        verdicts: bounded(1).1,
+        notes: bounded(1).1,
+        controls,
+        reread: bounded(1).0,
+        told,
+        snapshot: Arc::clone(&snapshot),
+        latencies: Arc::default(),
+        latch: folder.path().join("latch"),
+        rows: Vec::new(),
+        held: Vec::new(),
+    };
+    // The detector is over, so the keeper writes down what there is and ends.
+    let ended = Stop::default();
+    ended.raise();
+    keep::run(setup, &ended);
+    let snapshot = snapshot.lock().expect("nobody else holds it").clone();
+    let reader = AuditReader::open(&path).expect("what the keeper wrote");
+    Kept { reader, told: told_out.try_iter().collect(), snapshot, controls: controls_out, folder }
+}
