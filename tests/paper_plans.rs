@@ -137,6 +137,7 @@ fn an_excess_whose_market_pays_is_over_and_told_as_naked() {
     shows(&mut desk, KALSHI, BookSide::Bid, 3_900, 0);
     desk.pass(Nanos::secs(3));
     desk.hear(KALSHI, Kind::Settled { yes_payout: Money::dollars(1) });
+    desk.pass(Nanos::millis(250));
     let (state, paired, naked, _) = ending(&desk);
     assert_eq!((state, paired), (Ending::Naked, Qty::ZERO));
     assert!(Qty::ZERO < naked);

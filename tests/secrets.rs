@@ -330,7 +330,7 @@ fn secrets_that_do_not_fit_together_are_told() {
     let ran = desk.orion("secrets check");
     assert_eq!(ran.code, 78);
     assert!(
-        ran.out.contains("polymarket.funder is 0xBc0f") && ran.out.contains("a Safe of this key is 0x"),
+        ran.out.contains("polymarket.funder: 0xBc0f") && ran.out.contains("nor a proxy, Safe or deposit wallet of it"),
         "{}",
         ran.out
     );

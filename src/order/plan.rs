@@ -325,11 +325,6 @@ impl Plan {
         back.fold(Qty::ZERO, |sum, leg| sum.checked_add(leg.filled()).unwrap_or(Qty::MAX))
     }
 
-    /// May it be given up, because a leg's market trades no more? Not while an order's end is unknown.
-    pub fn is_settled(&self) -> bool {
-        self.legs().all(Leg::is_complete)
-    }
-
     /// What one leg holds more than the other.
     pub fn excess(&self) -> Option<Excess> {
         let [k, p] = Venue::ALL.map(|venue| self.held(venue)[1]);

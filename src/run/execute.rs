@@ -73,6 +73,8 @@ pub struct Executor<S> {
     journal: Journal<S>,
     ids: Ids,
     markets: Vec<Facts>,
+    /// Markets that have paid.
+    paid: Vec<bool>,
     positions: Positions,
     plans: Vec<Open>,
     budget: Budget,
@@ -85,7 +87,8 @@ impl<S: Store> Executor<S> {
     pub fn new(journal: Journal<S>, ids: Ids, markets: Vec<Facts>, budget: Budget) -> Self {
         let positions = Positions::new(markets.iter().map(|m| m.venue));
         let plans = Vec::with_capacity(PLANS_MAX);
-        Self { journal, ids, markets, positions, plans, budget, halted: None, naked: Money::ZERO }
+        let paid = vec![false; markets.len()];
+        Self { journal, ids, markets, paid, positions, plans, budget, halted: None, naked: Money::ZERO }
     }
 
     /// What was held at start.
@@ -266,6 +269,11 @@ impl<S: Store> Executor<S> {
                 Step::Look(id) => acts.looks.push(ask(id)),
                 Step::Price(excess) => {
                     let (plan, legs) = (open.plan.id, open.plan.intent.legs);
+                    if [legs.kalshi, legs.polymarket].iter().any(|take| self.paid[take.market.0 as usize]) {
+                        // What stands alone beside a market that has paid cannot be closed any more.
+                        self.close(slot, Ending::Naked, at, acts);
+                        return true;
+                    }
                     acts.words.push(Word::Price { plan, legs, excess });
                     return false;
                 }
@@ -350,17 +358,7 @@ impl<S: Store> Executor<S> {
         let what = What::Settled { market, yes_payout, held: before.qty, paid, result };
         acts.events.push(Event { at: at.unix, what });
         self.tell_booked(market, &before, at, acts);
-        // What stands alone on a market that has paid cannot be closed any more.
-        let mut slot = 0;
-        while slot < self.plans.len() {
-            let plan = &self.plans[slot].plan;
-            let touches = [plan.intent.legs.kalshi.market, plan.intent.legs.polymarket.market].contains(&market);
-            if touches && plan.is_settled() && plan.excess().is_some() {
-                self.close(slot, Ending::Naked, at, acts);
-            } else {
-                slot += 1;
-            }
-        }
+        self.paid[market.0 as usize] = true;
     }
 
     fn fill(&self, market: MarketId, trade: &Trade, met: Option<Met>) -> Fill {
