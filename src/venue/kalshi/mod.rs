@@ -4,6 +4,8 @@ pub mod account;
 pub mod catalog;
 pub mod feed;
 mod frame;
+pub mod order;
+pub mod report;
 pub mod sign;
 
 pub use feed::KalshiFeed;
