@@ -82,8 +82,10 @@ pub enum Change {
 pub struct Leg {
     pub ask: Ask,
     state: State,
-    /// The venue's id, once it said one.
+    /// The venue's id: Polymarket's is known before sending, Kalshi's once it said it.
     tag: Option<Tag>,
+    /// The venue answered that it has it.
+    answered: bool,
     /// When it was sent, by the wall clock: what a listing's age is measured against.
     sent: UnixMs,
     /// The largest quantity the venue's record ever showed.
@@ -99,6 +101,7 @@ impl Leg {
             ask,
             state: State::Planned,
             tag: None,
+            answered: false,
             sent: UnixMs::default(),
             shown: Qty::ZERO,
             trades: SmallVec::new(),
@@ -133,6 +136,7 @@ impl Leg {
         match *told {
             Told::Sent(Sent::Accepted(tag)) => {
                 self.tag = Some(tag);
+                self.answered = true;
                 Ok(self.found())
             }
             Told::Sent(Sent::Refused(refusal)) if refusal.reaction() == Reaction::Look => {
@@ -180,7 +184,17 @@ impl Leg {
         self.state
     }
 
-    /// The venue's id, once it said one.
+    /// Has the venue answered that it has it?
+    pub fn is_answered(&self) -> bool {
+        self.answered
+    }
+
+    /// The venue will know it by this id.
+    pub fn named(&mut self, tag: Tag) {
+        self.tag = Some(tag);
+    }
+
+    /// The venue's id, once it is known.
     pub fn tag(&self) -> Option<Tag> {
         self.tag
     }

@@ -351,7 +351,7 @@ impl Plan {
             let due = LOOK_EVERY <= now.since(order.looked);
             match order.leg.state() {
                 // Nothing of ours is meant to rest. A fill that came before the answer says nothing of the rest.
-                State::Working if order.leg.tag().is_some() && !order.leg.is_cancelling() => {
+                State::Working if order.leg.is_answered() && !order.leg.is_cancelling() => {
                     order.looked = now;
                     order.leg.cancelling();
                     return Step::Cancel(order.leg.ask.id);

@@ -1,5 +1,8 @@
 //! Detector and executor at one desk: what one hands over, the other has at once. One thread drives it in the paper
 //! modes; replay, benches and tests drive it in virtual time.
+//!
+//! On paper the detector's own exchange answers every order. Wired, orders wait in [`Desk::acts`] for whoever brings them to
+//! the venues, and what the venues tell comes back through [`Desk::heard`].
 
 use super::{
     detect::{Detector, Outbox, Setup},
@@ -7,6 +10,7 @@ use super::{
     execute::{Acts, Executor, Facts},
 };
 use crate::{
+    fill::Heard,
     ledger::journal::{Journal, Scratch, Store},
     order::{Ids, plan::Budget},
     wire::{Arrival, Update},
@@ -25,6 +29,7 @@ pub struct Desk<S> {
     pub executor: Executor<S>,
     out: Outbox,
     acts: Acts,
+    wired: bool,
 }
 
 impl Orders<Scratch> {
@@ -46,7 +51,22 @@ impl<S: Store> Desk<S> {
         let out = Outbox::with_room(markets.len());
         let mut executor = Executor::new(orders.journal, orders.ids, markets, orders.budget);
         executor.found(&setup.held);
-        Self { detector: Detector::new(setup), executor, out, acts: Acts::with_room() }
+        Self { detector: Detector::new(setup), executor, out, acts: Acts::with_room(), wired: false }
+    }
+
+    /// The same with orders that leave for the venues.
+    pub fn wired(setup: Setup, orders: Orders<S>) -> Self {
+        Self { wired: true, ..Self::new(setup, orders) }
+    }
+
+    /// Something of a venue's.
+    pub fn heard(&mut self, heard: &Heard, at: Arrival) {
+        self.executor.heard(heard, at, &mut self.acts);
+    }
+
+    /// What is to be done at the venues; to be emptied after every turn.
+    pub fn acts(&mut self) -> &mut Acts {
+        &mut self.acts
     }
 
     /// One update of one market.
@@ -70,15 +90,17 @@ impl<S: Store> Desk<S> {
                 self.executor.heard(&heard, at, &mut self.acts);
             }
             self.executor.turn(at, &mut self.acts);
-            // The paper exchange answers every order whole: nothing stands, and nothing is in doubt.
             let Acts { sends, cancels, looks, words, events } = &mut self.acts;
-            debug_assert!(cancels.is_empty() && looks.is_empty(), "a paper order has ended when it was answered");
             self.out.events.append(events);
-            if sends.is_empty() && words.is_empty() {
+            if words.is_empty() && (self.wired || sends.is_empty()) {
                 break;
             }
-            for ask in sends.drain(..) {
-                self.detector.word(&Word::Paper { ask }, at, &mut self.out);
+            if !self.wired {
+                // The paper exchange answers every order whole: nothing stands, and nothing is in doubt.
+                debug_assert!(cancels.is_empty() && looks.is_empty(), "a paper order has ended when it was answered");
+                for ask in sends.drain(..) {
+                    self.detector.word(&Word::Paper { ask }, at, &mut self.out);
+                }
             }
             for word in words.drain(..) {
                 self.detector.word(&word, at, &mut self.out);

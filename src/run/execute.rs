@@ -18,7 +18,7 @@ use crate::{
     },
     risk::{Latch, reduce},
     spread::{FeeCurve, Take},
-    unit::{MarketId, Money, OrderId, Outcome, Qty, Stage, Trade, UnixMs, Venue},
+    unit::{MarketId, Money, OrderId, Outcome, Qty, Stage, Told, Trade, UnixMs, Venue},
     wire::Arrival,
 };
 
@@ -117,7 +117,14 @@ impl<S: Store> Executor<S> {
         let Some((slot, order)) = self.whose(&heard.order) else { return };
         let plan = &mut self.plans[slot].plan;
         let market = plan.leg(order).expect("it was found there").ask.market;
-        let change = match plan.next(order, &heard.told, at.now) {
+        let mut told = heard.told;
+        if let Told::Trade(trade) = &mut told
+            && trade.fee.is_none()
+        {
+            // Polymarket does not say what it charged: what its curve says is booked, and the wallet is compared later.
+            trade.fee = Some(self.markets[market.0 as usize].fee.trade_fee(trade.price, trade.qty));
+        }
+        let change = match plan.next(order, &told, at.now) {
             Ok(Change::Nothing) => return,
             Ok(change) => Some(change),
             Err(why) => {
@@ -127,7 +134,7 @@ impl<S: Store> Executor<S> {
             }
         };
         let id = plan.id;
-        if self.write(&Record::Told { order, told: heard.told, at: heard.at }).is_err() {
+        if self.write(&Record::Told { order, told, at: heard.at }).is_err() {
             self.halt(Latch::Journal, acts);
         }
         match change {

@@ -106,14 +106,12 @@ pub fn created(status: u16, body: &mut [u8], parser: &mut Parser) -> SmallVec<[T
         let tag = Tag::new(id.text()?).ok_or(Malformed::Field("order_id"))?;
         Ok((tag, qty(filled)?, qty(left)?))
     });
-    match read {
-        Ok((tag, filled, left)) => {
-            let picture = Picture { filled, open: !left.is_zero() };
-            smallvec![Told::Sent(Sent::Accepted(tag)), Told::Picture(picture)]
-        }
+    let Ok((tag, filled, left)) = read else {
         // A success without an order: the dead endpoint answered like that.
-        Err(_) => smallvec![Told::Sent(Sent::Unknown(Unclear::Unreadable))],
-    }
+        return smallvec![Told::Sent(Sent::Unknown(Unclear::Unreadable))];
+    };
+    let picture = Picture { filled, open: !left.is_zero() };
+    smallvec![Told::Sent(Sent::Accepted(tag)), Told::Picture(picture)]
 }
 
 /// What the answer to a cancel means. A 404 is the same for an order that is cancelled, filled or was never there.

@@ -1,6 +1,7 @@
 //! Polymarket's international venue.
 
 pub mod amount;
+pub mod answer;
 pub mod call;
 pub mod catalog;
 pub mod contract;
@@ -8,6 +9,7 @@ pub mod feed;
 pub mod order;
 pub mod position;
 pub mod relay;
+pub mod report;
 pub mod shadow;
 pub mod sign;
 mod tokens;
