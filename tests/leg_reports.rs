@@ -182,3 +182,25 @@ fn dust_beyond_what_was_asked_for_is_kept() {
     assert!(matches!(leg.next(&more, NOW), Err(Impossible::Overfilled { .. })));
     assert_eq!(leg.filled().micros(), 10_010_001, "what the venue's record says is owned, whatever was asked for");
 }
+
+#[test]
+fn a_trade_told_as_its_mirror_image_is_the_same_trade_and_any_other_is_impossible() {
+    let told = |outcome, bought, raw| {
+        let Told::Trade(trade) = trade(0, 4, Stage::Confirmed) else { unreachable!() };
+        Told::Trade(Trade { outcome, bought, price: Price::new(raw).unwrap(), ..trade })
+    };
+    let mut mirrored = leg(10);
+    mirrored.next(&told(Outcome::No, false, 5_300), NOW).unwrap();
+    let same = mirrored.trades()[0];
+    assert_eq!((same.outcome, same.bought, same.price.raw()), (Outcome::Yes, true, 4_700));
+    assert_eq!(
+        mirrored.next(&told(Outcome::Yes, true, 4_700), NOW),
+        Ok(Change::Nothing),
+        "told both ways, booked once"
+    );
+    for (outcome, bought) in [(Outcome::No, true), (Outcome::Yes, false)] {
+        assert!(matches!(leg(10).next(&told(outcome, bought, 4_700), NOW), Err(Impossible::WrongWay(_))));
+    }
+    assert!(matches!(leg(10).next(&told(Outcome::Yes, true, 4_801), NOW), Err(Impossible::BeyondLimit(_))));
+    assert!(matches!(leg(10).next(&told(Outcome::No, false, 5_199), NOW), Err(Impossible::BeyondLimit(_))));
+}

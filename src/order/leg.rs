@@ -58,6 +58,10 @@ pub enum Impossible {
     TradeChanged(Tag),
     #[error("trade {0} was final and is told otherwise")]
     TradeReopened(Tag),
+    #[error("trade {0} is of the other direction")]
+    WrongWay(Tag),
+    #[error("trade {0} is beyond the order's limit")]
+    BeyondLimit(Tag),
     #[error("an answer to an order that was never sent")]
     NeverSent,
 }
@@ -84,7 +88,7 @@ pub struct Leg {
     state: State,
     /// The venue's id: Polymarket's is known before sending, Kalshi's once it said it.
     tag: Option<Tag>,
-    /// The venue answered that it has it.
+    /// The venue answered, or showed, that it has it.
     answered: bool,
     /// When it was sent, by the wall clock: what a listing's age is measured against.
     sent: UnixMs,
@@ -291,6 +295,7 @@ impl Leg {
     }
 
     fn trade(&mut self, trade: Trade) -> Result<Change, Impossible> {
+        let trade = self.in_our_words(trade)?;
         if let Some(known) = self.trades.iter_mut().find(|known| known.tag == trade.tag) {
             let same = (known.price, known.qty, known.bought, known.outcome)
                 == (trade.price, trade.qty, trade.bought, trade.outcome);
@@ -325,6 +330,21 @@ impl Leg {
         Ok(if trade.stage == Stage::Failed { Change::Moved } else { Change::Traded(trade) })
     }
 
+    /// Kalshi tells the sale of YES at p as the purchase of NO at 1 − p: the same trade, in the words of the order.
+    fn in_our_words(&self, mut trade: Trade) -> Result<Trade, Impossible> {
+        let Ask { outcome, buys, limit, .. } = self.ask;
+        match (trade.outcome == outcome, trade.bought == buys) {
+            (true, true) => {}
+            (false, false) => {
+                trade.price = trade.price.complement();
+                (trade.outcome, trade.bought) = (outcome, buys);
+            }
+            _ => return Err(Impossible::WrongWay(trade.tag)),
+        }
+        let beyond = if buys { limit < trade.price } else { trade.price < limit };
+        if beyond { Err(Impossible::BeyondLimit(trade.tag)) } else { Ok(trade) }
+    }
+
     fn picture(&mut self, picture: Picture) -> Result<Change, Impossible> {
         if DUST < picture.filled.saturating_sub(self.ask.qty) {
             // The venue's record is what we own, whatever we asked for.
@@ -338,12 +358,15 @@ impl Leg {
         let before = (self.state, self.shown);
         self.shown = self.shown.max(picture.filled);
         if picture.open {
-            // An old picture may be late: what has ended stays ended.
+            // An old picture may be late: what has ended stays ended. One that shows the order standing after it was cancelled
+            // says that the cancel was lost, or has not arrived; a second one does no harm.
             let _ = self.found();
+            (self.answered, self.cancelling) = (true, false);
         } else if !ended {
             self.state = State::Done(End::Closed);
         }
-        Ok(if before == (self.state, self.shown) { Change::Nothing } else { Change::Moved })
+        let same = before == (self.state, self.shown) && !picture.open;
+        Ok(if same { Change::Nothing } else { Change::Moved })
     }
 
     fn absent(&mut self, as_of: UnixMs) -> Change {

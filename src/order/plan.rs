@@ -13,6 +13,7 @@
 //! | any | an answer is overdue | Unknown: the venue's record is asked for; nothing is hedged on a guess |
 //! | any | Unknown | frozen: no order of this plan leaves until the record ends it |
 //! | a fill failed | any | the failed part never was: whatever is now unequal is closed like any other excess |
+//! | not final yet | any | its record is asked for now and then, in case word of its end was lost |
 //! | provisional for too long | any | frozen, and a person is told |
 //!
 //! Where the legs go out one after the other, the first one is the whole entry, and the second is the completion of what
@@ -34,6 +35,8 @@ use crate::{
 pub const ANSWER_WAIT: Nanos = Nanos::secs(5);
 /// The venue's record of an order in doubt is asked for this often.
 pub const LOOK_EVERY: Nanos = Nanos::secs(2);
+/// An order with trades that are not final is asked for this often, in case word of them was lost.
+pub const SETTLED_LOOK: Nanos = Nanos::secs(15);
 /// A matched trade that is not final after this long freezes the pair.
 pub const PROVISIONAL_MAX: Nanos = Nanos::secs(120);
 /// Offers are asked for this often while an excess stands.
@@ -361,6 +364,11 @@ impl Plan {
                     return Step::Look(order.leg.ask.id);
                 }
                 State::Done(_) if !order.leg.untold().is_zero() && due => {
+                    order.looked = now;
+                    return Step::Look(order.leg.ask.id);
+                }
+                // Word of its settlement may have been lost.
+                State::Done(_) if order.provisional.is_some() && SETTLED_LOOK <= now.since(order.looked) => {
                     order.looked = now;
                     return Step::Look(order.leg.ask.id);
                 }

@@ -172,6 +172,11 @@ impl<S: Store> Executor<S> {
         self.plans.len()
     }
 
+    /// Those plans.
+    pub fn open(&self) -> impl Iterator<Item = &Plan> {
+        self.plans.iter().map(|open| &open.plan)
+    }
+
     /// What is held of a market.
     pub fn holding(&self, market: MarketId) -> &Holding {
         self.positions.holding(market)

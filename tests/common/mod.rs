@@ -2,6 +2,7 @@
 
 pub mod desk;
 pub mod keeper;
+pub mod liar;
 pub mod line;
 pub mod tls;
 
