@@ -51,7 +51,7 @@ fn unknown(why: Unclear) -> Vec<Told> {
 }
 
 fn outcome(token: &str) -> Option<Outcome> {
-    Some(if token == YES { Outcome::Yes } else { Outcome::No })
+    (!token.is_empty()).then_some(if token == YES { Outcome::Yes } else { Outcome::No })
 }
 
 #[test]
