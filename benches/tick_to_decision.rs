@@ -461,6 +461,7 @@ impl Orion {
             next_id: 0,
             regrids: 0,
             held: Vec::new(),
+            open: Vec::new(),
         };
         let mut orion = Self {
             feed: stream.feed(),

@@ -136,7 +136,7 @@ fn a_journal_cut_after_any_byte_keeps_every_whole_record_and_goes_on() {
         let store = Memory::new(torn.len());
         store.0.borrow_mut().written.copy_from_slice(&torn);
         let mut journal = Journal::resume(store.clone(), 1, &replayed, whole as u64 + 1).unwrap();
-        let last = Record::Withdrawn { order: order(99) };
+        let last = Record::Ended { plan: 99, ending: Ending::Missed };
         journal.append(&last).unwrap();
         let after = read(&store.bytes()).unwrap();
         assert_eq!((after.len(), after.last()), (whole + 1, Some(&last)), "cut at {cut}");
@@ -207,7 +207,7 @@ fn after_a_failed_write_or_sync_nothing_is_written_and_no_sync_is_believed() {
     for failing in ["write", "sync"] {
         let store = Memory::new(256 * 1024);
         let mut journal = Journal::create(store.clone(), 1, 1).unwrap();
-        let record = Record::Withdrawn { order: order(1) };
+        let record = Record::Ended { plan: 1, ending: Ending::Missed };
         journal.append(&record).unwrap();
         store.0.borrow_mut().full = true;
         match failing {
@@ -225,7 +225,7 @@ fn after_a_failed_write_or_sync_nothing_is_written_and_no_sync_is_believed() {
 fn a_segment_that_fills_up_stops_entries_before_it_stops_hedges() {
     let store = Memory::new(RESERVE + 4 * 1024);
     let mut journal = Journal::create(store, 1, 1).unwrap();
-    let record = Record::Withdrawn { order: order(1) };
+    let record = Record::Ended { plan: 1, ending: Ending::Missed };
     let mut entries = 0;
     while journal.has_room_for_entries() {
         journal.append(&record).unwrap();

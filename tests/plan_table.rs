@@ -3,10 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 use orion::{
-    decide::{Intent, Quote},
     order::{
         Ask, Plan, Purpose,
-        plan::{Budget, Ending, Excess, Frozen, Offer, Offers, PROVISIONAL_MAX, Step},
+        plan::{Aim, Budget, Ending, Excess, Frozen, Offer, Offers, PROVISIONAL_MAX, Step},
     },
     spread::{Direction, Pair},
     unit::{
@@ -37,19 +36,8 @@ impl Desk {
     /// Ten contracts: YES on Kalshi at 0.45, NO on Polymarket at 0.50. Both orders are out.
     fn new() -> Self {
         let pair = Pair { kalshi: MarketId(0), polymarket: MarketId(1), inverted: false };
-        let direction = Direction::YesKalshi;
         let qty = Qty::whole(10);
-        let intent = Intent {
-            pair: PairId(0),
-            direction,
-            legs: pair.legs(direction),
-            qty,
-            limits: [price(4_500), price(5_000)],
-            cost: [price(4_500).cost(qty), price(5_000).cost(qty)],
-            fees: [Money::ZERO; 2],
-            net: Money::micros(500_000),
-            quote: Quote::default(),
-        };
+        let aim = Aim { plan: 1, sighting: 1, pair: PairId(0), legs: pair.legs(Direction::YesKalshi), qty };
         let entry = |venue: Venue| {
             let kalshi = venue == Venue::Kalshi;
             Ask {
@@ -64,7 +52,7 @@ impl Desk {
             }
         };
         let minimum = [Qty::new(10_000).unwrap(), Qty::whole(5)];
-        let mut plan = Plan::open((1, 1), intent, Venue::ALL.map(entry), BUDGET, minimum);
+        let mut plan = Plan::open(aim, Venue::ALL.map(entry), BUDGET, minimum);
         for venue in Venue::ALL {
             plan.sent(id(venue), START, UNIX);
         }
@@ -229,8 +217,7 @@ fn nothing_is_done_at_a_loss_beyond_the_budget_and_a_person_is_told_in_time() {
     let tight = Budget { loss_max: Money::dollars(4), ..BUDGET };
     let mut poor = Desk::new();
     poor.plan = Plan::open(
-        (1, 1),
-        poor.plan.intent,
+        poor.plan.aim,
         Venue::ALL.map(|v| poor.plan.leg(id(v)).unwrap().ask),
         tight,
         [Qty::new(10_000).unwrap(), Qty::whole(5)],
@@ -284,7 +271,10 @@ fn an_order_that_stands_is_cancelled_and_asked_for_until_its_end_is_on_record() 
     assert_eq!(desk.after(1), Step::Wait);
     assert_eq!(desk.after(2_000), Step::Look(standing));
     desk.tell(Venue::Polymarket, Told::NotCancelled);
-    assert_eq!(desk.after(1), Step::Cancel(standing), "not cancellable is no end");
+    assert_eq!(desk.after(1), Step::Look(standing), "not cancellable is no end: the record says what it is");
+    assert_eq!(desk.after(1), Step::Wait);
+    desk.tell(Venue::Polymarket, Told::Picture(Picture { filled: Qty::whole(4), open: true }));
+    assert_eq!(desk.after(1), Step::Cancel(standing), "it still stands");
     desk.tell(Venue::Polymarket, Told::Cancelled { left: Some(Qty::whole(6)) });
     assert_eq!(desk.after(2_000), Step::Look(standing), "its trades have not been told");
     let tag = Tag::new("t-5").unwrap();

@@ -185,6 +185,7 @@ fn side_by_side(global: &Global, args: &ReplayArgs, pair: &str) -> Done {
         next_id: 0,
         regrids: 0,
         held: Vec::new(),
+        open: Vec::new(),
     };
     say!("{}  ×  {}{}", Shown(&kalshi.name), Shown(&polymarket.name), if inverted { "  (inverted)" } else { "" });
     say!(

@@ -41,22 +41,18 @@ pub enum Record {
     Opened { epoch: u32, at: UnixMs },
     /// In this epoch, this slot is that market.
     Market { id: MarketId, venue: Venue, name: Tag },
+    /// With this much an account began the epoch.
+    Cash { venue: Venue, shard: u8, amount: Money },
     /// A plan is about to send its first order.
     Planned { plan: u64, sighting: u64, pair: PairId, markets: [MarketId; 2], wanted: [Outcome; 2], qty: Qty },
     /// An order is about to be sent. `digest` is Polymarket's order id.
     Intended { plan: u64, ask: Ask, digest: Option<[u8; 32]>, at: UnixMs },
-    /// An order that was intended will never be sent: nothing of it has left.
-    Withdrawn { order: OrderId },
     /// Something was learnt of an order.
     Told { order: OrderId, told: Told, at: UnixMs },
     /// A plan is over.
     Ended { plan: u64, ending: Ending },
     /// A market paid, or was merged or redeemed: this much arrived for what was held.
     Paid { market: MarketId, yes_payout: Money, held: [Qty; 2], paid: Money },
-    /// The latch fell (with its reason's number) or was released by a person (`None`).
-    Latch { reason: Option<u8>, at: UnixMs },
-    /// Nothing is open and both venues agree: no earlier order needs to be asked for again.
-    Clean { at: UnixMs },
 }
 
 /// Where a segment's bytes lie. A file outside of tests; in them, memory that forgets what was not synced.
@@ -79,6 +75,13 @@ impl Scratch {
     /// This many bytes.
     pub fn new(size: usize) -> Self {
         Self(vec![0; size])
+    }
+}
+
+impl Scratch {
+    /// What was written so far, as a process that is killed leaves it.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -304,12 +307,13 @@ pub fn replay(bytes: &[u8], segment: u32, first: Option<u64>) -> Result<Replayed
         next += 1;
     }
     let rest = &bytes[replayed.end..];
-    // Whatever lies here is not a whole record. If a whole one lies behind it, it is not the tail.
-    let behind = (1..rest.len()).any(|at| frame(&rest[at..]).is_some_and(|(sequence, _)| next < sequence));
+    replayed.torn = rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    // Whatever lies here is not a whole record. If a whole one lies behind it, it is not the tail. A record may end in
+    // zeros, so it is looked for beyond the last byte that is none.
+    let behind = (1..replayed.torn).any(|at| frame(&rest[at..]).is_some_and(|(sequence, _)| next < sequence));
     if behind {
         return Err(Damage::Record { segment, at: replayed.end });
     }
-    replayed.torn = rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     Ok(replayed)
 }
 

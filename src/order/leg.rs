@@ -81,6 +81,15 @@ pub enum Change {
     Voided(Trade),
 }
 
+/// How far the request to cancel an order has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Cancel {
+    NotAsked,
+    Asked,
+    /// Answered, one way or the other: only the order's record says what it came to.
+    Answered,
+}
+
 /// One order and all that is known of it.
 #[derive(Clone, Debug)]
 pub struct Leg {
@@ -95,7 +104,7 @@ pub struct Leg {
     /// The largest quantity the venue's record ever showed.
     shown: Qty,
     trades: SmallVec<[Trade; 16]>,
-    cancelling: bool,
+    cancel: Cancel,
 }
 
 impl Leg {
@@ -109,7 +118,7 @@ impl Leg {
             sent: UnixMs::default(),
             shown: Qty::ZERO,
             trades: SmallVec::new(),
-            cancelling: false,
+            cancel: Cancel::NotAsked,
         }
     }
 
@@ -120,16 +129,12 @@ impl Leg {
         self.sent = unix;
     }
 
-    /// It will never be sent: the proof was withdrawn before the first byte.
-    pub fn withdrawn(&mut self) {
-        assert_eq!(self.state, State::Planned, "what was sent cannot be withdrawn");
-        self.state = State::Done(End::Absent);
-    }
-
-    /// A restart found it in the journal without an answer: what was planned may have been sent.
-    pub fn restored(&mut self, sent: UnixMs, now: Nanos) {
-        self.state = State::Unknown { since: now, why: Unclear::Restart };
-        self.sent = sent;
+    /// The engine was started anew. What was sent and not answered may have arrived.
+    pub fn restarted(&mut self, now: Nanos) {
+        if self.state == State::Sent {
+            self.state = State::Unknown { since: now, why: Unclear::Restart };
+        }
+        self.cancel = Cancel::NotAsked;
     }
 
     /// Takes in one report.
@@ -149,15 +154,18 @@ impl Leg {
             Told::Sent(Sent::Refused(refusal)) => self.refused(refusal),
             Told::Sent(Sent::Unknown(why)) => Ok(self.doubtful(now, why)),
             Told::Cancelled { left } => {
-                self.cancelling = false;
+                self.cancel = Cancel::Answered;
                 match left {
                     Some(left) => self.picture(Picture { filled: self.ask.qty.saturating_sub(left), open: false }),
                     // It was there; how much of it was filled is for its picture to say.
-                    None => Ok(self.found()),
+                    None => {
+                        let _ = self.found();
+                        Ok(Change::Moved)
+                    }
                 }
             }
             Told::NotCancelled => {
-                self.cancelling = false;
+                self.cancel = Cancel::Answered;
                 Ok(Change::Moved)
             }
             Told::Trade(trade) => self.trade(trade),
@@ -175,12 +183,12 @@ impl Leg {
 
     /// A request to cancel is on its way.
     pub fn cancelling(&mut self) {
-        self.cancelling = true;
+        self.cancel = Cancel::Asked;
     }
 
-    /// Is a request to cancel on its way?
-    pub fn is_cancelling(&self) -> bool {
-        self.cancelling
+    /// How far a request to cancel has come.
+    pub fn cancel(&self) -> Cancel {
+        self.cancel
     }
 
     /// Where it stands.
@@ -361,7 +369,7 @@ impl Leg {
             // An old picture may be late: what has ended stays ended. One that shows the order standing after it was cancelled
             // says that the cancel was lost, or has not arrived; a second one does no harm.
             let _ = self.found();
-            (self.answered, self.cancelling) = (true, false);
+            (self.answered, self.cancel) = (true, Cancel::NotAsked);
         } else if !ended {
             self.state = State::Done(End::Closed);
         }

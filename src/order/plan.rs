@@ -24,10 +24,10 @@ use smallvec::SmallVec;
 
 use super::{
     Ask, Leg, Purpose,
-    leg::{Change, DUST, Impossible, State},
+    leg::{Cancel, Change, DUST, Impossible, State},
 };
 use crate::{
-    decide::Intent,
+    spread::Legs,
     unit::{Money, Nanos, OrderId, Outcome, PairId, Price, Qty, Stage, Told, Venue},
 };
 
@@ -150,13 +150,22 @@ pub enum Frozen {
     Impossible,
 }
 
-/// Two legs of one intent, and the orders that mend them.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    pub id: u64,
+/// What a plan is to hold in the end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Aim {
+    pub plan: u64,
+    /// The opportunity that it came from.
     pub sighting: u64,
     pub pair: PairId,
-    pub intent: Intent,
+    pub legs: Legs,
+    /// Equal shares on both legs.
+    pub qty: Qty,
+}
+
+/// Two legs, and the orders that mend them.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub aim: Aim,
     orders: [SmallVec<[Order; 4]>; 2],
     budget: Budget,
     /// The smallest order each venue takes.
@@ -177,22 +186,22 @@ struct Order {
     looked: Nanos,
     /// Since when a trade of it is provisional.
     provisional: Option<Nanos>,
+    /// Its record was asked for since a cancel was answered.
+    asked_after_cancel: bool,
+}
+
+impl Order {
+    /// Has a cancel just been answered, so that the record is worth asking for at once?
+    fn settles_cancel(&self) -> bool {
+        self.leg.cancel() == Cancel::Answered && !self.asked_after_cancel
+    }
 }
 
 impl Plan {
     /// A plan whose first orders are `entries`, in the journal but not sent.
-    pub fn open(
-        (id, sighting): (u64, u64),
-        intent: Intent,
-        entries: impl IntoIterator<Item = Ask>,
-        budget: Budget,
-        minimum: [Qty; 2],
-    ) -> Self {
+    pub fn open(aim: Aim, entries: impl IntoIterator<Item = Ask>, budget: Budget, minimum: [Qty; 2]) -> Self {
         let mut plan = Self {
-            id,
-            sighting,
-            pair: intent.pair,
-            intent,
+            aim,
             orders: [SmallVec::new(), SmallVec::new()],
             budget,
             minimum,
@@ -211,7 +220,13 @@ impl Plan {
     pub fn add(&mut self, ask: Ask) {
         let orders = &mut self.orders[ask.venue as usize];
         assert!(orders.len() < ORDERS_MAX, "a plan sends at most {ORDERS_MAX} orders to a venue");
-        orders.push(Order { leg: Leg::new(ask), sent: Nanos::ZERO, looked: Nanos::ZERO, provisional: None });
+        orders.push(Order {
+            leg: Leg::new(ask),
+            sent: Nanos::ZERO,
+            looked: Nanos::ZERO,
+            provisional: None,
+            asked_after_cancel: false,
+        });
     }
 
     /// One of its orders.
@@ -250,6 +265,15 @@ impl Plan {
         let order = order.expect("only orders of the plan are sent");
         order.leg.sent(unix);
         (order.sent, order.looked) = (now, now);
+    }
+
+    /// The engine was started anew: nothing that was awaited is awaited any more.
+    pub fn restarted(&mut self, now: Nanos) {
+        for order in self.orders.iter_mut().flatten() {
+            order.leg.restarted(now);
+            // Its record is asked for at once.
+            order.looked = Nanos::ZERO;
+        }
     }
 
     /// What a venue's leg holds net of what was closed again: certain, counted for hedging, possible.
@@ -354,13 +378,15 @@ impl Plan {
             let due = LOOK_EVERY <= now.since(order.looked);
             match order.leg.state() {
                 // Nothing of ours is meant to rest. A fill that came before the answer says nothing of the rest.
-                State::Working if order.leg.is_answered() && !order.leg.is_cancelling() => {
+                State::Working if order.leg.is_answered() && order.leg.cancel() == Cancel::NotAsked => {
                     order.looked = now;
                     order.leg.cancelling();
+                    order.asked_after_cancel = false;
                     return Step::Cancel(order.leg.ask.id);
                 }
-                State::Unknown { .. } | State::Working if due => {
+                State::Unknown { .. } | State::Working if due || order.settles_cancel() => {
                     order.looked = now;
+                    order.asked_after_cancel = order.leg.cancel() == Cancel::Answered;
                     return Step::Look(order.leg.ask.id);
                 }
                 State::Done(_) if !order.leg.untold().is_zero() && due => {
@@ -431,8 +457,8 @@ impl Plan {
     /// The outcome that the plan's leg on a venue buys.
     pub fn wanted(&self, venue: Venue) -> Outcome {
         match venue {
-            Venue::Kalshi => self.intent.legs.kalshi.buys(),
-            Venue::Polymarket => self.intent.legs.polymarket.buys(),
+            Venue::Kalshi => self.aim.legs.kalshi.buys(),
+            Venue::Polymarket => self.aim.legs.polymarket.buys(),
         }
     }
 
@@ -445,7 +471,7 @@ impl Plan {
         Step::End(match self.paired() {
             _ if unwound => Ending::Unwound,
             Qty::ZERO => Ending::Missed,
-            paired if paired < self.intent.qty => Ending::Partial,
+            paired if paired < self.aim.qty => Ending::Partial,
             _ => Ending::Filled,
         })
     }

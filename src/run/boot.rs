@@ -22,11 +22,12 @@ use super::{
     keep::{self, KeepSetup, Told},
     latency::{self, Latencies},
     look::{self, LookSetup},
+    restore,
     ring::{self, Idle, Stop, Waker},
     sign::Signing,
     snapshot::Snapshot,
     sync,
-    tables::{holdings, kalshi_links, polymarket_links, setup, tables},
+    tables::{kalshi_links, polymarket_links, setup, tables},
 };
 use crate::{
     book::Fitness,
@@ -241,21 +242,34 @@ impl Engine {
         if 0 < opened.torn {
             tracing::warn!("the journal's last record was torn and is cut off: {} bytes", opened.torn);
         }
-        let before = opened.records.iter().rev().find_map(|(_, record)| match record {
-            Record::Opened { epoch, .. } => Some(*epoch),
-            _ => None,
-        });
-        let ids = Ids::new(before.map_or(1, |epoch| epoch + 1)).context("every epoch of this journal has been used")?;
+        let names: Vec<(Venue, Tag)> = tables
+            .names
+            .iter()
+            .map(|n| Some((n.venue, Tag::new(&n.name)?)))
+            .collect::<Option<_>>()
+            .context("a market's name is too long for the journal")?;
+        let minimum: Vec<_> = tables.markets.iter().map(|market| market.terms.qty_min).collect();
+        let pairs_by_market: Vec<_> = tables.pairs.iter().map(|p| [p.pair.kalshi, p.pair.polymarket]).collect();
+        let before =
+            restore::Known { markets: &names, minimum: &minimum, pairs: &pairs_by_market, budget: closing(&config) };
+        let restored = restore::restore(&opened.records, &before, super::clock::now())?;
+        for (venue, name, held) in &restored.unlisted {
+            tracing::warn!("{venue} {name} is held ({} YES, {} NO) and not in the pair file", held.qty[0], held.qty[1]);
+        }
+        let ids = Ids::new(restored.epoch + 1).context("every epoch of this journal has been used")?;
+        let setup = setup(&config, &tables, &known, &restored, &state, now);
         opened.journal.append(&Record::Opened { epoch: ids.epoch(), at: now })?;
-        for (slot, name) in tables.names.iter().enumerate() {
-            let id = MarketId(slot as u32);
-            let text = Tag::new(&name.name).with_context(|| format!("the market name {} is too long", name.name))?;
-            opened.journal.append(&Record::Market { id, venue: name.venue, name: text })?;
+        for (slot, (venue, name)) in names.into_iter().enumerate() {
+            opened.journal.append(&Record::Market { id: MarketId(slot as u32), venue, name })?;
+        }
+        for (venue, shard, account) in setup.budget.accounts() {
+            opened.journal.append(&Record::Cash { venue, shard, amount: account.cash })?;
         }
         let (spares, syncing) = sync::start(&opened.journal, folder, controls.clone(), stop.clone())?;
         let orders = Orders { journal: opened.journal, ids, budget: closing(&config) };
-        let desk = Desk::new(setup(&config, &tables, &known, &state, now), orders);
-        let held = holdings(&tables, &known);
+        let held = setup.held.clone();
+        let mut desk = Desk::new(setup, orders);
+        desk.restore(restored, super::clock::arrival());
         let mut collectors = Vec::new();
         let mut recorder = || {
             let (recorder, collector) = latency::recorder();

@@ -8,11 +8,13 @@ use super::{
     detect::{Detector, Outbox, Setup},
     event::{Control, Event, Resnapshot, Word},
     execute::{Acts, Executor, Facts},
+    restore::Restored,
 };
 use crate::{
-    fill::Heard,
+    fill::{Heard, Whose},
     ledger::journal::{Journal, Scratch, Store},
-    order::{Ids, plan::Budget},
+    order::{Ids, Plan, plan::Budget},
+    unit::{Picture, Told},
     wire::{Arrival, Update},
 };
 
@@ -67,6 +69,19 @@ impl<S: Store> Desk<S> {
     /// What is to be done at the venues; to be emptied after every turn.
     pub fn acts(&mut self) -> &mut Acts {
         &mut self.acts
+    }
+
+    /// Goes on from what the journal says of the time before this start. Paper orders that were on their way went with the
+    /// process that they were in; what they had filled stands.
+    pub fn restore(&mut self, restored: Restored, at: Arrival) {
+        let orders: Vec<_> = restored.plans.iter().flat_map(Plan::legs).map(|leg| (leg.ask.id, leg.filled())).collect();
+        self.executor.restore(restored.plans, restored.positions);
+        if !self.wired {
+            for (id, filled) in orders {
+                let told = Told::Picture(Picture { filled, open: false });
+                self.heard(&Heard { order: Whose::Ours(id), told, at: at.unix, met: None }, at);
+            }
+        }
     }
 
     /// One update of one market.

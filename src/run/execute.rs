@@ -14,7 +14,7 @@ use crate::{
     order::{
         Ask, Ids, Plan, Purpose,
         leg::{Change, State},
-        plan::{Budget, Ending, Excess, Offers, Step},
+        plan::{Aim, Budget, Ending, Excess, Offers, Step},
     },
     risk::{Latch, reduce},
     spread::{FeeCurve, Take},
@@ -98,12 +98,18 @@ impl<S: Store> Executor<S> {
         }
     }
 
+    /// What the journal says of the time before this start.
+    pub fn restore(&mut self, plans: Vec<Plan>, positions: Positions) {
+        self.positions = positions;
+        self.plans.extend(plans.into_iter().map(|plan| Open { plan, reserved: [Money::ZERO; 2] }));
+    }
+
     /// Something of the detector's.
     pub fn ready(&mut self, ready: Ready, at: Arrival, acts: &mut Acts) {
         match ready {
             Ready::Enter(entry) => self.enter(&entry, at, acts),
             Ready::Offers { plan, excess, offers } => {
-                if let Some(slot) = self.plans.iter().position(|open| open.plan.id == plan) {
+                if let Some(slot) = self.plans.iter().position(|open| open.plan.aim.plan == plan) {
                     self.remedy(slot, &excess, &offers, at, acts);
                 }
             }
@@ -128,12 +134,12 @@ impl<S: Store> Executor<S> {
             Ok(Change::Nothing) => return,
             Ok(change) => Some(change),
             Err(why) => {
-                let what = What::Impossible { plan: plan.id, order, why };
+                let what = What::Impossible { plan: plan.aim.plan, order, why };
                 acts.events.push(Event { at: at.unix, what });
                 None
             }
         };
-        let id = plan.id;
+        let id = plan.aim.plan;
         if self.write(&Record::Told { order, told, at: heard.at }).is_err() {
             self.halt(Latch::Journal, acts);
         }
@@ -210,7 +216,9 @@ impl<S: Store> Executor<S> {
             purpose: Purpose::Entry,
         });
         let minimum = takes.map(|take| self.markets[take.market.0 as usize].qty_min);
-        let mut plan = Plan::open((entry.plan, entry.sighting), intent, asks, self.budget, minimum);
+        let aim =
+            Aim { plan: entry.plan, sighting: entry.sighting, pair: intent.pair, legs: intent.legs, qty: intent.qty };
+        let mut plan = Plan::open(aim, asks, self.budget, minimum);
         let planned = Record::Planned {
             plan: entry.plan,
             sighting: entry.sighting,
@@ -243,7 +251,7 @@ impl<S: Store> Executor<S> {
             return;
         }
         let Some((venue, purpose, offer)) = plan.choose(asked, offers) else { return };
-        let takes = [plan.intent.legs.kalshi, plan.intent.legs.polymarket];
+        let takes = [plan.aim.legs.kalshi, plan.aim.legs.polymarket];
         let market = takes[venue as usize].market;
         let fee = self.markets[market.0 as usize].fee.at_most(offer.limit, Qty::whole(1), 1);
         let sells = (!offer.buys).then_some(asked.sellable);
@@ -259,7 +267,7 @@ impl<S: Store> Executor<S> {
             limit: reducing.limit(),
             purpose,
         };
-        let record = Record::Intended { plan: plan.id, ask, digest: None, at: at.unix };
+        let record = Record::Intended { plan: plan.aim.plan, ask, digest: None, at: at.unix };
         if self.write(&record).is_err() {
             return self.halt(Latch::Journal, acts);
         }
@@ -280,7 +288,7 @@ impl<S: Store> Executor<S> {
                 Step::Cancel(id) => acts.cancels.push(ask(id)),
                 Step::Look(id) => acts.looks.push(ask(id)),
                 Step::Price(excess) => {
-                    let (plan, legs) = (open.plan.id, open.plan.intent.legs);
+                    let (plan, legs) = (open.plan.aim.plan, open.plan.aim.legs);
                     if [legs.kalshi, legs.polymarket].iter().any(|take| self.paid[take.market.0 as usize]) {
                         // What stands alone beside a market that has paid cannot be closed any more.
                         self.close(slot, Ending::Naked, at, acts);
@@ -301,19 +309,19 @@ impl<S: Store> Executor<S> {
     fn close(&mut self, slot: usize, ending: Ending, at: Arrival, acts: &mut Acts) {
         self.give_back(slot, acts);
         let Open { plan, .. } = self.plans.swap_remove(slot);
-        if self.write(&Record::Ended { plan: plan.id, ending }).is_err() {
+        if self.write(&Record::Ended { plan: plan.aim.plan, ending }).is_err() {
             self.halt(Latch::Journal, acts);
         }
         let what = What::PlanEnded {
-            id: plan.id,
-            sighting: plan.sighting,
+            id: plan.aim.plan,
+            sighting: plan.aim.sighting,
             paired: plan.paired(),
             naked: plan.excess().map_or(Qty::ZERO, |excess| excess.qty),
             unwound: plan.unwound(),
             state: ending,
         };
         acts.events.push(Event { at: at.unix, what });
-        acts.words.push(Word::PlanEnded { pair: plan.pair });
+        acts.words.push(Word::PlanEnded { pair: plan.aim.pair });
         if ending == Ending::Naked {
             self.halt(Latch::Naked, acts);
         }
@@ -328,7 +336,7 @@ impl<S: Store> Executor<S> {
             let amount = reserved[venue as usize];
             if amount != Money::ZERO && entries.all(|leg| matches!(leg.state(), State::Done(_)) && leg.is_complete()) {
                 reserved[venue as usize] = Money::ZERO;
-                acts.words.push(Word::Released { pair: plan.pair, venue, amount });
+                acts.words.push(Word::Released { pair: plan.aim.pair, venue, amount });
             }
         }
     }

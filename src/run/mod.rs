@@ -15,6 +15,7 @@ pub mod keep;
 pub mod latency;
 pub mod look;
 pub mod redial;
+pub mod restore;
 pub mod ring;
 pub mod sign;
 pub mod snapshot;

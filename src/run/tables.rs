@@ -9,6 +9,7 @@ use super::{
     detect::{MarketSetup, PairSetup, PaperSetup, Setup},
     feed::LinkSetup,
     keep::{MarketName, PairName},
+    restore::Restored,
 };
 use crate::{
     book::Links,
@@ -18,7 +19,7 @@ use crate::{
     pairing::{PairBook, Polarity, Tail},
     risk::{Budget, TradingState, budget::Shares},
     spread::{FeeCurve, Pair, Terms},
-    unit::{FeedId, Grid, MarketId, Money, Nanos, Outcome, Qty, UnixMs, Venue},
+    unit::{FeedId, Grid, MarketId, Money, Nanos, Qty, UnixMs, Venue},
     venue::{
         Feed, Source,
         kalshi::{self, KalshiFeed},
@@ -155,28 +156,27 @@ pub(super) fn polymarket_links(
     Ok(links.collect())
 }
 
-pub(super) fn holdings(tables: &Tables, known: &audit::State) -> Vec<(MarketId, Outcome, Qty, Money)> {
-    let positions = known.positions.iter();
-    positions
-        .filter_map(|p| {
-            let slot = tables.names.iter().position(|n| n.venue == p.venue && n.name == p.market)?;
-            Some((MarketId(slot as u32), p.outcome, p.qty, p.cost))
-        })
-        .collect()
-}
-
-pub(super) fn setup(config: &Config, tables: &Tables, known: &audit::State, state: &Path, now: UnixMs) -> Setup {
+pub(super) fn setup(
+    config: &Config,
+    tables: &Tables,
+    known: &audit::State,
+    restored: &Restored,
+    state: &Path,
+    now: UnixMs,
+) -> Setup {
     let allocated = allocation(config);
     let events = tables.pairs.iter().map(|p| p.event as usize + 1).max().unwrap_or(1);
     let mut budget = Budget::new(shares(config), config.capital.initial_bankroll, allocated, events);
     for (venue, shard, cash) in opening(config, tables) {
         budget.account_mut(venue, shard).cash = cash;
     }
-    for balance in &known.balances {
-        let shard = balance.shard.parse().unwrap_or(0);
-        budget.account_mut(balance.venue, shard).cash = balance.free + balance.locked;
+    for (venue, shard, cash) in &restored.cash {
+        budget.account_mut(*venue, *shard).cash = *cash;
     }
-    let held = holdings(tables, known);
+    for (market, flow) in tables.markets.iter().zip(&restored.flows) {
+        budget.account_mut(market.terms.venue, market.terms.shard).cash += *flow;
+    }
+    let held = restored.held(tables.markets.len());
     for (market, _, _, cost) in &held {
         let event = tables.pairs.iter().find(|p| p.pair.kalshi == *market || p.pair.polymarket == *market);
         if let Some(pair) = event {
@@ -197,9 +197,10 @@ pub(super) fn setup(config: &Config, tables: &Tables, known: &audit::State, stat
         budget,
         state: trading,
         paper: PaperSetup { latency: [config.paper.kalshi_latency, config.paper.polymarket_latency] },
-        next_id: known.last_opportunity.max(known.last_plan),
+        next_id: known.last_opportunity.max(known.last_plan).max(restored.last_id),
         regrids: REGRIDS_MAX.min(tables.markets.len()),
         held,
+        open: restored.plans.iter().map(|plan| plan.aim.pair).collect(),
     }
 }
 

@@ -132,6 +132,7 @@ pub fn setup(rate_ppm: u32) -> Setup {
         next_id: 0,
         regrids: 4,
         held: Vec::new(),
+        open: Vec::new(),
     }
 }
 

@@ -64,6 +64,8 @@ pub struct Setup {
     pub regrids: usize,
     /// What is held already, by market and outcome: quantity and cost.
     pub held: Vec<(MarketId, Outcome, Qty, Money)>,
+    /// Pairs whose plans go on from before the start.
+    pub open: Vec<PairId>,
 }
 
 /// What a turn hands on. Its memory is kept.
@@ -229,6 +231,9 @@ impl Detector {
         for (market, outcome, qty, _) in setup.held {
             markets[market.0 as usize].held[outcome as usize] = qty;
         }
+        for pair in &setup.open {
+            pairs[pair.0 as usize].plan = true;
+        }
         let books = setup.markets.iter().map(|m| Book::new(m.terms.grid, m.trading)).collect();
         let polled = setup.markets.iter().map(|m| m.polled).collect();
         let touched = Vec::with_capacity(pairs.len());
@@ -248,7 +253,7 @@ impl Detector {
             paper: Paper::default(),
             setup: setup.paper,
             flights: Vec::with_capacity(4 * PLANS_MAX),
-            open_plans: 0,
+            open_plans: setup.open.len(),
             next_id: setup.next_id,
             swept: Nanos::ZERO,
             told: Nanos::ZERO,

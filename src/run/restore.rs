@@ -1,0 +1,192 @@
+//! What the journal says of the time before this start: plans that were open, orders whose answer never came, positions.
+//!
+//! It is the same path after a clean end, a crash and a power cut. Slots of markets are handed out anew at every start, so
+//! everything is carried over by the venues' names.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::{
+    ledger::{Positions, journal::Record, position::Holding},
+    order::{
+        Plan,
+        leg::Change,
+        plan::{Aim, Budget},
+    },
+    spread::{Legs, Take},
+    unit::{BookSide, MarketId, Money, Nanos, OrderId, Outcome, PairId, Qty, Tag, Venue},
+};
+
+/// What this start knows of markets and pairs.
+pub struct Known<'a> {
+    /// By slot.
+    pub markets: &'a [(Venue, Tag)],
+    /// The smallest order of each.
+    pub minimum: &'a [Qty],
+    /// Kalshi's and Polymarket's market of each pair.
+    pub pairs: &'a [[MarketId; 2]],
+    pub budget: Budget,
+}
+
+/// What is carried over.
+#[derive(Debug)]
+pub struct Restored {
+    /// The last epoch that was used; 0 where none was.
+    pub epoch: u32,
+    /// The largest number of a plan or sighting.
+    pub last_id: u64,
+    pub plans: Vec<Plan>,
+    pub positions: Positions,
+    /// What each account began the last epoch with.
+    pub cash: Vec<(Venue, u8, Money)>,
+    /// What each market has brought since, by slot; those that this start does not list come behind.
+    pub flows: Vec<Money>,
+    /// Held in markets that this start does not list.
+    pub unlisted: Vec<(Venue, Tag, Holding)>,
+}
+
+/// Why a start cannot go on from this journal.
+#[derive(Debug, thiserror::Error)]
+pub enum Stranded {
+    #[error(
+        "plan {plan} is open on {kalshi} and {polymarket}, but their pair is not in the pair file: put it back until the plan \
+         has ended"
+    )]
+    Pair { plan: u64, kalshi: Tag, polymarket: Tag },
+    #[error("record {sequence} names market {slot}, which no record before it introduced")]
+    Market { sequence: u64, slot: u32 },
+}
+
+struct Walk<'a> {
+    known: &'a Known<'a>,
+    /// Current slots by name; names that this start does not list come behind.
+    slots: HashMap<(Venue, Tag), MarketId>,
+    names: Vec<(Venue, Tag)>,
+    /// Slots of the epoch that is being read.
+    old: HashMap<MarketId, MarketId>,
+    plans: BTreeMap<u64, Plan>,
+    orders: HashMap<OrderId, u64>,
+    restored: Restored,
+}
+
+/// Reads every record, oldest first.
+pub fn restore(records: &[(u64, Record)], known: &Known<'_>, now: Nanos) -> Result<Restored, Stranded> {
+    let mut names: Vec<_> = known.markets.to_vec();
+    let listed = names.len();
+    let mut slots: HashMap<_, _> = names.iter().enumerate().map(|(at, name)| (*name, MarketId(at as u32))).collect();
+    for (_, record) in records {
+        if let Record::Market { venue, name, .. } = record {
+            slots.entry((*venue, *name)).or_insert_with(|| {
+                names.push((*venue, *name));
+                MarketId(names.len() as u32 - 1)
+            });
+        }
+    }
+    let positions = Positions::new(names.iter().map(|(venue, _)| *venue));
+    let restored = Restored {
+        epoch: 0,
+        last_id: 0,
+        plans: Vec::new(),
+        positions,
+        cash: Vec::new(),
+        flows: vec![Money::ZERO; names.len()],
+        unlisted: Vec::new(),
+    };
+    let (plans, orders, old) = (BTreeMap::new(), HashMap::new(), HashMap::new());
+    let mut walk = Walk { known, slots, names, old, plans, orders, restored };
+    for (sequence, record) in records {
+        walk.take(*sequence, record, now)?;
+    }
+    let Walk { mut restored, plans, names, .. } = walk;
+    for (id, mut plan) in plans {
+        let markets = [plan.aim.legs.kalshi.market, plan.aim.legs.polymarket.market];
+        let pair = known.pairs.iter().position(|pair| *pair == markets);
+        let [kalshi, polymarket] = markets.map(|market| names[market.0 as usize].1);
+        let pair = pair.ok_or(Stranded::Pair { plan: id, kalshi, polymarket })?;
+        plan.aim.pair = PairId(pair as u32);
+        plan.restarted(now);
+        restored.plans.push(plan);
+    }
+    for (slot, (venue, name)) in names.iter().enumerate().skip(listed) {
+        let held = restored.positions.holding(MarketId(slot as u32));
+        if held.qty != [Qty::ZERO; 2] {
+            restored.unlisted.push((*venue, *name, *held));
+        }
+    }
+    Ok(restored)
+}
+
+impl Restored {
+    /// Everything that is held in listed markets: quantity and cost.
+    pub fn held(&self, listed: usize) -> Vec<(MarketId, Outcome, Qty, Money)> {
+        let slots = (0..listed).map(|slot| MarketId(slot as u32));
+        let both = slots.flat_map(|market| [(market, Outcome::Yes), (market, Outcome::No)]);
+        let of = |(market, outcome): (MarketId, Outcome)| {
+            let held = self.positions.holding(market);
+            (market, outcome, held.qty[outcome as usize], held.cost[outcome as usize])
+        };
+        both.map(of).filter(|(_, _, qty, _)| !qty.is_zero()).collect()
+    }
+}
+
+impl Walk<'_> {
+    fn take(&mut self, sequence: u64, record: &Record, now: Nanos) -> Result<(), Stranded> {
+        match *record {
+            Record::Opened { epoch, .. } => {
+                self.restored.epoch = epoch;
+                self.restored.cash.clear();
+                self.restored.flows.fill(Money::ZERO);
+                self.old.clear();
+            }
+            Record::Cash { venue, shard, amount } => self.restored.cash.push((venue, shard, amount)),
+            Record::Market { id, venue, name } => _ = self.old.insert(id, self.slots[&(venue, name)]),
+            Record::Planned { plan, sighting, markets, wanted, qty, .. } => {
+                self.restored.last_id = self.restored.last_id.max(plan).max(sighting);
+                let take = |market, outcome| {
+                    let side = if outcome == Outcome::Yes { BookSide::Ask } else { BookSide::Bid };
+                    self.slot(sequence, market).map(|market| Take { market, side })
+                };
+                let legs = Legs { kalshi: take(markets[0], wanted[0])?, polymarket: take(markets[1], wanted[1])? };
+                let minimum = [legs.kalshi.market, legs.polymarket.market]
+                    .map(|market| self.known.minimum.get(market.0 as usize).copied().unwrap_or(Qty::ZERO));
+                // The pair's slot is found at the end, from its markets.
+                let aim = Aim { plan, sighting, pair: PairId(u32::MAX), legs, qty };
+                self.plans.insert(plan, Plan::open(aim, [], self.known.budget, minimum));
+            }
+            Record::Intended { plan, ask, at, .. } => {
+                let market = self.slot(sequence, ask.market)?;
+                if let Some(open) = self.plans.get_mut(&plan) {
+                    open.add(crate::order::Ask { market, ..ask });
+                    open.sent(ask.id, now, at);
+                    self.orders.insert(ask.id, plan);
+                }
+            }
+            Record::Told { order, told, .. } => {
+                let plan = self.orders.get(&order).and_then(|plan| self.plans.get_mut(plan));
+                let Some(plan) = plan else { return Ok(()) };
+                let market = plan.leg(order).expect("it was added").ask.market;
+                let positions = &mut self.restored.positions;
+                let before = positions.holding(market).cash;
+                // What was impossible then is impossible again, and freezes the plan.
+                match plan.next(order, &told, now) {
+                    Ok(Change::Traded(trade)) => positions.trade(market, trade),
+                    Ok(Change::Confirmed(trade)) => positions.confirm(market, trade.tag),
+                    Ok(Change::Voided(trade)) => positions.void(market, trade.tag),
+                    Ok(Change::Moved | Change::Nothing) | Err(_) => {}
+                }
+                self.restored.flows[market.0 as usize] += positions.holding(market).cash - before;
+            }
+            Record::Ended { plan, .. } => _ = self.plans.remove(&plan),
+            Record::Paid { market, yes_payout, .. } => {
+                let market = self.slot(sequence, market)?;
+                let before = self.restored.positions.holding(market).cash;
+                self.restored.positions.pay(market, yes_payout);
+                self.restored.flows[market.0 as usize] += self.restored.positions.holding(market).cash - before;
+            }
+        }
+        Ok(())
+    }
+
+    fn slot(&self, sequence: u64, old: MarketId) -> Result<MarketId, Stranded> {
+        self.old.get(&old).copied().ok_or(Stranded::Market { sequence, slot: old.0 })
+    }
+}
