@@ -11,7 +11,12 @@
 //! What a newcomer gets wrong: the history is kept in *states*, not in changes. A quantity that was there for a part
 //! of a millisecond was there during that millisecond.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod market;
+
+use std::collections::HashMap;
+
+pub use market::Market;
+use market::{Past, Resting};
 
 use crate::unit::{BookSide, Grid, Price, Qty, UnixMs};
 
@@ -103,148 +108,6 @@ pub enum Refused {
     OffGrid,
     NoQuantity,
     Closed,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Resting {
-    number: OrderNo,
-    owner: Owner,
-    left: Qty,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Past {
-    at: UnixMs,
-    side: BookSide,
-    price: Price,
-    before: Qty,
-    after: Qty,
-}
-
-#[derive(Debug, Default)]
-struct Level {
-    total: Qty,
-    queue: VecDeque<Resting>,
-}
-
-/// One market's book.
-#[derive(Debug)]
-pub struct Market {
-    grid: Grid,
-    open: bool,
-    clock: u64,
-    changed_at: UnixMs,
-    known_since: UnixMs,
-    bids: BTreeMap<Price, Level>,
-    asks: BTreeMap<Price, Level>,
-    past: VecDeque<Past>,
-}
-
-impl Market {
-    fn new(grid: Grid, at: UnixMs) -> Self {
-        Self {
-            grid,
-            open: true,
-            clock: 0,
-            changed_at: at,
-            known_since: at,
-            bids: BTreeMap::new(),
-            asks: BTreeMap::new(),
-            past: VecDeque::new(),
-        }
-    }
-
-    /// The prices it takes.
-    pub const fn grid(&self) -> &Grid {
-        &self.grid
-    }
-
-    /// The newest exchange clock; 0 before the first action.
-    pub const fn clock(&self) -> u64 {
-        self.clock
-    }
-
-    /// When a level last changed.
-    pub const fn changed_at(&self) -> UnixMs {
-        self.changed_at
-    }
-
-    /// The best price of a side.
-    pub fn best(&self, side: BookSide) -> Option<Price> {
-        match side {
-            BookSide::Bid => self.bids.keys().next_back().copied(),
-            BookSide::Ask => self.asks.keys().next().copied(),
-        }
-    }
-
-    /// A side's levels by ascending price.
-    pub fn levels(&self, side: BookSide) -> impl DoubleEndedIterator<Item = (Price, Qty)> + '_ {
-        self.side(side).iter().map(|(&price, level)| (price, level.total))
-    }
-
-    /// How many levels a side has.
-    pub fn depth(&self, side: BookSide) -> usize {
-        self.side(side).len()
-    }
-
-    /// What a level holds now.
-    pub fn quantity(&self, side: BookSide, price: Price) -> Qty {
-        self.side(side).get(&price).map_or(Qty::ZERO, |level| level.total)
-    }
-
-    /// The most this level held in any state in force during the millisecond `at`; `None` where the past is forgotten.
-    pub fn held(&self, side: BookSide, price: Price, at: UnixMs) -> Option<Qty> {
-        if at < self.known_since {
-            return None;
-        }
-        let mut at_start = None;
-        let mut most = Qty::ZERO;
-        for past in self.past.iter().filter(|past| past.side == side && past.price == price) {
-            if past.at < at {
-                at_start = Some(past.after);
-                continue;
-            }
-            at_start.get_or_insert(past.before);
-            if at < past.at {
-                break;
-            }
-            most = most.max(past.after);
-        }
-        Some(most.max(at_start.unwrap_or_else(|| self.quantity(side, price))))
-    }
-
-    fn side(&self, side: BookSide) -> &BTreeMap<Price, Level> {
-        match side {
-            BookSide::Bid => &self.bids,
-            BookSide::Ask => &self.asks,
-        }
-    }
-
-    fn side_mut(&mut self, side: BookSide) -> &mut BTreeMap<Price, Level> {
-        match side {
-            BookSide::Bid => &mut self.bids,
-            BookSide::Ask => &mut self.asks,
-        }
-    }
-
-    fn meets(&self, side: BookSide, price: Price) -> Option<Price> {
-        match side {
-            BookSide::Bid => self.best(BookSide::Ask).filter(|&ask| ask <= price),
-            BookSide::Ask => self.best(BookSide::Bid).filter(|&bid| price <= bid),
-        }
-    }
-
-    fn remember(&mut self, past: Past) {
-        self.changed_at = past.at;
-        self.past.push_back(past);
-        while let Some(oldest) = self.past.front()
-            && HISTORY_MS < past.at.since(oldest.at)
-        {
-            // The state before the next entry is still known, so only times up to this one are lost.
-            self.known_since = self.known_since.max(UnixMs::new(oldest.at.raw() + 1));
-            self.past.pop_front();
-        }
-    }
 }
 
 /// The other side of a book.
