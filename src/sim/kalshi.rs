@@ -4,6 +4,9 @@
 //! frame. The stream shows no asks: the book's ask side goes out as bids for NO. Private channels can be subscribed
 //! and stay silent until accounts exist. REST bodies are in [`crate::sim::kalshi_rest`].
 
+pub mod clearing;
+pub mod fee;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 

@@ -13,6 +13,8 @@ mod gap;
 use fastrand::Rng;
 
 use crate::sim::exchange::{Event, Exchange, Owner, What};
+use crate::sim::kalshi::clearing::Terms;
+use crate::sim::kalshi::fee::{Rate, coefficients};
 use crate::sim::listing::{Catalog, PAIRS, Phase, Topic};
 use crate::sim::maker::Maker;
 use crate::unit::{BookSide, Grid, Money, Price, Qty, UnixMs, Venue};
@@ -93,6 +95,8 @@ struct Mind {
     /// Virtual seconds.
     closes_at: Option<f64>,
     answer_yes: bool,
+    /// What Kalshi pays per YES contract, where somebody has decided that.
+    decided: Option<Money>,
     stage: Stage,
 }
 
@@ -147,6 +151,7 @@ impl World {
         };
         for at in 0..world.catalog.kalshi.len() {
             world.kalshi.list(world.catalog.kalshi[at].structure.grid(), start);
+            world.learn_terms(at);
         }
         for at in 0..world.catalog.polymarket.len() {
             world.polymarket.list(even(world.catalog.polymarket[at].tick), start);
@@ -186,7 +191,9 @@ impl World {
         let market = match venue {
             Venue::Kalshi => {
                 let grid = self.catalog.kalshi[self.catalog.kalshi.len() - 1].structure.grid();
-                self.kalshi.list(grid, self.stamp)
+                let market = self.kalshi.list(grid, self.stamp);
+                self.learn_terms(market);
+                market
             }
             Venue::Polymarket => {
                 let grid = even(self.catalog.polymarket[self.catalog.polymarket.len() - 1].tick);
@@ -211,6 +218,7 @@ impl World {
             dislocation: None,
             closes_at: closes.then(|| 300.0 * 1.13_f64.powi(topic as i32)),
             answer_yes: self.rng.f64() * 10_000.0 < fair,
+            decided: None,
             stage: Stage::Open,
         }
     }
@@ -260,6 +268,29 @@ impl World {
             Venue::Kalshi => &self.kalshi,
             Venue::Polymarket => &self.polymarket,
         }
+    }
+
+    /// Lets an account act on Kalshi's books; what it does happens to everybody.
+    pub fn on_kalshi<T>(&mut self, now: UnixMs, act: impl FnOnce(&mut Exchange) -> (T, Vec<Event>)) -> T {
+        self.stamp = self.stamp.max(now);
+        let (result, events) = act(&mut self.kalshi);
+        self.record(Venue::Kalshi, events);
+        result
+    }
+
+    /// What a Kalshi market asks of those who trade in it: the event's fee where it has one, else the series'.
+    pub(super) fn learn_terms(&mut self, market: usize) {
+        let listed = &self.catalog.kalshi[market];
+        let event = &self.catalog.kalshi_events[listed.event];
+        let series = &self.catalog.series[event.series];
+        let (kind, multiplier) = event.fee_override.unwrap_or((series.fee_type, series.fee_multiplier));
+        let (taker, maker) = coefficients(kind);
+        let terms = Terms {
+            shard: listed.exchange_index,
+            taker: Rate::new(taker, multiplier),
+            maker: Rate::new(maker, multiplier),
+        };
+        self.kalshi.clearing_mut().set_terms(market, terms);
     }
 
     /// The wall time of the last step.
@@ -477,6 +508,9 @@ impl World {
 
     /// Kalshi's payout per YES contract.
     fn payout(&self, topic: usize) -> Money {
+        if let Some(decided) = self.minds[topic].decided {
+            return decided;
+        }
         if topic == self.halved() {
             return Money::micros(500_000);
         }
