@@ -92,6 +92,7 @@ pub fn run(args: &SimArgs) -> Done {
         tls: !args.no_tls,
         kalshi_keys: vec![(KEY_ID.into(), public)],
         ports,
+        ..Options::default()
     };
     let running = serve::start(options)?;
     let sheet = Sheet {
@@ -219,7 +220,8 @@ pub fn attach(folder: &Path) -> Result<Site, Fault> {
 /// Starts exchanges in this process, with a generated key.
 pub fn embed(seed: u64, speed: u32, chaos: bool) -> anyhow::Result<(Running, Site)> {
     let (signer, public) = KalshiSigner::generate_demo(KeyKind::Ed25519, KEY_ID)?;
-    let options = Options { seed, speed, chaos, tls: true, kalshi_keys: vec![(KEY_ID.into(), public)], ports: [0; 4] };
+    let kalshi_keys = vec![(KEY_ID.into(), public)];
+    let options = Options { seed, speed, chaos, tls: true, kalshi_keys, ..Options::default() };
     let running = serve::start(options)?;
     let endpoints = addresses(&running.endpoints)?;
     let (pairs, listed) = approve(&endpoints, &running.pairs(), crate::run::clock::unix())?;

@@ -1,11 +1,28 @@
 //! Kalshi's stream without I/O: commands and happenings in, JSON text out.
 //!
 //! A [`Session`] is one connection. `seq` belongs to the `sid`, and `ok` and `unsubscribed` use it up like any other
-//! frame. The stream shows no asks: the book's ask side goes out as bids for NO. Private channels can be subscribed
-//! and stay silent until accounts exist. REST bodies are in [`crate::sim::kalshi_rest`].
+//! frame. The stream shows no asks: the book's ask side goes out as bids for NO. Private channels show a session's own
+//! account. REST bodies are in [`crate::sim::kalshi_rest`]; accounts and orders in the files of this folder, [`desk`]
+//! first: it reads requests ([`operation`], [`form`]), lets orders in and out ([`entry`], [`change`], [`group`]), answers
+//! reads ([`portfolio`]) and keeps the money straight ([`clearing`], [`fee`], [`transfer`]).
 
+pub mod account;
+pub mod bucket;
+mod change;
+pub mod check;
 pub mod clearing;
+mod deny;
+pub mod desk;
+mod entry;
 pub mod fee;
+mod form;
+mod group;
+mod operation;
+pub mod order;
+pub mod order_fault;
+pub mod portfolio;
+pub mod private;
+mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -13,7 +30,9 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::sim::exchange::{Event, LevelChange, Trade, What};
-use crate::sim::kalshi_text::{fp, ladder, lifecycle, touch, trade_id};
+use crate::sim::kalshi::account::Member;
+use crate::sim::kalshi::private::{Private, PrivateChannel};
+use crate::sim::kalshi_text::{fp, ladder, lifecycle, rfc3339_ms, touch, trade_id};
 use crate::sim::listing::{KalshiMarket, rfc3339};
 use crate::sim::world::{Happening, Life, World};
 use crate::unit::{BookSide, Qty, UnixMs, Venue};
@@ -27,8 +46,9 @@ enum Channel {
     Ticker,
     Trade,
     Lifecycle,
+    Private(PrivateChannel),
     /// Accepted and silent.
-    Private(&'static str),
+    Silent(&'static str),
 }
 
 impl Channel {
@@ -38,12 +58,12 @@ impl Channel {
             "ticker" => Self::Ticker,
             "trade" => Self::Trade,
             "market_lifecycle_v2" => Self::Lifecycle,
-            "fill" => Self::Private("fill"),
-            "user_orders" => Self::Private("user_orders"),
-            "market_positions" => Self::Private("market_positions"),
-            "order_group_updates" => Self::Private("order_group_updates"),
-            "multivariate_market_lifecycle" => Self::Private("multivariate_market_lifecycle"),
-            "communications" => Self::Private("communications"),
+            "fill" => Self::Private(PrivateChannel::Fill),
+            "user_orders" => Self::Private(PrivateChannel::UserOrders),
+            "market_positions" => Self::Private(PrivateChannel::MarketPositions),
+            "order_group_updates" => Self::Private(PrivateChannel::OrderGroups),
+            "multivariate_market_lifecycle" => Self::Silent("multivariate_market_lifecycle"),
+            "communications" => Self::Silent("communications"),
             _ => return None,
         })
     }
@@ -54,7 +74,8 @@ impl Channel {
             Self::Ticker => "ticker",
             Self::Trade => "trade",
             Self::Lifecycle => "market_lifecycle_v2",
-            Self::Private(name) => name,
+            Self::Private(channel) => channel.name(),
+            Self::Silent(name) => name,
         }
     }
 }
@@ -88,9 +109,46 @@ impl Subscription {
 pub struct Session {
     subscriptions: Vec<Subscription>,
     sids: u64,
+    /// Whose private channels these are.
+    member: Option<Member>,
 }
 
 impl Session {
+    /// A connection whose handshake was signed by this member's key.
+    pub fn of(member: Member) -> Self {
+        Self { member: Some(member), ..Self::default() }
+    }
+
+    /// Whose connection this is.
+    pub const fn member(&self) -> Option<Member> {
+        self.member
+    }
+
+    /// The frame of a private channel, if this connection is its account's and has subscribed to it.
+    pub fn on_private(&mut self, frame: &Private, now: UnixMs) -> Option<String> {
+        let member = self.member.filter(|member| member.account == frame.account)?;
+        if member.locked.is_some_and(|locked| locked != frame.subaccount) {
+            return None;
+        }
+        let everywhere = frame.ticker.is_empty();
+        let open = self.subscriptions.iter_mut().find(|open| {
+            open.channel == Channel::Private(frame.channel) && (everywhere || open.wants(&frame.ticker))
+        })?;
+        // Group updates are counted, the other private frames are not.
+        let seq = if frame.channel == PrivateChannel::OrderGroups {
+            format!(r#","seq":{}"#, open.next_seq())
+        } else {
+            String::new()
+        };
+        Some(format!(
+            r#"{{"type":"{}","sid":{}{seq},"sending_ts_ms":{},"msg":{}}}"#,
+            frame.channel.kind(),
+            open.sid,
+            now.raw(),
+            frame.body
+        ))
+    }
+
     /// What the server answers to one text frame.
     pub fn handle_text(&mut self, text: &str, world: &World, now: UnixMs) -> Vec<String> {
         let Ok(command) = serde_json::from_str::<Value>(text) else {
@@ -447,11 +505,6 @@ fn delta(
         rfc3339_ms(event.at),
         event.at.raw()
     )
-}
-
-fn rfc3339_ms(at: UnixMs) -> String {
-    let (text, millis) = (rfc3339(at), at.raw() % 1_000);
-    if millis == 0 { text } else { format!("{}.{millis:03}Z", text.trim_end_matches('Z')) }
 }
 
 fn trade_frame(
