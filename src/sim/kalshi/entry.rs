@@ -258,7 +258,7 @@ impl Desk {
         Ok(())
     }
 
-    /// Is there cash enough on the market's shard, if all of the order traded at its price now?
+    /// Is there cash enough on the market's shard, fees included, if all of the order traded at its price now?
     pub(super) fn can_pay(
         &self,
         world: &World,
@@ -283,7 +283,8 @@ impl Desk {
         } else {
             Money::ZERO
         };
-        let leg = Leg { owner, order: replaced, market, side, price, qty, is_taker: true };
+        let is_taker = would_cross(world, market, order);
+        let leg = Leg { owner, order: replaced, market, side, price, qty, is_taker };
         if clearing.pays(&leg, withheld) { Ok(()) } else { Err(Deny::new(400, "insufficient_balance")) }
     }
 
