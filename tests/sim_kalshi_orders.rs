@@ -6,7 +6,8 @@
 mod sim_kalshi;
 
 use orion::sim::handshake::Headers;
-use orion::sim::kalshi::desk::{PREFIX, Request, Shard};
+use orion::sim::kalshi::answer::{PREFIX, Request};
+use orion::sim::kalshi::desk::Shard;
 use orion::unit::{BookSide, Money, Qty};
 use serde_json::{Value, json};
 use sim_kalshi::{ORDERS, Town, code, settings, with};

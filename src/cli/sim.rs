@@ -18,7 +18,10 @@ use crate::{
         boot::Endpoints,
         catalogue::{self, Listing},
     },
-    sim::serve::{self, Options, Running, SimPair},
+    sim::{
+        self,
+        serve::{self, Options, Running, SimPair},
+    },
     unit::{UnixMs, Venue},
     venue::kalshi::sign::{KalshiSigner, KeyKind},
 };
@@ -113,6 +116,9 @@ pub fn run(args: &SimArgs) -> Done {
     say!("ORION SIM  ·  simulated exchanges, simulated money, loopback only");
     say!("  Kalshi      {}  {}", running.endpoints.kalshi_rest, running.endpoints.kalshi_ws);
     say!("  Polymarket  {}  {}", running.endpoints.polymarket_rest, running.endpoints.polymarket_ws);
+    let (cash, shards) = (serve::DEMO_CASH, sim::kalshi::account::SHARDS);
+    say!("  Kalshi account: key {KEY_ID} in {}, {cash} on each of {shards} shards", sheet.kalshi_key_file.display());
+    say!("  orders go to {}/portfolio/events/orders, signed; fills come on the socket", running.endpoints.kalshi_rest);
     say!("  addresses, key and certificate in {}", args.dir.join("sim.json").display());
     say!("next: orion demo --sim {}", args.dir.display());
     let began = crate::run::clock::now();

@@ -281,7 +281,7 @@ impl Desk {
         let order = &mut self.orders[at];
         order.now.expires = expires;
         if let Some(id) = new_id {
-            order.now.client_order_id = id.to_owned();
+            id.clone_into(&mut order.now.client_order_id);
             self.accounts[order.account].spent_ids.insert(id.to_owned());
         }
     }

@@ -1,8 +1,11 @@
-//! The counter behind which the simulated Kalshi keeps its accounts: signed requests in, answers and private frames out.
+//! The desk at which the simulated Kalshi keeps its accounts: signed requests in, answers and private frames out.
 //!
 //! No I/O, no clock, no threads. Whoever drives it (a server, or a test in virtual time) does three things: after every
-//! [`World::step`] he passes what happened through [`Desk::step`]; he brings requests to [`Desk::handle`]; and he shows
+//! [`World::step`] it passes what happened through [`Desk::step`]; it brings requests to [`Desk::handle`]; and it shows
 //! what either returns to the sessions, together with the frames of [`Desk::frames`].
+//!
+//! What a newcomer gets wrong: the money is not here. Cash and positions change inside the match, in
+//! [`crate::sim::kalshi::clearing`]; the desk only hears of it afterwards and keeps the records.
 
 use std::collections::HashMap;
 
@@ -10,25 +13,19 @@ use fastrand::Rng;
 use serde_json::Value;
 
 use crate::sim::exchange::{Dropped, Event, Fill, OrderNo, What};
-use crate::sim::handshake::{self, Headers, Skew};
-use crate::sim::kalshi::account::{Account, Member, NewAccount, SHARDS, account_of, grants, owner};
+use crate::sim::handshake::Skew;
+use crate::sim::kalshi::account::{Account, NewAccount, SHARDS, account_of, owner};
 use crate::sim::kalshi::check::Check;
-use crate::sim::kalshi::deny::Deny;
 use crate::sim::kalshi::group::Group;
-use crate::sim::kalshi::operation::Operation;
 use crate::sim::kalshi::order::Order;
 use crate::sim::kalshi::order_fault::{OrderFault, OrderPlan};
 use crate::sim::kalshi::portfolio::{FillRecord, SettlementRecord};
 use crate::sim::kalshi::private::{self, Outbox, Private, PrivateChannel};
 use crate::sim::kalshi::transfer::Transfer;
-use crate::sim::kalshi_rest::{self, Reply};
 use crate::sim::kalshi_text::trade_id;
 use crate::sim::listing::uuid;
 use crate::sim::world::{Happening, Life, World};
 use crate::unit::{Money, Qty, UnixMs, Venue};
-
-/// What stands before every path.
-pub const PREFIX: &str = "/trade-api/v2";
 
 /// How the desk works.
 #[derive(Clone, Debug)]
@@ -63,31 +60,6 @@ impl Default for Settings {
             faults: OrderPlan::default(),
         }
     }
-}
-
-/// A request as it came in.
-#[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
-    pub method: &'a str,
-    /// As it was signed: with the prefix, without the query.
-    pub path: &'a str,
-    pub query: &'a [(String, String)],
-    pub headers: Headers<'a>,
-    pub body: &'a [u8],
-}
-
-/// What goes back, and how.
-#[derive(Debug)]
-pub struct Answer {
-    pub reply: Reply,
-    /// The body is a page of HTML.
-    pub html: bool,
-    /// It leaves this much later; whatever it says has been done already.
-    pub delay_ms: u64,
-    /// The connection ends with a reset after this many bytes of the answer.
-    pub cut: Option<usize>,
-    /// What the request made happen. The desk knows it; the sessions have to be told.
-    pub happenings: Vec<Happening>,
 }
 
 /// A shard's state.
@@ -126,8 +98,8 @@ pub struct Desk {
     pub(super) outbox: Outbox,
     pub(super) rng: Rng,
     pub(super) check: Check,
-    streams_dropped: Vec<usize>,
-    told: Vec<Happening>,
+    pub(super) streams_dropped: Vec<usize>,
+    pub(super) told: Vec<Happening>,
 }
 
 impl Desk {
@@ -165,27 +137,6 @@ impl Desk {
         }
     }
 
-    /// Who may open a stream, or the 401 to send.
-    pub fn admit(&self, headers: &Headers, method: &str, path: &str, now: UnixMs) -> Result<Member, Reply> {
-        self.key(headers, method, path, now).map(|(account, key)| self.member(account, key))
-    }
-
-    fn member(&self, account: usize, key: usize) -> Member {
-        Member { account, locked: self.accounts[account].keys[key].subaccount }
-    }
-
-    fn key(&self, headers: &Headers, method: &str, path: &str, now: UnixMs) -> Result<(usize, usize), Reply> {
-        let keys = || {
-            let each = |(at, account): (usize, &Account)| (0..account.keys.len()).map(move |key| (at, key));
-            self.accounts.iter().enumerate().flat_map(each)
-        };
-        let named = keys().find(|&(at, key)| Some(self.accounts[at].keys[key].id.as_str()) == headers.key);
-        let public = named.map(|(at, key)| self.accounts[at].keys[key].public.as_slice());
-        handshake::check(headers, method, path, public, self.settings.skew, now)?;
-        // The check has seen that there is such a key.
-        named.ok_or_else(|| Deny::new(401, "authentication_error").into())
-    }
-
     /// Passes on what a step of the world has made happen, and does what is due. The same happenings come back, with
     /// whatever they have brought about.
     pub fn step(&mut self, world: &mut World, happenings: Vec<Happening>, now: UnixMs) -> Vec<Happening> {
@@ -194,95 +145,6 @@ impl Desk {
         self.on_time(world, now);
         self.settle_up(world, now);
         std::mem::take(&mut self.told)
-    }
-
-    /// Answers a request. Public reads pass through to [`kalshi_rest`].
-    pub fn handle(&mut self, world: &mut World, request: &Request, now: UnixMs) -> Answer {
-        self.settle_up(world, now);
-        self.on_time(world, now);
-        let reply = |reply| Answer { reply, html: false, delay_ms: 0, cut: None, happenings: Vec::new() };
-        let Some(below) = request.path.strip_prefix(PREFIX) else {
-            return reply(Reply { status: 404, body: String::from("404 page not found\n") });
-        };
-        let parts: Vec<&str> = below.trim_matches('/').split('/').collect();
-        let mut answer = match Operation::of(request.method, &parts) {
-            Some(operation) => self.handle_private(world, &operation, request, now),
-            None if request.method == "GET" => reply(self.public(world, below, &parts, request, now)),
-            None => reply(kalshi_rest::nested(405, "method_not_allowed", None)),
-        };
-        if 0 < self.settings.answer_delay_ms {
-            answer.delay_ms += self.rng.u64(0..=self.settings.answer_delay_ms);
-        }
-        self.settle_up(world, now);
-        answer.happenings = std::mem::take(&mut self.told);
-        answer
-    }
-
-    fn handle_private(&mut self, world: &mut World, op: &Operation, request: &Request, now: UnixMs) -> Answer {
-        let faults = self.settings.faults.request(op.kind(), now);
-        for fault in &faults {
-            self.disturb(world, op, request, *fault, now);
-        }
-        let page_missing = faults.contains(&OrderFault::PageMissing);
-        let instead = faults.iter().find_map(|fault| match fault {
-            OrderFault::RequestLost => Some(Reply { status: 504, body: String::new() }),
-            OrderFault::ErrorBefore(status) => Some(Reply { status: *status, body: String::new() }),
-            OrderFault::Html => Some(Reply { status: 200, body: String::from(HTML) }),
-            OrderFault::TooMany => Some(Deny::too_many().into()),
-            OrderFault::Unauthorized => {
-                Some(Deny::new(401, "authentication_error").because("INCORRECT_API_KEY_SIGNATURE").into())
-            }
-            OrderFault::Forbidden => Some(Deny::new(403, "permission_denied").into()),
-            _ => None,
-        });
-        let reply = instead.unwrap_or_else(|| self.answer(world, op, request, page_missing, now));
-        let html = reply.body == HTML;
-        let mut answer = Answer { reply, html, delay_ms: 0, cut: None, happenings: Vec::new() };
-        for fault in faults {
-            match fault {
-                OrderFault::RequestLost | OrderFault::AnswerLost => answer.cut = Some(0),
-                OrderFault::AnswerCut(bytes) => answer.cut = Some(bytes),
-                OrderFault::ErrorAfter(status) => answer.reply = Reply { status, body: String::new() },
-                OrderFault::AnswerLate(ms) => answer.delay_ms = ms,
-                OrderFault::HtmlAfter => {
-                    answer.reply = Reply { status: 200, body: String::from(HTML) };
-                    answer.html = true;
-                }
-                _ => {}
-            }
-        }
-        answer
-    }
-
-    /// Key, budget, scope, body; then the request itself.
-    fn answer(&mut self, world: &mut World, op: &Operation, request: &Request, cut: bool, now: UnixMs) -> Reply {
-        let (account, key) = match self.key(&request.headers, request.method, request.path, now) {
-            Ok(found) => found,
-            Err(reply) => return reply,
-        };
-        let member = self.member(account, key);
-        let body = if request.body.is_empty() {
-            Ok(Value::Object(serde_json::Map::new()))
-        } else {
-            serde_json::from_slice::<Value>(request.body)
-        };
-        let spent = self.spend(account, op, body.as_ref().unwrap_or(&Value::Null), request.query, now);
-        let done = spent.and_then(|()| {
-            if !grants(&self.accounts[account].keys[key].scopes, op.scope()) {
-                return Err(Deny::new(403, "permission_denied").because("missing scope"));
-            }
-            let body = body.map_err(|error| Deny::malformed(&format!("json: {error}")))?;
-            self.perform(world, op, member, request.query, &body, now)
-        });
-        match done {
-            Ok(mut reply) => {
-                if cut {
-                    lose_page(&mut reply);
-                }
-                reply
-            }
-            Err(deny) => deny.into(),
-        }
     }
 
     /// Everything that has happened and that the desk has not seen yet.
@@ -337,7 +199,7 @@ impl Desk {
         };
         let frame = private::fill(&record, order);
         self.fills.push(record);
-        self.put_fill(frame, now);
+        self.put_fill(&frame, now);
         if !fill.is_taker {
             self.tell_order(at, event.at);
         }
@@ -348,7 +210,7 @@ impl Desk {
         }
     }
 
-    fn put_fill(&mut self, frame: Private, now: UnixMs) {
+    fn put_fill(&mut self, frame: &Private, now: UnixMs) {
         let mut late_ms = 0;
         let mut copies = 1;
         for fault in self.settings.faults.fill_frame() {
@@ -442,7 +304,7 @@ impl Desk {
     }
 
     /// What is due by the clock: expiries, the rest of a cancel-all, money on its way, the end of a fault.
-    fn on_time(&mut self, world: &mut World, now: UnixMs) {
+    pub(super) fn on_time(&mut self, world: &mut World, now: UnixMs) {
         for at in 0..self.orders.len() {
             let order = &self.orders[at];
             if !order.is_resting() {
@@ -463,42 +325,6 @@ impl Desk {
             }
         }
         self.move_money(world, now);
-    }
-
-    /// Lets a fault that is not about the answer happen.
-    fn disturb(&mut self, world: &mut World, op: &Operation, request: &Request, fault: OrderFault, now: UnixMs) {
-        let until = |ms| UnixMs::new(now.raw() + ms);
-        match fault {
-            OrderFault::ExchangePaused { shard, ms } => {
-                self.set_shard(world, shard, Shard::ExchangePaused, now);
-                self.repairs.push((until(ms), Repair::Shard(shard)));
-            }
-            OrderFault::TradingPaused { shard, ms } => {
-                self.set_shard(world, shard, Shard::TradingPaused, now);
-                self.repairs.push((until(ms), Repair::Shard(shard)));
-            }
-            OrderFault::MarketPaused(ms) => {
-                if let Some(market) = self.market_of(world, op, request) {
-                    world.pause(market);
-                    self.settle_up(world, now);
-                    self.repairs.push((until(ms), Repair::Market(market)));
-                }
-            }
-            OrderFault::StreamsDropped => {
-                let of =
-                    |account: &Account| account.keys.iter().any(|key| Some(key.id.as_str()) == request.headers.key);
-                self.streams_dropped.extend(self.accounts.iter().position(of));
-            }
-            _ => {}
-        }
-    }
-
-    fn market_of(&self, world: &World, op: &Operation, request: &Request) -> Option<usize> {
-        if let Some(at) = op.order_id().and_then(|id| self.by_id.get(id)) {
-            return Some(self.orders[*at].market);
-        }
-        let body: Value = serde_json::from_slice(request.body).ok()?;
-        world.find(Venue::Kalshi, body["ticker"].as_str()?)
     }
 
     /// Private frames that are due.
@@ -568,20 +394,4 @@ impl Desk {
         let clearing = world.exchange(Venue::Kalshi).clearing();
         clearing.purse(owner(account, subaccount)).map_or(0, |purse| purse.position(market))
     }
-}
-
-const HTML: &str = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body></body></html>\n";
-
-/// A listing that ends too early and does not say so: the second half of its rows and its cursor are gone.
-fn lose_page(reply: &mut Reply) {
-    let Ok(mut body) = serde_json::from_str::<Value>(&reply.body) else { return };
-    for rows in ["orders", "fills", "market_positions", "settlements"] {
-        if let Some(list) = body.get_mut(rows).and_then(Value::as_array_mut) {
-            list.truncate(list.len() / 2);
-        }
-    }
-    if body.get("cursor").is_some() {
-        body["cursor"] = Value::from("");
-    }
-    reply.body = body.to_string();
 }

@@ -115,9 +115,8 @@ impl Desk {
             _ => {}
         }
         match listed.state.phase {
-            Phase::Active => Ok(()),
             Phase::Paused if entering => Err(Deny::new(400, "trading_paused")),
-            Phase::Paused => Ok(()),
+            Phase::Active | Phase::Paused => Ok(()),
             Phase::Closed | Phase::Determined | Phase::Settled => Err(Deny::new(400, "market_inactive")),
         }
     }
@@ -205,7 +204,7 @@ impl Desk {
             }
         }
         let rests = wish.stay == Stay::UntilCanceled;
-        let number = self.put_in(world, market, order, rests, now)?;
+        let number = put_in(world, market, order, rests, now)?;
         let birth = Birth {
             id: self.new_id(),
             number,
@@ -288,25 +287,6 @@ impl Desk {
         if clearing.pays(&leg, withheld) { Ok(()) } else { Err(Deny::new(400, "insufficient_balance")) }
     }
 
-    fn put_in(
-        &self,
-        world: &mut World,
-        market: usize,
-        order: NewOrder,
-        rests: bool,
-        now: UnixMs,
-    ) -> Result<OrderNo, Deny> {
-        let entered = world.on_kalshi(now, |exchange| match exchange.enter(market, order, rests, now) {
-            Ok((number, events)) => (Ok(number), events),
-            Err(refused) => (Err(refused), Vec::new()),
-        });
-        entered.map_err(|refused| match refused {
-            Refused::OffGrid => Deny::new(400, "invalid_price"),
-            Refused::NoQuantity => Deny::new(400, "invalid_order_size"),
-            Refused::Closed => Deny::new(400, "market_inactive"),
-        })
-    }
-
     fn register(&mut self, order: Order) -> usize {
         let at = self.orders.len();
         self.by_id.insert(order.id.clone(), at);
@@ -369,6 +349,18 @@ impl Desk {
         }
         Ok(json!({"orders": items}))
     }
+}
+
+fn put_in(world: &mut World, market: usize, order: NewOrder, rests: bool, now: UnixMs) -> Result<OrderNo, Deny> {
+    let entered = world.on_kalshi(now, |exchange| match exchange.enter(market, order, rests, now) {
+        Ok((number, events)) => (Ok(number), events),
+        Err(refused) => (Err(refused), Vec::new()),
+    });
+    entered.map_err(|refused| match refused {
+        Refused::OffGrid => Deny::new(400, "invalid_price"),
+        Refused::NoQuantity => Deny::new(400, "invalid_order_size"),
+        Refused::Closed => Deny::new(400, "market_inactive"),
+    })
 }
 
 /// When the order expires, if it does: only what rests may, and only in the future.

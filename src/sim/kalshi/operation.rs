@@ -3,9 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use crate::sim::kalshi::account::{Member, SHARDS};
+use crate::sim::kalshi::answer::Request;
 use crate::sim::kalshi::bucket::{DEFAULT_COST, endpoint_costs, limits};
 use crate::sim::kalshi::deny::Deny;
-use crate::sim::kalshi::desk::{Desk, Request, Shard};
+use crate::sim::kalshi::desk::{Desk, Shard};
 use crate::sim::kalshi::form::param;
 use crate::sim::kalshi::order_fault::Kind;
 use crate::sim::kalshi_rest::{self, Reply};
@@ -92,9 +93,16 @@ impl<'a> Operation<'a> {
         match self {
             Self::Create | Self::CreateBatch => Kind::Create,
             Self::Cancel(_) | Self::CancelBatch | Self::CancelAll => Kind::Cancel,
-            Self::Amend(_) | Self::Decrease(_) | Self::Retired => Kind::Change,
-            Self::GroupCreate | Self::GroupLimit(_) | Self::GroupTrigger(_) | Self::GroupReset(_) => Kind::Change,
-            Self::GroupDelete(_) | Self::AllocationSet | Self::Transfer => Kind::Change,
+            Self::Amend(_)
+            | Self::Decrease(_)
+            | Self::Retired
+            | Self::GroupCreate
+            | Self::GroupLimit(_)
+            | Self::GroupTrigger(_)
+            | Self::GroupReset(_)
+            | Self::GroupDelete(_)
+            | Self::AllocationSet
+            | Self::Transfer => Kind::Change,
             _ => Kind::Read,
         }
     }

@@ -29,9 +29,10 @@ use crate::unit::{BookSide, Money, Price, Qty, UnixMs, Venue};
 const STEP_MS: u64 = 5;
 /// After a stall the world catches up by this many steps at once, and forgets the rest.
 const STEPS_AT_ONCE: u64 = 40;
-/// The user and the cash on each shard of an account that nobody has described.
+/// The user of an account that nobody has described.
 const DEMO_USER: &str = "00000000-0000-4000-8000-0000000000aa";
-const DEMO_CASH: Money = Money::dollars(25_000);
+/// Its cash on each of Kalshi's shards.
+pub const DEMO_CASH: Money = Money::dollars(25_000);
 const WS_PATHS: [&str; 2] = ["/trade-api/ws/v2", "/ws/market"];
 
 /// What to serve.
@@ -93,9 +94,10 @@ pub struct Running {
 
 /// Starts both venues on a thread of their own.
 pub fn start(options: Options) -> anyhow::Result<Running> {
-    let identity = if options.tls { Some(tls::identity()?) } else { None };
+    let Options { seed, speed, chaos, tls, kalshi_keys, kalshi, ports } = options;
+    let identity = if tls { Some(tls::identity()?) } else { None };
     let mut listeners = Vec::new();
-    for port in options.ports {
+    for port in ports {
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port)))
             .with_context(|| format!("the simulated venues cannot listen on 127.0.0.1:{port}"))?;
         listener.set_nonblocking(true)?;
@@ -103,7 +105,7 @@ pub fn start(options: Options) -> anyhow::Result<Running> {
     }
     let ports: Vec<u16> =
         listeners.iter().map(|listener| listener.local_addr().map(|at| at.port())).collect::<Result<_, _>>()?;
-    let s = if options.tls { "s" } else { "" };
+    let s = if tls { "s" } else { "" };
     let endpoints = Endpoints {
         kalshi_rest: format!("http{s}://127.0.0.1:{}/trade-api/v2", ports[0]),
         kalshi_ws: format!("ws{s}://127.0.0.1:{}{}", ports[1], WS_PATHS[0]),
@@ -112,23 +114,22 @@ pub fn start(options: Options) -> anyhow::Result<Running> {
         ca_pem: identity.as_ref().map(|identity| identity.ca_pem.clone()),
     };
     let now = now();
-    let world = World::new(options.seed, options.speed, now);
-    let chaos = options.chaos.then_some(options.seed);
-    let hall = Arc::new(Mutex::new(Hall::new(world, settings(&options), chaos, now)));
+    let world = World::new(seed, speed, now);
+    let kalshi = with_keys(kalshi, kalshi_keys);
+    let hall = Arc::new(Mutex::new(Hall::new(world, kalshi, chaos.then_some(seed), now)));
     let (stop, stopped) = oneshot::channel();
     let shared = Arc::clone(&hall);
     let acceptor = identity.map(|identity| identity.acceptor);
     let thread = std::thread::Builder::new()
         .name(String::from("sim"))
-        .spawn(move || run(options.speed, listeners, acceptor.as_ref(), &shared, stopped))
+        .spawn(move || run(speed, listeners, acceptor.as_ref(), &shared, stopped))
         .context("the simulated venues need a thread")?;
     Ok(Running { endpoints, hall, stop: Some(stop), thread: Some(thread) })
 }
 
-/// Kalshi's settings with the first account's keys in place.
-fn settings(options: &Options) -> Settings {
-    let mut settings = options.kalshi.clone();
-    let keys = options.kalshi_keys.iter().map(|(id, public)| NewKey::full(id, public.clone()));
+/// The settings with these keys in the first account, which is opened if there is none.
+fn with_keys(mut settings: Settings, keys: Vec<(String, Vec<u8>)>) -> Settings {
+    let keys = keys.into_iter().map(|(id, public)| NewKey::full(&id, public));
     match settings.accounts.first_mut() {
         Some(account) => account.keys.extend(keys),
         None => settings.accounts.push(NewAccount::funded(DEMO_USER, keys.collect(), DEMO_CASH)),

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::serve::IncomingStream;
 
 use crate::sim::handshake::Headers;
-use crate::sim::kalshi::desk::Request;
+use crate::sim::kalshi::answer::Request;
 use crate::sim::kalshi_rest::Reply;
 use crate::sim::polymarket_rest;
 use crate::sim::serve::hall::Hall;
