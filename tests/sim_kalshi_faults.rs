@@ -6,7 +6,7 @@
 mod sim_kalshi;
 
 use orion::sim::kalshi::check::{Limits, Violation};
-use orion::sim::kalshi::desk::Settings;
+use orion::sim::kalshi::desk::{Settings, Shard};
 use orion::sim::kalshi::order_fault::{Kind, OrderFault, OrderPlan, When};
 use orion::unit::{BookSide, Money, Qty};
 use serde_json::{Value, json};
@@ -27,6 +27,7 @@ fn an_answer_may_be_lost_before_the_order_or_after_it() {
         (OrderFault::Html, 200, None, false),
         (OrderFault::HtmlAfter, 200, None, true),
         (OrderFault::TooMany, 429, None, false),
+        (OrderFault::Refused("market_inactive"), 400, None, false),
         (OrderFault::Unauthorized, 401, None, false),
         (OrderFault::Forbidden, 403, None, false),
         (OrderFault::AnswerLate(9_000), 201, None, true),
@@ -50,6 +51,38 @@ fn an_answer_may_be_lost_before_the_order_or_after_it() {
         let again = with(town.order("bid", "0.5000", "1.00"), &last);
         assert_eq!(town.create(1, &again).0, if accepted { 409 } else { 201 }, "the same id finds out: {fault:?}");
     }
+}
+
+#[test]
+fn a_request_may_arrive_after_its_sender_has_given_up() {
+    for (late_ms, arrives) in [(4_000, true), (11_000, false)] {
+        let mut town = town(vec![(When::OfKind(Kind::Create, 1), OrderFault::RequestLate(late_ms))]);
+        let bid = town.order("bid", "0.4000", "1.00");
+        let answer = town.send(1, "POST", ORDERS, bid.to_string().as_bytes());
+        assert_eq!((answer.reply.status, answer.cut), (504, Some(0)));
+        town.wait(late_ms - 1);
+        assert_eq!(town.get(1, "/portfolio/orders")["orders"], json!([]), "not there yet");
+        town.wait(1);
+        let listed = town.get(1, "/portfolio/orders")["orders"].as_array().unwrap().len();
+        assert_eq!(listed, usize::from(arrives), "a signature lives ten seconds");
+    }
+}
+
+#[test]
+fn nobody_trades_on_a_shard_that_pauses() {
+    let mut town = Town::new();
+    let market = town.market;
+    let now = town.now;
+    town.world.resume(market);
+    town.live(20);
+    let clock = |town: &Town| town.world.exchange(orion::unit::Venue::Kalshi).market(market).clock();
+    town.desk.set_shard(&mut town.world, 0, Shard::TradingPaused, now);
+    let before = clock(&town);
+    town.live(2_000);
+    assert_eq!(clock(&town), before);
+    town.desk.set_shard(&mut town.world, 0, Shard::Open, now);
+    town.live(2_000);
+    assert_ne!(clock(&town), before);
 }
 
 #[test]

@@ -176,7 +176,7 @@ fn an_answer_that_is_cut_leaves_an_order_behind() {
                 body.len()
             );
             for (name, value) in signed("POST", &format!("/trade-api/v2{ORDERS}")) {
-                head.push_str(&format!("{name}: {value}\r\n"));
+                head = format!("{head}{name}: {value}\r\n");
             }
             raw.write_all(format!("{head}\r\n{body}").as_bytes()).await.unwrap();
             let mut read = Vec::new();

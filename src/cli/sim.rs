@@ -19,7 +19,7 @@ use crate::{
         catalogue::{self, Listing},
     },
     sim::{
-        self,
+        kalshi::{account::SHARDS, desk::Settings, order_fault::OrderPlan},
         serve::{self, Options, Running, SimPair},
     },
     unit::{UnixMs, Venue},
@@ -43,6 +43,9 @@ pub struct SimArgs {
     /// Break market-data connections in every way that venues and networks do.
     #[arg(long)]
     chaos: bool,
+    /// Let something go wrong with this many of a thousand signed Kalshi requests and fill frames.
+    #[arg(long, value_name = "PER_MILLE", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1_000))]
+    order_chaos: u32,
     /// Serve without TLS.
     #[arg(long)]
     no_tls: bool,
@@ -88,14 +91,15 @@ pub fn run(args: &SimArgs) -> Done {
         0 => [0; 4],
         first => [0, 1, 2, 3].map(|n| first.saturating_add(n)),
     };
+    let faults = OrderPlan::drawn(args.seed, args.order_chaos);
     let options = Options {
         seed: args.seed,
         speed: args.speed,
         chaos: args.chaos,
         tls: !args.no_tls,
         kalshi_keys: vec![(KEY_ID.into(), public)],
+        kalshi: Settings { seed: args.seed, faults, ..Settings::default() },
         ports,
-        ..Options::default()
     };
     let running = serve::start(options)?;
     let sheet = Sheet {
@@ -116,8 +120,8 @@ pub fn run(args: &SimArgs) -> Done {
     say!("ORION SIM  ·  simulated exchanges, simulated money, loopback only");
     say!("  Kalshi      {}  {}", running.endpoints.kalshi_rest, running.endpoints.kalshi_ws);
     say!("  Polymarket  {}  {}", running.endpoints.polymarket_rest, running.endpoints.polymarket_ws);
-    let (cash, shards) = (serve::DEMO_CASH, sim::kalshi::account::SHARDS);
-    say!("  Kalshi account: key {KEY_ID} in {}, {cash} on each of {shards} shards", sheet.kalshi_key_file.display());
+    let (key_file, cash) = (sheet.kalshi_key_file.display(), serve::DEMO_CASH);
+    say!("  Kalshi account: key {KEY_ID} in {key_file}, {cash} on each of {SHARDS} shards");
     say!("  orders go to {}/portfolio/events/orders, signed; fills come on the socket", running.endpoints.kalshi_rest);
     say!("  addresses, key and certificate in {}", args.dir.join("sim.json").display());
     say!("next: orion demo --sim {}", args.dir.display());

@@ -10,6 +10,8 @@
 mod chaos;
 mod gap;
 
+use std::collections::BTreeSet;
+
 use fastrand::Rng;
 
 use crate::sim::exchange::{Event, Exchange, Owner, What};
@@ -123,6 +125,8 @@ pub struct World {
     stamp: UnixMs,
     settlements: Vec<SimSettlement>,
     happenings: Vec<Happening>,
+    /// Kalshi's shards on which nobody trades for the time being.
+    halted: BTreeSet<u8>,
     /// How many of [`OPENINGS`] are behind us.
     late: usize,
     /// Opened dislocations: worth taking after fees, not worth it.
@@ -144,6 +148,7 @@ impl World {
             stamp: start,
             settlements: Vec::new(),
             happenings: Vec::new(),
+            halted: BTreeSet::new(),
             late: 0,
             opened: [0, 0],
             catalog,
@@ -374,7 +379,7 @@ impl World {
         self.walk(topic, secs);
         let fair = self.minds[topic].fair;
         for (venue, market) in self.venues(topic) {
-            if self.phase(venue, market) != Phase::Active {
+            if !self.is_trading(venue, market) {
                 continue;
             }
             if self.makers[venue as usize][market].is_behind(fair) {
@@ -389,7 +394,7 @@ impl World {
     /// Sizes move while a gap is open, and nothing else does.
     fn fidget(&mut self, topic: usize, secs: f64) {
         for (venue, market) in self.venues(topic) {
-            if self.happens_within(secs, ACTION_SECS) {
+            if self.happens_within(secs, ACTION_SECS) && self.is_trading(venue, market) {
                 let (exchange, maker) = match venue {
                     Venue::Kalshi => (&mut self.kalshi, &self.makers[0][market]),
                     Venue::Polymarket => (&mut self.polymarket, &self.makers[1][market]),
@@ -423,7 +428,11 @@ impl World {
         self.record(venue, events);
     }
 
+    /// Makers come to a market only while it trades; later they find that they are behind.
     fn requote(&mut self, venue: Venue, market: usize, fair: f64) {
+        if !self.is_trading(venue, market) {
+            return;
+        }
         let (exchange, maker) = match venue {
             Venue::Kalshi => (&mut self.kalshi, &mut self.makers[0][market]),
             Venue::Polymarket => (&mut self.polymarket, &mut self.makers[1][market]),
@@ -458,6 +467,11 @@ impl World {
             Venue::Kalshi => self.catalog.kalshi[market].state.phase,
             Venue::Polymarket => self.catalog.polymarket[market].state.phase,
         }
+    }
+
+    fn is_trading(&self, venue: Venue, market: usize) -> bool {
+        let halted = venue == Venue::Kalshi && self.halted.contains(&self.catalog.kalshi[market].exchange_index);
+        self.phase(venue, market) == Phase::Active && !halted
     }
 
     fn tell(&mut self, venue: Venue, market: usize, life: Life) {

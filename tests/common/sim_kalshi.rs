@@ -106,7 +106,7 @@ impl Town {
         self.now = UnixMs::new(self.now.raw() + ms);
         let happenings = self.world.step(0.0, self.now);
         let happenings = self.desk.step(&mut self.world, happenings, self.now);
-        self.show(happenings);
+        self.show(&happenings);
     }
 
     /// Lets the world live, in steps of a tenth of a virtual second.
@@ -115,15 +115,15 @@ impl Town {
             self.now = UnixMs::new(self.now.raw() + 5);
             let happenings = self.world.step(100.0, self.now);
             let happenings = self.desk.step(&mut self.world, happenings, self.now);
-            self.show(happenings);
+            self.show(&happenings);
         }
     }
 
-    fn show(&mut self, happenings: Vec<Happening>) {
+    fn show(&mut self, happenings: &[Happening]) {
         let private = self.desk.frames(self.now);
         for (session, kept) in self.sessions.iter_mut().zip(&mut self.frames) {
             let mut frames = Vec::new();
-            for happening in &happenings {
+            for happening in happenings {
                 frames.extend(session.on_event(happening, &self.world, self.now));
             }
             frames.extend(private.iter().filter_map(|frame| session.on_private(frame, self.now)));
@@ -161,7 +161,8 @@ impl Town {
         let headers = Headers { key: Some(&id), timestamp: Some(&timestamp), signature: Some(&signature) };
         let request = Request { method, path: &path, query: &query, headers, body };
         let mut answer = self.desk.handle(&mut self.world, &request, self.now);
-        self.show(std::mem::take(&mut answer.happenings));
+        let happenings = std::mem::take(&mut answer.happenings);
+        self.show(&happenings);
         answer
     }
 

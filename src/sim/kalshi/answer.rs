@@ -26,6 +26,40 @@ pub struct Request<'a> {
     pub body: &'a [u8],
 }
 
+/// A request that is still on its way.
+#[derive(Clone, Debug)]
+pub(super) struct HeldRequest {
+    method: String,
+    path: String,
+    query: Vec<(String, String)>,
+    headers: [Option<String>; 3],
+    body: Vec<u8>,
+}
+
+impl HeldRequest {
+    fn of(request: &Request) -> Self {
+        let Headers { key, timestamp, signature } = request.headers;
+        Self {
+            method: request.method.to_owned(),
+            path: request.path.to_owned(),
+            query: request.query.to_vec(),
+            headers: [key, timestamp, signature].map(|header| header.map(str::to_owned)),
+            body: request.body.to_vec(),
+        }
+    }
+
+    fn request(&self) -> Request<'_> {
+        let [key, timestamp, signature] = self.headers.each_ref().map(|header| header.as_deref());
+        Request {
+            method: &self.method,
+            path: &self.path,
+            query: &self.query,
+            headers: Headers { key, timestamp, signature },
+            body: &self.body,
+        }
+    }
+}
+
 /// What goes back, and how.
 #[derive(Debug)]
 pub struct Answer {
@@ -91,13 +125,14 @@ impl Desk {
         }
         let page_missing = faults.contains(&OrderFault::PageMissing);
         let instead = faults.iter().find_map(|fault| match fault {
-            OrderFault::RequestLost => Some(Reply { status: 504, body: String::new() }),
+            OrderFault::RequestLost | OrderFault::RequestLate(_) => Some(Reply { status: 504, body: String::new() }),
             OrderFault::ErrorBefore(status) => Some(Reply { status: *status, body: String::new() }),
             OrderFault::Html => Some(Reply { status: 200, body: String::from(HTML) }),
             OrderFault::TooMany => Some(Deny::too_many().into()),
             OrderFault::Unauthorized => {
                 Some(Deny::new(401, "authentication_error").because("INCORRECT_API_KEY_SIGNATURE").into())
             }
+            OrderFault::Refused(code) => Some(Deny::new(400, code).into()),
             OrderFault::Forbidden => Some(Deny::new(403, "permission_denied").into()),
             _ => None,
         });
@@ -106,7 +141,7 @@ impl Desk {
         let mut answer = Answer { reply, html, delay_ms: 0, cut: None, happenings: Vec::new() };
         for fault in faults {
             match fault {
-                OrderFault::RequestLost | OrderFault::AnswerLost => answer.cut = Some(0),
+                OrderFault::RequestLost | OrderFault::RequestLate(_) | OrderFault::AnswerLost => answer.cut = Some(0),
                 OrderFault::AnswerCut(bytes) => answer.cut = Some(bytes),
                 OrderFault::ErrorAfter(status) => answer.reply = Reply { status, body: String::new() },
                 OrderFault::AnswerLate(ms) => answer.delay_ms = ms,
@@ -170,12 +205,27 @@ impl Desk {
                     self.repairs.push((until(ms), Repair::Market(market)));
                 }
             }
+            OrderFault::RequestLate(ms) => self.held.push((until(ms), HeldRequest::of(request))),
             OrderFault::StreamsDropped => {
                 let of =
                     |account: &Account| account.keys.iter().any(|key| Some(key.id.as_str()) == request.headers.key);
                 self.streams_dropped.extend(self.accounts.iter().position(of));
             }
             _ => {}
+        }
+    }
+
+    /// Carries out the requests that arrive now. Nobody waits for their answers; a signature that has aged is refused.
+    pub(super) fn take_in(&mut self, world: &mut World, now: UnixMs) {
+        let (due, waiting): (Vec<_>, Vec<_>) = self.held.drain(..).partition(|(at, _)| *at <= now);
+        self.held = waiting;
+        for (_, held) in due {
+            let request = held.request();
+            let below = request.path.strip_prefix(PREFIX).unwrap_or_default();
+            let parts: Vec<&str> = below.trim_matches('/').split('/').collect();
+            if let Some(operation) = Operation::of(request.method, &parts) {
+                self.answer(world, &operation, &request, false, now);
+            }
         }
     }
 

@@ -118,7 +118,7 @@ impl Desk {
         let named = number(query, "subaccount")?;
         let only =
             if named.is_some() || member.locked.is_some() { Some(self.subaccount(member, named)?) } else { None };
-        for at in 0..self.orders.len() {
+        for at in self.live.clone() {
             let order = &self.orders[at];
             let meant = order.account == member.account && only.is_none_or(|only| only == order.subaccount);
             let open = self.shards[usize::from(order.shard)] != Shard::ExchangePaused;

@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::sim::exchange::{Dropped, Event, Fill, OrderNo, What};
 use crate::sim::handshake::Skew;
 use crate::sim::kalshi::account::{Account, NewAccount, SHARDS, account_of, owner};
+use crate::sim::kalshi::answer::HeldRequest;
 use crate::sim::kalshi::check::Check;
 use crate::sim::kalshi::group::Group;
 use crate::sim::kalshi::order::Order;
@@ -86,6 +87,10 @@ pub struct Desk {
     pub(super) settings: Settings,
     pub(super) accounts: Vec<Account>,
     pub(super) orders: Vec<Order>,
+    /// Those that may still rest, by place; the rest are forgotten at the next look at the clock.
+    pub(super) live: Vec<usize>,
+    /// Requests that are still on their way.
+    pub(super) held: Vec<(UnixMs, HeldRequest)>,
     pub(super) by_id: HashMap<String, usize>,
     pub(super) by_number: HashMap<OrderNo, usize>,
     pub(super) fills: Vec<FillRecord>,
@@ -121,6 +126,8 @@ impl Desk {
             rng: Rng::with_seed(settings.seed ^ 0xde5c_0000),
             accounts,
             orders: Vec::new(),
+            live: Vec::new(),
+            held: Vec::new(),
             by_id: HashMap::new(),
             by_number: HashMap::new(),
             fills: Vec::new(),
@@ -287,7 +294,7 @@ impl Desk {
 
     /// Cancels the resting orders of some kind that asked for it, at a pause.
     fn halt(&mut self, world: &mut World, of: impl Fn(&Order) -> bool, now: UnixMs) {
-        for at in 0..self.orders.len() {
+        for at in self.live.clone() {
             let order = &self.orders[at];
             if order.is_resting() && order.cancel_on_pause && of(order) {
                 self.withdraw(world, at, Some("HaltCancel"), now);
@@ -298,18 +305,17 @@ impl Desk {
     /// Pauses a shard or opens it again; a pause cancels the orders that asked for that.
     pub fn set_shard(&mut self, world: &mut World, shard: u8, state: Shard, now: UnixMs) {
         self.shards[usize::from(shard % SHARDS)] = state;
+        world.halt_shard(shard, state != Shard::Open);
         if state != Shard::Open {
             self.halt(world, |order| order.shard == shard, now);
         }
     }
 
-    /// What is due by the clock: expiries, the rest of a cancel-all, money on its way, the end of a fault.
+    /// What is due by the clock: expiries, the rest of a cancel-all, money and requests on their way, the end of a fault.
     pub(super) fn on_time(&mut self, world: &mut World, now: UnixMs) {
-        for at in 0..self.orders.len() {
+        self.live.retain(|&at| self.orders[at].is_resting());
+        for at in self.live.clone() {
             let order = &self.orders[at];
-            if !order.is_resting() {
-                continue;
-            }
             if order.now.expires.is_some_and(|expires| expires <= now) {
                 self.withdraw(world, at, Some("ExpiryCancel"), now);
             } else if order.doomed_at.is_some_and(|doomed| doomed <= now) {
@@ -325,6 +331,7 @@ impl Desk {
             }
         }
         self.move_money(world, now);
+        self.take_in(world, now);
     }
 
     /// Private frames that are due.

@@ -269,7 +269,7 @@ impl Desk {
         let clearing = world.exchange(Venue::Kalshi).clearing();
         let withheld = if self.settings.reserve {
             let shard = clearing.terms(market).shard;
-            let resting = self.orders.iter().filter(|other| {
+            let resting = self.live.iter().map(|&at| &self.orders[at]).filter(|other| {
                 let same = super::account::owner(other.account, other.subaccount) == owner;
                 same && other.is_resting() && other.shard == shard && other.number != replaced
             });
@@ -291,6 +291,7 @@ impl Desk {
         let at = self.orders.len();
         self.by_id.insert(order.id.clone(), at);
         self.by_number.insert(order.number, at);
+        self.live.push(at);
         if !order.now.client_order_id.is_empty() {
             self.accounts[order.account].spent_ids.insert(order.now.client_order_id.clone());
         }

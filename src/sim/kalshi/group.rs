@@ -124,7 +124,8 @@ impl Desk {
     pub(super) fn one_group(&self, member: Member, id: &str) -> Result<Value, Deny> {
         let group = &self.groups[self.find_group(member, id)?];
         let in_it = |order: &&super::order::Order| order.group.as_deref() == Some(id) && order.is_resting();
-        let orders: Vec<&str> = self.orders.iter().filter(in_it).map(|order| order.id.as_str()).collect();
+        let orders: Vec<&str> =
+            self.live.iter().map(|&at| &self.orders[at]).filter(in_it).map(|order| order.id.as_str()).collect();
         Ok(json!({"is_auto_cancel_enabled": !group.triggered, "contracts_limit_fp": fp(group.limit),
             "orders": orders, "exchange_index": group.shard}))
     }
@@ -172,7 +173,7 @@ impl Desk {
 
     fn cancel_of_group(&mut self, world: &mut World, at: usize, now: UnixMs) {
         let id = self.groups[at].id.clone();
-        for order in 0..self.orders.len() {
+        for order in self.live.clone() {
             if self.orders[order].is_resting() && self.orders[order].group.as_deref() == Some(&id) {
                 self.withdraw(world, order, None, now);
             }

@@ -19,6 +19,8 @@ pub enum Kind {
 pub enum OrderFault {
     /// The request never arrives; the connection ends without an answer.
     RequestLost,
+    /// The connection ends without an answer, and the request arrives this many milliseconds later, as it was signed.
+    RequestLate(u64),
     /// The request is carried out and its answer never leaves.
     AnswerLost,
     /// The request is carried out; the connection ends after this many bytes of the answer.
@@ -37,6 +39,8 @@ pub enum OrderFault {
     TooMany,
     Unauthorized,
     Forbidden,
+    /// Status 400 with this code; nothing is carried out.
+    Refused(&'static str),
     /// A listing ends a page early and says that it is complete.
     PageMissing,
     /// The frame comes twice.
@@ -59,13 +63,6 @@ pub enum OrderFault {
     },
     /// The market of the request pauses before it is carried out, and reopens after this many milliseconds.
     MarketPaused(u64),
-}
-
-impl OrderFault {
-    /// Those that befall a frame.
-    pub const fn is_of_a_frame(self) -> bool {
-        matches!(self, Self::FrameTwice | Self::FrameLost | Self::FrameLate(_))
-    }
 }
 
 /// When. Numbers count from 1, each in its own series: all private requests, those of a kind, `fill` frames.
@@ -180,6 +177,7 @@ fn draw(rng: &mut Rng, kind: Kind) -> OrderFault {
     ];
     let of_writes = [
         OrderFault::RequestLost,
+        OrderFault::RequestLate(rng.u64(50..20_000)),
         OrderFault::AnswerLost,
         OrderFault::AnswerCut(rng.usize(0..300)),
         OrderFault::ErrorAfter([500, 502, 503, 504][rng.usize(0..4)]),
@@ -190,6 +188,7 @@ fn draw(rng: &mut Rng, kind: Kind) -> OrderFault {
         OrderFault::TooMany,
         OrderFault::Unauthorized,
         OrderFault::Forbidden,
+        OrderFault::Refused(["insufficient_balance", "invalid_price", "market_inactive"][rng.usize(0..3)]),
         OrderFault::StreamsDropped,
         OrderFault::ExchangePaused { shard: rng.u8(0..4), ms: rng.u64(100..5_000) },
         OrderFault::TradingPaused { shard: rng.u8(0..4), ms: rng.u64(100..5_000) },

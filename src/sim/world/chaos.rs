@@ -37,6 +37,15 @@ impl World {
         self.requote(Venue::Kalshi, market, fair);
     }
 
+    /// Stops all trading on one of Kalshi's shards, or lets it go on. Resting orders stay where they are.
+    pub fn halt_shard(&mut self, shard: u8, halted: bool) {
+        if halted {
+            self.halted.insert(shard);
+        } else {
+            self.halted.remove(&shard);
+        }
+    }
+
     /// Changes a Kalshi market's price structure.
     pub fn restructure(&mut self, market: usize, structure: Structure) {
         self.catalog.kalshi[market].structure = structure;
