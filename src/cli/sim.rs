@@ -7,8 +7,13 @@ use std::{
 };
 
 use anyhow::Context as _;
+use aws_lc_rs::{
+    encoding::{AsDer as _, PublicKeyX509Der},
+    error::Unspecified,
+    signature::{Ed25519KeyPair, KeyPair as _},
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use clap::Args;
-use rcgen::PublicKeyData as _;
 use serde::{Deserialize, Serialize};
 
 use super::{Done, Fault, Signals, span};
@@ -83,8 +88,7 @@ pub fn run(args: &SimArgs) -> Done {
     let signals = Signals::install()?;
     std::fs::create_dir_all(&args.dir).with_context(|| format!("{} cannot be made", args.dir.display()))?;
     std::fs::set_permissions(&args.dir, std::fs::Permissions::from_mode(0o700)).map_err(anyhow::Error::from)?;
-    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).map_err(anyhow::Error::from)?;
-    let (pem, public) = (key.serialize_pem(), key.subject_public_key_info());
+    let (pem, public) = new_key().context("the system has no random numbers for a key")?;
     let key_file = args.dir.join("kalshi-demo-key.pem");
     private(&key_file, pem.as_bytes())?;
     let ports = match args.port {
@@ -133,6 +137,15 @@ pub fn run(args: &SimArgs) -> Done {
     }
     running.stop();
     Ok(())
+}
+
+/// A new Ed25519 key as PKCS#8 PEM of version 1, which is what the venue hands out and what every client library reads,
+/// and its public half as SPKI DER.
+fn new_key() -> Result<(String, Vec<u8>), Unspecified> {
+    let pair = Ed25519KeyPair::generate()?;
+    let secret = BASE64_STANDARD.encode(pair.to_pkcs8v1()?);
+    let public: PublicKeyX509Der<'_> = pair.public_key().as_der()?;
+    Ok((format!("-----BEGIN PRIVATE KEY-----\n{secret}\n-----END PRIVATE KEY-----\n"), public.as_ref().to_vec()))
 }
 
 /// Writes a file that only its owner reads.

@@ -67,7 +67,8 @@ impl Meter {
         let change = raw.div_euclid(precision) * precision;
         let rounding = raw - change;
         self.held += rounding;
-        let rebate = if REBATE < self.held { REBATE } else { 0 };
+        // No fill's fee is below zero: a rebate waits for one that bears it.
+        let rebate = if REBATE < self.held && REBATE <= trade_fee.raw() + rounding { REBATE } else { 0 };
         self.held -= rebate;
         Charge {
             trade_fee,
