@@ -159,7 +159,7 @@ fn the_second_look_sees_what_should_never_have_come() {
     town.desk.check_mut().limit(limits);
     let bid = town.order("bid", "0.4000", "100.00");
     town.placed(1, &bid);
-    assert!(town.desk.check().violations().is_empty());
+    assert!(town.desk.violations().is_empty());
     town.create(1, &bid);
     let order = town.order("bid", "0.6000", "100.00");
     town.create(1, &order);
@@ -177,7 +177,6 @@ fn the_second_look_sees_what_should_never_have_come() {
     town.create(2, &order);
     let kinds: Vec<&str> = town
         .desk
-        .check()
         .violations()
         .iter()
         .map(|violation| match violation {

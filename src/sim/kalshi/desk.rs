@@ -16,7 +16,7 @@ use crate::sim::exchange::{Dropped, Event, Fill, OrderNo, What};
 use crate::sim::handshake::Skew;
 use crate::sim::kalshi::account::{Account, NewAccount, SHARDS, account_of, owner};
 use crate::sim::kalshi::answer::HeldRequest;
-use crate::sim::kalshi::check::Check;
+use crate::sim::kalshi::check::{Check, Violation};
 use crate::sim::kalshi::group::Group;
 use crate::sim::kalshi::order::Order;
 use crate::sim::kalshi::order_fault::{OrderFault, OrderPlan};
@@ -347,6 +347,11 @@ impl Desk {
     /// Accounts whose private streams have to end with a reset.
     pub fn take_dropped_streams(&mut self) -> Vec<usize> {
         std::mem::take(&mut self.streams_dropped)
+    }
+
+    /// What should never have arrived.
+    pub fn violations(&self) -> &[Violation] {
+        self.check.violations()
     }
 
     /// What arrived, seen a second time.

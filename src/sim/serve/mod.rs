@@ -251,7 +251,7 @@ impl Running {
 
     /// What Kalshi's accounts should never have sent.
     pub fn violations(&self) -> Vec<Violation> {
-        lock(&self.hall).desk().check().violations().to_vec()
+        lock(&self.hall).desk().violations().to_vec()
     }
 
     /// Stops both venues and waits for their thread.
