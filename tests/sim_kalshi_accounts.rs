@@ -209,6 +209,24 @@ fn a_group_cancels_and_refuses_until_it_is_reset() {
 }
 
 #[test]
+fn a_group_that_triggers_inside_a_match_does_not_undo_it() {
+    let mut town = Town::new();
+    let (_, group) = town.ask(1, "POST", "/portfolio/order_groups/create", &json!({"contracts_limit": 1}));
+    for price in ["0.5000", "0.5100"] {
+        let ask = town.order("ask", price, "2.00");
+        town.placed(2, &ask);
+    }
+    let more = json!({"order_group_id": group["order_group_id"]});
+    let bid = with(town.order("bid", "0.5100", "5.00"), &more);
+    let answer = town.placed(1, &bid);
+    assert_eq!((&answer["fill_count"], &answer["remaining_count"]), (&json!("4.00"), &json!("0.00")));
+    let path = format!("/portfolio/orders/{}", answer["order_id"].as_str().unwrap());
+    let order = town.get(1, &path)["order"].clone();
+    assert_eq!((&order["status"], &order["fill_count_fp"]), (&json!("canceled"), &json!("4.00")));
+    assert_eq!(town.resting(BookSide::Bid, 5_100), Qty::ZERO);
+}
+
+#[test]
 fn a_basic_account_writes_ten_orders_a_second_and_is_refused_in_a_string() {
     let mut settings = settings();
     settings.accounts[0].tier = Tier::Basic;

@@ -154,7 +154,8 @@ impl Order {
         state.left = state.left.saturating_sub(qty);
         state.updated = at;
         state.reason = Some("Trade");
-        if state.left.is_zero() {
+        // A group may have cancelled it between two fills of one match; then what was left was nothing already.
+        if state.filled == state.initial {
             state.status = Status::Executed;
         }
     }
