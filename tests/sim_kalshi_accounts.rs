@@ -344,6 +344,23 @@ fn private_frames_tell_the_whole_story_to_its_owner_only() {
 }
 
 #[test]
+fn changes_of_the_book_that_ones_own_order_caused_carry_its_name_for_oneself_alone() {
+    let mut town = Town::new();
+    let ticker = town.ticker.clone();
+    let (mine, other) = (town.listen_to_book(0), town.listen_to_book(1));
+    let bid = town.order("bid", "0.4800", "2.00");
+    let order = town.placed(1, &bid);
+    let no = town.taker("ask", "0.4800", "0.50");
+    town.placed(2, &no);
+    town.cancel(1, &order, &ticker);
+    let names = |town: &Town, session| -> Vec<Value> {
+        town.of_kind(session, "orderbook_delta").into_iter().map(|body| body["client_order_id"].clone()).collect()
+    };
+    assert_eq!(names(&town, mine), [json!("id-1"), Value::Null, json!("id-1")]);
+    assert_eq!(names(&town, other), [Value::Null, json!("id-2"), Value::Null]);
+}
+
+#[test]
 fn with_a_delay_frames_come_in_any_order_and_all_of_them_come() {
     let mut orders = std::collections::BTreeSet::new();
     for seed in 0..10 {

@@ -48,6 +48,7 @@ pub struct Exchange {
 struct Action {
     market: usize,
     at: UnixMs,
+    by: Option<OrderNo>,
     events: Vec<Event>,
 }
 
@@ -107,6 +108,7 @@ impl Exchange {
         self.admit(market, &order)?;
         let number = self.next_number();
         let mut action = self.begin(market, now);
+        action.by = Some(number);
         self.match_and_rest(&mut action, number, &order, rests);
         Ok((number, action.events))
     }
@@ -119,6 +121,7 @@ impl Exchange {
         let number = self.next_number();
         self.clearing.renumber(old, number);
         let mut action = self.begin(market, now);
+        action.by = Some(number);
         self.cancel_within(&mut action, old, side, price, Qty::MAX);
         self.match_and_rest(&mut action, number, &order, true);
         Ok((number, action.events))
@@ -212,6 +215,7 @@ impl Exchange {
     pub fn cancel(&mut self, number: OrderNo, qty: Qty, now: UnixMs) -> Vec<Event> {
         let Some(&(market, side, price)) = self.orders.get(&number) else { return Vec::new() };
         let mut action = self.begin(market, now);
+        action.by = Some(number);
         self.cancel_within(&mut action, number, side, price, qty);
         self.end(market);
         action.events
@@ -287,7 +291,7 @@ impl Exchange {
 
     fn begin(&mut self, market: usize, at: UnixMs) -> Action {
         self.markets[market].clock += 1;
-        Action { market, at, events: Vec::new() }
+        Action { market, at, by: None, events: Vec::new() }
     }
 
     fn end(&self, market: usize) {
@@ -299,7 +303,7 @@ impl Exchange {
 
     fn push(&self, action: &mut Action, what: What) {
         let clock = self.markets[action.market].clock;
-        action.events.push(Event { market: action.market, at: action.at, clock, what });
+        action.events.push(Event { market: action.market, at: action.at, clock, by: action.by, what });
     }
 
     fn announce(&mut self, action: &mut Action, side: BookSide, price: Price, before: Qty, after: Qty, cause: Cause) {

@@ -32,7 +32,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::sim::exchange::{Event, What};
-use crate::sim::kalshi::account::Member;
+use crate::sim::kalshi::account::{Member, account_of};
 use crate::sim::kalshi::frame::{
     Channel, Subscription, delta, error, id_member, ok, snapshot, ticker_frame, trade_frame,
 };
@@ -263,6 +263,12 @@ impl Session {
 
     fn on_book(&mut self, event: &Event, world: &World, now: UnixMs) -> Vec<String> {
         let market = &world.catalog().kalshi[event.market];
+        let own = world.label_of(event).filter(|label| {
+            let (account, subaccount) = account_of(label.owner);
+            let sees =
+                |member: Member| member.account == account && member.locked.is_none_or(|only| only == subaccount);
+            self.member.is_some_and(sees)
+        });
         let mut frames = Vec::new();
         for subscription in &mut self.subscriptions {
             if !subscription.wants(&market.ticker) {
@@ -270,7 +276,7 @@ impl Session {
             }
             match (subscription.channel, &event.what) {
                 (Channel::Orderbook, What::Level(change)) => {
-                    frames.push(delta(subscription, market, event, change, now));
+                    frames.push(delta(subscription, market, event, change, own, now));
                 }
                 // Real closes were seen to send it once or twice.
                 (Channel::Orderbook, What::Emptied) => {

@@ -10,11 +10,11 @@
 mod chaos;
 mod gap;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use fastrand::Rng;
 
-use crate::sim::exchange::{Event, Exchange, Owner, What};
+use crate::sim::exchange::{Event, Exchange, OrderNo, Owner, What};
 use crate::sim::kalshi::clearing::Terms;
 use crate::sim::kalshi::fee::{Rate, coefficients};
 use crate::sim::listing::{Catalog, PAIRS, Phase, Topic};
@@ -78,6 +78,13 @@ pub struct SimSettlement {
     pub at: UnixMs,
 }
 
+/// What an account is told of a change that its own order caused.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Label {
+    pub owner: Owner,
+    pub client_order_id: String,
+}
+
 /// A gap between the two books of a pair.
 #[derive(Clone, Copy, Debug)]
 struct Dislocation {
@@ -125,6 +132,8 @@ pub struct World {
     stamp: UnixMs,
     settlements: Vec<SimSettlement>,
     happenings: Vec<Happening>,
+    /// What Kalshi's stream calls the orders of its accounts.
+    labels: HashMap<OrderNo, Label>,
     /// Kalshi's shards on which nobody trades for the time being.
     halted: BTreeSet<u8>,
     /// How many of [`OPENINGS`] are behind us.
@@ -148,6 +157,7 @@ impl World {
             stamp: start,
             settlements: Vec::new(),
             happenings: Vec::new(),
+            labels: HashMap::new(),
             halted: BTreeSet::new(),
             late: 0,
             opened: [0, 0],
@@ -281,6 +291,16 @@ impl World {
         let (result, events) = act(&mut self.kalshi);
         self.record(Venue::Kalshi, events);
         result
+    }
+
+    /// Says whose an order on Kalshi is, and what its owner calls it.
+    pub fn label(&mut self, order: OrderNo, label: Label) {
+        self.labels.insert(order, label);
+    }
+
+    /// Whose order an event on Kalshi is about, if it is an account's.
+    pub fn label_of(&self, event: &Event) -> Option<&Label> {
+        self.labels.get(&event.by?)
     }
 
     /// What a Kalshi market asks of those who trade in it: the event's fee where it has one, else the series'.

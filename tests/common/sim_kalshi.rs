@@ -133,8 +133,17 @@ impl Town {
 
     /// Opens a stream of an account and subscribes to the channels; its frames gather in `frames`.
     pub fn listen(&mut self, account: usize, channels: &[&str]) -> usize {
+        self.subscribe(account, &json!({"channels": channels}))
+    }
+
+    /// The same for the market's book.
+    pub fn listen_to_book(&mut self, account: usize) -> usize {
+        self.subscribe(account, &json!({"channels": ["orderbook_delta"], "market_tickers": [self.ticker]}))
+    }
+
+    fn subscribe(&mut self, account: usize, params: &Value) -> usize {
         let mut session = Session::of(Member { account, locked: None });
-        let command = json!({"id": 1, "cmd": "subscribe", "params": {"channels": channels}});
+        let command = json!({"id": 1, "cmd": "subscribe", "params": params});
         session.handle_text(&command.to_string(), &self.world, self.now);
         self.sessions.push(session);
         self.frames.push(Vec::new());

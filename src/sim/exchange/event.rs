@@ -105,6 +105,8 @@ pub struct Event {
     pub at: UnixMs,
     /// The market's exchange clock; all events of one action share it.
     pub clock: u64,
+    /// The order whose coming, change or going the action is; none where it is about several.
+    pub by: Option<OrderNo>,
     pub what: What,
 }
 

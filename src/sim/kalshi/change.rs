@@ -262,6 +262,7 @@ impl Desk {
             order.now.left = wanted;
             order.now.updated = now;
             order.now.reason = Some("Amend");
+            self.label(world, at);
             self.settle_up(world, now);
             self.finish(world, at, None, now);
         }

@@ -16,7 +16,7 @@ use crate::sim::kalshi::form::{Count, Form};
 use crate::sim::kalshi::order::{Birth, Order};
 use crate::sim::kalshi_text::{amount, fp};
 use crate::sim::listing::Phase;
-use crate::sim::world::World;
+use crate::sim::world::{Label, World};
 use crate::unit::{BookSide, Money, Price, Qty, UnixMs, Venue};
 
 /// Longest `client_order_id`.
@@ -225,6 +225,7 @@ impl Desk {
             at: now,
         };
         let at = self.register(Order::new(birth));
+        self.label(world, at);
         let first_fill = self.fills.len();
         self.settle_up(world, now);
         let capped = (qty < asked).then_some("ReduceOnlyCancel");
@@ -297,6 +298,13 @@ impl Desk {
         }
         self.orders.push(order);
         at
+    }
+
+    /// Lets the order's owner recognise the changes of the book that it causes.
+    pub(super) fn label(&self, world: &mut World, at: usize) {
+        let order = &self.orders[at];
+        let owner = owner(order.account, order.subaccount);
+        world.label(order.number, Label { owner, client_order_id: order.now.client_order_id.clone() });
     }
 
     /// After an action: what does not rest in the book any more and has not traded is cancelled. Then it is told.

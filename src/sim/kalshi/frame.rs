@@ -6,10 +6,11 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::sim::exchange::{Event, LevelChange, Trade};
+use crate::sim::kalshi::account::account_of;
 use crate::sim::kalshi::private::PrivateChannel;
 use crate::sim::kalshi_text::{fp, ladder, rfc3339_ms, touch, trade_id};
 use crate::sim::listing::{KalshiMarket, rfc3339};
-use crate::sim::world::World;
+use crate::sim::world::{Label, World};
 use crate::unit::{BookSide, Qty, UnixMs, Venue};
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -144,6 +145,7 @@ pub(super) fn delta(
     market: &KalshiMarket,
     event: &Event,
     change: &LevelChange,
+    own: Option<&Label>,
     now: UnixMs,
 ) -> String {
     let seq = subscription.next_seq();
@@ -154,8 +156,12 @@ pub(super) fn delta(
     };
     let sign = if change.change < 0 { "-" } else { "" };
     let size = Qty::new(change.change.unsigned_abs()).unwrap_or(Qty::MAX);
+    let own = own.map_or_else(String::new, |own| {
+        let id = Value::from(own.client_order_id.as_str());
+        format!(r#","client_order_id":{id},"subaccount":{}"#, account_of(own.owner).1)
+    });
     format!(
-        r#"{{"type":"orderbook_delta","sid":{},"seq":{seq},"sending_ts_ms":{},"msg":{{"market_ticker":"{}","market_id":"{}","clock":{},"price_dollars":"{price}","delta_fp":"{sign}{}","side":"{side}","ts":"{}","ts_ms":{}}}}}"#,
+        r#"{{"type":"orderbook_delta","sid":{},"seq":{seq},"sending_ts_ms":{},"msg":{{"market_ticker":"{}","market_id":"{}","clock":{},"price_dollars":"{price}","delta_fp":"{sign}{}","side":"{side}"{own},"ts":"{}","ts_ms":{}}}}}"#,
         subscription.sid,
         now.raw(),
         market.ticker,
