@@ -7,8 +7,13 @@ use std::{
 };
 
 use anyhow::Context as _;
+use aws_lc_rs::{
+    encoding::{AsDer as _, PublicKeyX509Der},
+    error::Unspecified,
+    signature::{Ed25519KeyPair, KeyPair as _},
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use clap::Args;
-use rcgen::PublicKeyData as _;
 use serde::{Deserialize, Serialize};
 
 use super::{Done, Fault, Signals, span};
@@ -18,7 +23,10 @@ use crate::{
         boot::Endpoints,
         catalogue::{self, Listing},
     },
-    sim::serve::{self, Options, Running, SimPair},
+    sim::{
+        kalshi::{account::SHARDS, desk::Settings, order_fault::OrderPlan},
+        serve::{self, Options, Running, SimPair},
+    },
     unit::{UnixMs, Venue},
     venue::kalshi::sign::{KalshiSigner, KeyKind},
 };
@@ -40,6 +48,9 @@ pub struct SimArgs {
     /// Break market-data connections in every way that venues and networks do.
     #[arg(long)]
     chaos: bool,
+    /// Let something go wrong with this many of a thousand signed Kalshi requests and fill frames.
+    #[arg(long, value_name = "PER_MILLE", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1_000))]
+    order_chaos: u32,
     /// Serve without TLS.
     #[arg(long)]
     no_tls: bool,
@@ -77,20 +88,21 @@ pub fn run(args: &SimArgs) -> Done {
     let signals = Signals::install()?;
     std::fs::create_dir_all(&args.dir).with_context(|| format!("{} cannot be made", args.dir.display()))?;
     std::fs::set_permissions(&args.dir, std::fs::Permissions::from_mode(0o700)).map_err(anyhow::Error::from)?;
-    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).map_err(anyhow::Error::from)?;
-    let (pem, public) = (key.serialize_pem(), key.subject_public_key_info());
+    let (pem, public) = new_key().context("the system has no random numbers for a key")?;
     let key_file = args.dir.join("kalshi-demo-key.pem");
     private(&key_file, pem.as_bytes())?;
     let ports = match args.port {
         0 => [0; 4],
         first => [0, 1, 2, 3].map(|n| first.saturating_add(n)),
     };
+    let faults = OrderPlan::drawn(args.seed, args.order_chaos);
     let options = Options {
         seed: args.seed,
         speed: args.speed,
         chaos: args.chaos,
         tls: !args.no_tls,
         kalshi_keys: vec![(KEY_ID.into(), public)],
+        kalshi: Settings { seed: args.seed, faults, ..Settings::default() },
         ports,
     };
     let running = serve::start(options)?;
@@ -112,6 +124,9 @@ pub fn run(args: &SimArgs) -> Done {
     say!("ORION SIM  ·  simulated exchanges, simulated money, loopback only");
     say!("  Kalshi      {}  {}", running.endpoints.kalshi_rest, running.endpoints.kalshi_ws);
     say!("  Polymarket  {}  {}", running.endpoints.polymarket_rest, running.endpoints.polymarket_ws);
+    let (key_file, cash) = (sheet.kalshi_key_file.display(), serve::DEMO_CASH);
+    say!("  Kalshi account: key {KEY_ID} in {key_file}, {cash} on each of {SHARDS} shards");
+    say!("  orders go to {}/portfolio/events/orders, signed; fills come on the socket", running.endpoints.kalshi_rest);
     say!("  addresses, key and certificate in {}", args.dir.join("sim.json").display());
     say!("next: orion demo --sim {}", args.dir.display());
     let began = crate::run::clock::now();
@@ -122,6 +137,15 @@ pub fn run(args: &SimArgs) -> Done {
     }
     running.stop();
     Ok(())
+}
+
+/// A new Ed25519 key as PKCS#8 PEM of version 1, which is what the venue hands out and what every client library reads,
+/// and its public half as SPKI DER.
+fn new_key() -> Result<(String, Vec<u8>), Unspecified> {
+    let pair = Ed25519KeyPair::generate()?;
+    let secret = BASE64_STANDARD.encode(pair.to_pkcs8v1()?);
+    let public: PublicKeyX509Der<'_> = pair.public_key().as_der()?;
+    Ok((format!("-----BEGIN PRIVATE KEY-----\n{secret}\n-----END PRIVATE KEY-----\n"), public.as_ref().to_vec()))
 }
 
 /// Writes a file that only its owner reads.
@@ -219,7 +243,8 @@ pub fn attach(folder: &Path) -> Result<Site, Fault> {
 /// Starts exchanges in this process, with a generated key.
 pub fn embed(seed: u64, speed: u32, chaos: bool) -> anyhow::Result<(Running, Site)> {
     let (signer, public) = KalshiSigner::generate_demo(KeyKind::Ed25519, KEY_ID)?;
-    let options = Options { seed, speed, chaos, tls: true, kalshi_keys: vec![(KEY_ID.into(), public)], ports: [0; 4] };
+    let kalshi_keys = vec![(KEY_ID.into(), public)];
+    let options = Options { seed, speed, chaos, tls: true, kalshi_keys, ..Options::default() };
     let running = serve::start(options)?;
     let endpoints = addresses(&running.endpoints)?;
     let (pairs, listed) = approve(&endpoints, &running.pairs(), crate::run::clock::unix())?;

@@ -4,248 +4,27 @@
 //! one *action*: it moves the market's exchange clock once, and everything it changed comes back as events in order.
 //! At the end of an action a book is never crossed; inside one it may be, for the length of a self-trade prevention.
 //!
-//! Here too will live accounts, balances per shard or wallet, holds and the checks of order entry: `Owner` is already
-//! what an account hangs on, and `Exchange::place` is where an order that passed those checks will arrive. Wire
-//! protocols do not live here.
+//! Owners from [`Owner::FIRST_ACCOUNT`] on have accounts. Their side of every match is told by itself, and a resting
+//! order of theirs trades only if its owner can still pay: [`Clearing`] says so and books it. Everybody else is the
+//! simulated crowd, whose orders come and go a level at a time. Order entry and wire protocols do not live here.
 //!
 //! What a newcomer gets wrong: the history is kept in *states*, not in changes. A quantity that was there for a part
 //! of a millisecond was there during that millisecond.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod event;
+mod market;
 
-use crate::unit::{BookSide, Grid, Price, Qty, UnixMs};
+use std::collections::HashMap;
+
+pub use event::{Cause, Dropped, Event, Fill, LevelChange, NewOrder, OrderNo, Owner, Refused, SelfTrade, Trade, What};
+pub use market::Market;
+use market::{Past, Resting};
+
+use crate::sim::kalshi::clearing::{Clearing, Leg};
+use crate::unit::{BookSide, Grid, Money, Price, Qty, UnixMs};
 
 /// How long a level's past can be asked for.
 pub const HISTORY_MS: u64 = 120_000;
-
-/// Whose order it is.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Owner(pub u32);
-
-/// An order's number on one exchange.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct OrderNo(pub u64);
-
-/// Why a level changed. Polymarket shows a trade's changes as whole books, everything else as single levels.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Cause {
-    Placed,
-    Cancelled,
-    Traded,
-}
-
-/// One level's new state.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct LevelChange {
-    pub side: BookSide,
-    pub price: Price,
-    /// What the level holds now.
-    pub total: Qty,
-    /// By how many millionths of a contract it changed.
-    pub change: i64,
-    pub cause: Cause,
-    /// The touch right after this change.
-    pub best_bid: Option<Price>,
-    pub best_ask: Option<Price>,
-}
-
-/// A match, at the resting order's price.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Trade {
-    pub number: u64,
-    pub price: Price,
-    pub qty: Qty,
-    /// `Bid`: the taker bought YES.
-    pub taker: BookSide,
-}
-
-/// What one step of an action did.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum What {
-    Level(LevelChange),
-    Trade(Trade),
-    /// The book was cleared at once, as at a close. No level changes are announced.
-    Emptied,
-}
-
-/// Something that happened to a book.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Event {
-    pub market: usize,
-    pub at: UnixMs,
-    /// The market's exchange clock; all events of one action share it.
-    pub clock: u64,
-    pub what: What,
-}
-
-/// What a resting order does when its owner's next order would meet it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum SelfTrade {
-    /// The newcomer's rest is cancelled where it would meet its owner.
-    CancelTaker,
-    /// The resting order goes, after the newcomer is in the book: for an instant the book is crossed.
-    CancelMaker,
-}
-
-/// An order that may rest.
-#[derive(Clone, Copy, Debug)]
-pub struct NewOrder {
-    pub owner: Owner,
-    pub side: BookSide,
-    pub price: Price,
-    pub qty: Qty,
-    pub self_trade: SelfTrade,
-}
-
-/// Why an order was not accepted. Only what a book itself knows.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Refused {
-    OffGrid,
-    NoQuantity,
-    Closed,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Resting {
-    number: OrderNo,
-    owner: Owner,
-    left: Qty,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Past {
-    at: UnixMs,
-    side: BookSide,
-    price: Price,
-    before: Qty,
-    after: Qty,
-}
-
-#[derive(Debug, Default)]
-struct Level {
-    total: Qty,
-    queue: VecDeque<Resting>,
-}
-
-/// One market's book.
-#[derive(Debug)]
-pub struct Market {
-    grid: Grid,
-    open: bool,
-    clock: u64,
-    changed_at: UnixMs,
-    known_since: UnixMs,
-    bids: BTreeMap<Price, Level>,
-    asks: BTreeMap<Price, Level>,
-    past: VecDeque<Past>,
-}
-
-impl Market {
-    fn new(grid: Grid, at: UnixMs) -> Self {
-        Self {
-            grid,
-            open: true,
-            clock: 0,
-            changed_at: at,
-            known_since: at,
-            bids: BTreeMap::new(),
-            asks: BTreeMap::new(),
-            past: VecDeque::new(),
-        }
-    }
-
-    /// The prices it takes.
-    pub const fn grid(&self) -> &Grid {
-        &self.grid
-    }
-
-    /// The newest exchange clock; 0 before the first action.
-    pub const fn clock(&self) -> u64 {
-        self.clock
-    }
-
-    /// When a level last changed.
-    pub const fn changed_at(&self) -> UnixMs {
-        self.changed_at
-    }
-
-    /// The best price of a side.
-    pub fn best(&self, side: BookSide) -> Option<Price> {
-        match side {
-            BookSide::Bid => self.bids.keys().next_back().copied(),
-            BookSide::Ask => self.asks.keys().next().copied(),
-        }
-    }
-
-    /// A side's levels by ascending price.
-    pub fn levels(&self, side: BookSide) -> impl DoubleEndedIterator<Item = (Price, Qty)> + '_ {
-        self.side(side).iter().map(|(&price, level)| (price, level.total))
-    }
-
-    /// How many levels a side has.
-    pub fn depth(&self, side: BookSide) -> usize {
-        self.side(side).len()
-    }
-
-    /// What a level holds now.
-    pub fn quantity(&self, side: BookSide, price: Price) -> Qty {
-        self.side(side).get(&price).map_or(Qty::ZERO, |level| level.total)
-    }
-
-    /// The most this level held in any state in force during the millisecond `at`; `None` where the past is forgotten.
-    pub fn held(&self, side: BookSide, price: Price, at: UnixMs) -> Option<Qty> {
-        if at < self.known_since {
-            return None;
-        }
-        let mut at_start = None;
-        let mut most = Qty::ZERO;
-        for past in self.past.iter().filter(|past| past.side == side && past.price == price) {
-            if past.at < at {
-                at_start = Some(past.after);
-                continue;
-            }
-            at_start.get_or_insert(past.before);
-            if at < past.at {
-                break;
-            }
-            most = most.max(past.after);
-        }
-        Some(most.max(at_start.unwrap_or_else(|| self.quantity(side, price))))
-    }
-
-    fn side(&self, side: BookSide) -> &BTreeMap<Price, Level> {
-        match side {
-            BookSide::Bid => &self.bids,
-            BookSide::Ask => &self.asks,
-        }
-    }
-
-    fn side_mut(&mut self, side: BookSide) -> &mut BTreeMap<Price, Level> {
-        match side {
-            BookSide::Bid => &mut self.bids,
-            BookSide::Ask => &mut self.asks,
-        }
-    }
-
-    fn meets(&self, side: BookSide, price: Price) -> Option<Price> {
-        match side {
-            BookSide::Bid => self.best(BookSide::Ask).filter(|&ask| ask <= price),
-            BookSide::Ask => self.best(BookSide::Bid).filter(|&bid| price <= bid),
-        }
-    }
-
-    fn remember(&mut self, past: Past) {
-        self.changed_at = past.at;
-        self.past.push_back(past);
-        while let Some(oldest) = self.past.front()
-            && HISTORY_MS < past.at.since(oldest.at)
-        {
-            // The state before the next entry is still known, so only times up to this one are lost.
-            self.known_since = self.known_since.max(UnixMs::new(oldest.at.raw() + 1));
-            self.past.pop_front();
-        }
-    }
-}
 
 /// The other side of a book.
 pub const fn opposite(side: BookSide) -> BookSide {
@@ -262,12 +41,14 @@ pub struct Exchange {
     orders: HashMap<OrderNo, (usize, BookSide, Price)>,
     orders_seen: u64,
     trades_seen: u64,
+    clearing: Clearing,
 }
 
 /// One action under way: where its events gather.
 struct Action {
     market: usize,
     at: UnixMs,
+    by: Option<OrderNo>,
     events: Vec<Event>,
 }
 
@@ -301,8 +82,86 @@ impl Exchange {
         self.markets[market].grid = grid;
     }
 
+    /// Cash and positions of the accounts.
+    pub const fn clearing(&self) -> &Clearing {
+        &self.clearing
+    }
+
+    /// Cash and positions of the accounts.
+    pub const fn clearing_mut(&mut self) -> &mut Clearing {
+        &mut self.clearing
+    }
+
     /// Matches an order and rests what is left.
     pub fn place(&mut self, market: usize, order: NewOrder, now: UnixMs) -> Result<(OrderNo, Vec<Event>), Refused> {
+        self.enter(market, order, true, now)
+    }
+
+    /// Matches an order; what is left rests, or is gone.
+    pub fn enter(
+        &mut self,
+        market: usize,
+        order: NewOrder,
+        rests: bool,
+        now: UnixMs,
+    ) -> Result<(OrderNo, Vec<Event>), Refused> {
+        self.admit(market, &order)?;
+        let number = self.next_number();
+        let mut action = self.begin(market, now);
+        action.by = Some(number);
+        self.match_and_rest(&mut action, number, &order, rests);
+        Ok((number, action.events))
+    }
+
+    /// Replaces a resting order in one action: gone from its old place, then entered again at the back of the new one.
+    /// Its new number is returned.
+    pub fn replace(&mut self, old: OrderNo, order: NewOrder, now: UnixMs) -> Result<(OrderNo, Vec<Event>), Refused> {
+        let Some(&(market, side, price)) = self.orders.get(&old) else { return Err(Refused::Closed) };
+        self.admit(market, &order)?;
+        let number = self.next_number();
+        self.clearing.renumber(old, number);
+        let mut action = self.begin(market, now);
+        action.by = Some(number);
+        self.cancel_within(&mut action, old, side, price, Qty::MAX);
+        self.match_and_rest(&mut action, number, &order, true);
+        Ok((number, action.events))
+    }
+
+    /// What is left of a resting order, and how much stands before it at its price.
+    pub fn resting(&self, number: OrderNo) -> Option<(Qty, Qty)> {
+        let &(market, side, price) = self.orders.get(&number)?;
+        let mut ahead = Qty::ZERO;
+        for order in &self.markets[market].side(side).get(&price)?.queue {
+            if order.number == number {
+                return Some((order.left, ahead));
+            }
+            ahead = ahead.checked_add(order.left).unwrap_or(Qty::MAX);
+        }
+        None
+    }
+
+    /// What an order could take now, up to where it would meet its owner, and whether it would.
+    pub fn available(&self, market: usize, order: &NewOrder) -> (Qty, bool) {
+        let book = &self.markets[market];
+        let met: Box<dyn Iterator<Item = _>> = match order.side {
+            BookSide::Bid => Box::new(book.side(BookSide::Ask).range(..=order.price)),
+            BookSide::Ask => Box::new(book.side(BookSide::Bid).range(order.price..).rev()),
+        };
+        let mut total = Qty::ZERO;
+        for (&price, level) in met {
+            for other in &level.queue {
+                if other.owner == order.owner {
+                    return (total, true);
+                }
+                if self.clearing.pays(&maker_leg(market, order.side, price, other, other.left), Money::ZERO) {
+                    total = total.checked_add(other.left).unwrap_or(Qty::MAX);
+                }
+            }
+        }
+        (total, false)
+    }
+
+    fn admit(&self, market: usize, order: &NewOrder) -> Result<(), Refused> {
         let book = &self.markets[market];
         if !book.open {
             return Err(Refused::Closed);
@@ -310,22 +169,25 @@ impl Exchange {
         if !book.grid.holds(order.price) {
             return Err(Refused::OffGrid);
         }
-        if order.qty.is_zero() {
-            return Err(Refused::NoQuantity);
-        }
+        if order.qty.is_zero() { Err(Refused::NoQuantity) } else { Ok(()) }
+    }
+
+    const fn next_number(&mut self) -> OrderNo {
         self.orders_seen += 1;
-        let number = OrderNo(self.orders_seen);
-        let mut action = self.begin(market, now);
-        let own_only = order.self_trade == SelfTrade::CancelMaker && self.meets_only_its_owner(market, &order);
-        let rest = if own_only { order.qty } else { self.sweep(&mut action, &order) };
-        if !rest.is_zero() {
-            self.rest(&mut action, number, &order, rest);
+        OrderNo(self.orders_seen)
+    }
+
+    fn match_and_rest(&mut self, action: &mut Action, number: OrderNo, order: &NewOrder, rests: bool) {
+        let own_only =
+            rests && order.self_trade == SelfTrade::CancelMaker && self.meets_only_its_owner(action.market, order);
+        let rest = if own_only { order.qty } else { self.sweep(action, number, order) };
+        if rests && !rest.is_zero() {
+            self.rest(action, number, order, rest);
         }
         if own_only {
-            self.withdraw_crossed(&mut action, &order);
+            self.withdraw_crossed(action, order);
         }
-        self.end(market);
-        Ok((number, action.events))
+        self.end(action.market);
     }
 
     /// Takes up to `qty` at `limit` or better; nothing rests.
@@ -343,7 +205,8 @@ impl Exchange {
         }
         let mut action = self.begin(market, now);
         let order = NewOrder { owner, side, price: limit, qty, self_trade: SelfTrade::CancelTaker };
-        self.sweep(&mut action, &order);
+        let number = self.next_number();
+        self.sweep(&mut action, number, &order);
         self.end(market);
         action.events
     }
@@ -352,27 +215,53 @@ impl Exchange {
     pub fn cancel(&mut self, number: OrderNo, qty: Qty, now: UnixMs) -> Vec<Event> {
         let Some(&(market, side, price)) = self.orders.get(&number) else { return Vec::new() };
         let mut action = self.begin(market, now);
+        action.by = Some(number);
         self.cancel_within(&mut action, number, side, price, qty);
         self.end(market);
         action.events
     }
 
-    /// Cancels every order at a price in one batch: one level change.
+    /// Cancels the crowd's orders at a price in one batch: one level change. Orders of accounts stay.
     pub fn cancel_level(&mut self, market: usize, side: BookSide, price: Price, now: UnixMs) -> Vec<Event> {
-        let Some(level) = self.markets[market].side_mut(side).remove(&price) else { return Vec::new() };
-        for order in &level.queue {
+        let levels = self.markets[market].side_mut(side);
+        let Some(level) = levels.get_mut(&price) else { return Vec::new() };
+        let before = level.total;
+        for order in level.queue.iter().filter(|order| !order.owner.has_account()) {
             self.orders.remove(&order.number);
+            level.total = level.total.saturating_sub(order.left);
+        }
+        level.queue.retain(|order| order.owner.has_account());
+        let after = level.total;
+        if after == before {
+            return Vec::new();
+        }
+        if after.is_zero() {
+            levels.remove(&price);
         }
         let mut action = self.begin(market, now);
-        self.announce(&mut action, side, price, level.total, Qty::ZERO, Cause::Cancelled);
+        self.announce(&mut action, side, price, before, after, Cause::Cancelled);
         self.end(market);
         action.events
     }
 
-    /// Cancels from the back of a level's queue, `qty` at most.
+    /// Cancels everything in a market, level by level, as a reopening does.
+    pub fn evict(&mut self, market: usize, now: UnixMs) -> Vec<Event> {
+        let mut action = self.begin(market, now);
+        for side in [BookSide::Bid, BookSide::Ask] {
+            while let Some((price, level)) = self.markets[market].side_mut(side).pop_last() {
+                self.announce(&mut action, side, price, level.total, Qty::ZERO, Cause::Cancelled);
+                self.drop_all(&mut action, &level.queue, Dropped::Reopened);
+            }
+        }
+        self.end(market);
+        action.events
+    }
+
+    /// Cancels the crowd's orders from the back of a level's queue, `qty` at most.
     pub fn thin(&mut self, market: usize, side: BookSide, price: Price, qty: Qty, now: UnixMs) -> Vec<Event> {
         let Some(level) = self.markets[market].side(side).get(&price) else { return Vec::new() };
-        let numbers: Vec<OrderNo> = level.queue.iter().rev().map(|order| order.number).collect();
+        let numbers: Vec<OrderNo> =
+            level.queue.iter().rev().filter(|order| !order.owner.has_account()).map(|order| order.number).collect();
         let mut action = self.begin(market, now);
         let mut left = qty;
         for number in numbers {
@@ -390,9 +279,7 @@ impl Exchange {
         let mut action = self.begin(market, now);
         for side in [BookSide::Bid, BookSide::Ask] {
             for (price, level) in std::mem::take(self.markets[market].side_mut(side)) {
-                for order in &level.queue {
-                    self.orders.remove(&order.number);
-                }
+                self.drop_all(&mut action, &level.queue, Dropped::Closed);
                 self.markets[market].remember(Past { at: now, side, price, before: level.total, after: Qty::ZERO });
             }
         }
@@ -404,7 +291,7 @@ impl Exchange {
 
     fn begin(&mut self, market: usize, at: UnixMs) -> Action {
         self.markets[market].clock += 1;
-        Action { market, at, events: Vec::new() }
+        Action { market, at, by: None, events: Vec::new() }
     }
 
     fn end(&self, market: usize) {
@@ -416,7 +303,7 @@ impl Exchange {
 
     fn push(&self, action: &mut Action, what: What) {
         let clock = self.markets[action.market].clock;
-        action.events.push(Event { market: action.market, at: action.at, clock, what });
+        action.events.push(Event { market: action.market, at: action.at, clock, by: action.by, what });
     }
 
     fn announce(&mut self, action: &mut Action, side: BookSide, price: Price, before: Qty, after: Qty, cause: Cause) {
@@ -439,50 +326,125 @@ impl Exchange {
     }
 
     /// Trades as much as the book offers; the rest is returned.
-    fn sweep(&mut self, action: &mut Action, order: &NewOrder) -> Qty {
+    fn sweep(&mut self, action: &mut Action, number: OrderNo, order: &NewOrder) -> Qty {
         let mut left = order.qty;
-        let other = opposite(order.side);
         while let Some(price) = self.markets[action.market].meets(order.side, order.price) {
             if left.is_zero() {
                 break;
             }
-            let book = &mut self.markets[action.market];
-            let level = book.side_mut(other).get_mut(&price).expect("the best price has a level");
-            let before = level.total;
-            let mut matched = Qty::ZERO;
-            let mut stopped = false;
-            while !left.is_zero()
-                && let Some(first) = level.queue.front_mut()
-            {
-                if first.owner == order.owner {
-                    stopped = true;
-                    break;
-                }
-                let qty = first.left.min(left);
-                first.left = first.left.saturating_sub(qty);
-                left = left.saturating_sub(qty);
-                matched = matched.checked_add(qty).expect("no more than the level held");
-                if first.left.is_zero() {
-                    self.orders.remove(&first.number);
-                    level.queue.pop_front();
-                }
-            }
-            level.total = level.total.saturating_sub(matched);
-            let after = level.total;
-            if level.queue.is_empty() {
-                book.side_mut(other).remove(&price);
-            }
-            if !matched.is_zero() {
-                self.announce(action, other, price, before, after, Cause::Traded);
-                self.trades_seen += 1;
-                let trade = Trade { number: self.trades_seen, price, qty: matched, taker: order.side };
-                self.push(action, What::Trade(trade));
-            }
+            let stopped = self.sweep_level(action, number, order, price, &mut left);
             if stopped {
+                if order.owner.has_account() {
+                    self.push(action, What::Dropped { order: number, why: Dropped::SelfTrade });
+                }
                 return Qty::ZERO;
             }
         }
         left
+    }
+
+    /// One level of a sweep; true if the order met its owner and stops there.
+    fn sweep_level(
+        &mut self,
+        action: &mut Action,
+        number: OrderNo,
+        order: &NewOrder,
+        price: Price,
+        left: &mut Qty,
+    ) -> bool {
+        let (market, other) = (action.market, opposite(order.side));
+        let level = self.markets[market].side_mut(other).get_mut(&price).expect("the best price has a level");
+        let before = level.total;
+        let mut gone = Vec::new();
+        let mut withdrawn = Qty::ZERO;
+        let mut prints: Vec<(Qty, Option<Fill>)> = Vec::new();
+        let mut stopped = false;
+        while !left.is_zero()
+            && let Some(first) = level.queue.front_mut()
+        {
+            let own = first.owner == order.owner;
+            if own && order.self_trade == SelfTrade::CancelTaker {
+                stopped = true;
+                break;
+            }
+            let qty = first.left.min(*left);
+            let leg = maker_leg(market, order.side, price, first, qty);
+            if own || !self.clearing.pays(&leg, Money::ZERO) {
+                withdrawn = withdrawn.checked_add(first.left).expect("no more than the level held");
+                gone.push((*first, if own { Dropped::SelfTrade } else { Dropped::Unfunded }));
+                self.orders.remove(&first.number);
+                level.queue.pop_front();
+                continue;
+            }
+            first.left = first.left.saturating_sub(qty);
+            *left = left.saturating_sub(qty);
+            let booked = self.clearing.book(&leg, action.at).map(|booked| fill(&leg, booked.fee, booked.position));
+            match prints.last_mut() {
+                // The crowd's matches at one price are one print; an account's is its own.
+                Some((total, None)) if booked.is_none() => *total = total.checked_add(qty).unwrap_or(Qty::MAX),
+                _ => prints.push((qty, booked)),
+            }
+            if first.left.is_zero() {
+                self.orders.remove(&first.number);
+                level.queue.pop_front();
+            }
+        }
+        let matched = Qty::new(prints.iter().map(|print| print.0.micros()).sum()).unwrap_or(Qty::MAX);
+        let staying = before.saturating_sub(withdrawn);
+        let after = staying.saturating_sub(matched);
+        level.total = after;
+        if level.queue.is_empty() {
+            self.markets[market].side_mut(other).remove(&price);
+        }
+        if !withdrawn.is_zero() {
+            self.announce(action, other, price, before, staying, Cause::Cancelled);
+        }
+        for (order, why) in gone {
+            self.drop_one(action, &order, why);
+        }
+        if !matched.is_zero() {
+            self.announce(action, other, price, staying, after, Cause::Traded);
+        }
+        for (qty, maker) in prints {
+            self.print(action, number, order, price, qty, maker);
+        }
+        stopped
+    }
+
+    /// A trade, then each account's side of it.
+    fn print(
+        &mut self,
+        action: &mut Action,
+        number: OrderNo,
+        order: &NewOrder,
+        price: Price,
+        qty: Qty,
+        maker: Option<Fill>,
+    ) {
+        self.trades_seen += 1;
+        let trade = self.trades_seen;
+        self.push(action, What::Trade(Trade { number: trade, price, qty, taker: order.side }));
+        if let Some(maker) = maker {
+            self.push(action, What::Fill(Fill { trade, ..maker }));
+        }
+        let NewOrder { owner, side, .. } = *order;
+        let leg = Leg { owner, order: number, market: action.market, side, price, qty, is_taker: true };
+        if let Some(booked) = self.clearing.book(&leg, action.at) {
+            self.push(action, What::Fill(Fill { trade, ..fill(&leg, booked.fee, booked.position) }));
+        }
+    }
+
+    fn drop_one(&mut self, action: &mut Action, order: &Resting, why: Dropped) {
+        self.orders.remove(&order.number);
+        if order.owner.has_account() {
+            self.push(action, What::Dropped { order: order.number, why });
+        }
+    }
+
+    fn drop_all<'a>(&mut self, action: &mut Action, orders: impl IntoIterator<Item = &'a Resting>, why: Dropped) {
+        for order in orders {
+            self.drop_one(action, order, why);
+        }
     }
 
     fn rest(&mut self, action: &mut Action, number: OrderNo, order: &NewOrder, qty: Qty) {
@@ -500,10 +462,8 @@ impl Exchange {
         let other = opposite(order.side);
         while let Some(price) = self.markets[action.market].meets(order.side, order.price) {
             let level = self.markets[action.market].side_mut(other).remove(&price).expect("the best price has a level");
-            for own in &level.queue {
-                self.orders.remove(&own.number);
-            }
             self.announce(action, other, price, level.total, Qty::ZERO, Cause::Cancelled);
+            self.drop_all(action, &level.queue, Dropped::SelfTrade);
         }
     }
 
@@ -526,4 +486,15 @@ impl Exchange {
         self.announce(action, side, price, before, after, Cause::Cancelled);
         gone
     }
+}
+
+/// The resting side of a match; `taker` is the side of the other one.
+fn maker_leg(market: usize, taker: BookSide, price: Price, resting: &Resting, qty: Qty) -> Leg {
+    let side = opposite(taker);
+    Leg { owner: resting.owner, order: resting.number, market, side, price, qty, is_taker: false }
+}
+
+const fn fill(leg: &Leg, fee: Money, position: i64) -> Fill {
+    let &Leg { owner, order, side, price, qty, is_taker, .. } = leg;
+    Fill { order, owner, side, price, qty, trade: 0, is_taker, fee, position }
 }

@@ -10,8 +10,19 @@ use crate::sim::kalshi_rest::{Reply, nested};
 use crate::unit::UnixMs;
 
 /// How far a header's time may lie behind the server's, and ahead of it.
-const BEHIND_MS: u64 = 10_000;
-const AHEAD_MS: u64 = 60_000;
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Skew {
+    pub behind_ms: u64,
+    pub ahead_ms: u64,
+}
+
+impl Default for Skew {
+    /// Between what was seen to pass and what was seen to fail.
+    fn default() -> Self {
+        Self { behind_ms: 10_000, ahead_ms: 60_000 }
+    }
+}
+
 /// What a DER public key of Ed25519 begins with; the 32 bytes of the key follow.
 const ED25519_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
@@ -23,21 +34,26 @@ pub struct Headers<'a> {
     pub signature: Option<&'a str>,
 }
 
-/// Key ids and their public keys as DER `SubjectPublicKeyInfo`.
-pub type Keys = [(String, Vec<u8>)];
-
-/// Nothing if the request is signed by a known key, now; otherwise the 401 to send.
-pub fn check(headers: &Headers, method: &str, path: &str, keys: &Keys, now: UnixMs) -> Result<(), Reply> {
-    let (Some(key), Some(timestamp), Some(signature)) = (headers.key, headers.timestamp, headers.signature) else {
+/// Nothing if the request is signed by the key that it names, now; otherwise the 401 to send. `public` is that key as
+/// DER `SubjectPublicKeyInfo`, if it is known.
+pub fn check(
+    headers: &Headers,
+    method: &str,
+    path: &str,
+    public: Option<&[u8]>,
+    skew: Skew,
+    now: UnixMs,
+) -> Result<(), Reply> {
+    let (Some(_), Some(timestamp), Some(signature)) = (headers.key, headers.timestamp, headers.signature) else {
         return Err(nested(401, "signature_is_missing_from_headers", None));
     };
-    let fresh = timestamp
-        .parse::<u64>()
-        .is_ok_and(|at| now.raw() <= at.saturating_add(BEHIND_MS) && at <= now.raw().saturating_add(AHEAD_MS));
+    let fresh = timestamp.parse::<u64>().is_ok_and(|at| {
+        now.raw() <= at.saturating_add(skew.behind_ms) && at <= now.raw().saturating_add(skew.ahead_ms)
+    });
     if !fresh {
         return Err(nested(401, "header_timestamp_expired", None));
     }
-    let Some((_, public)) = keys.iter().find(|(id, _)| id == key) else {
+    let Some(public) = public else {
         return Err(nested(401, "authentication_error", Some("NOT_FOUND")));
     };
     let text = format!("{timestamp}{method}{path}");
@@ -73,8 +89,10 @@ mod tests {
         (pair, vec![(String::from("key-1"), der)])
     }
 
-    fn code(headers: &Headers, keys: &Keys) -> String {
-        check(headers, "GET", PATH, keys, NOW).map_or_else(|reply| reply.body, |()| String::from("in"))
+    fn code(headers: &Headers, keys: &[(String, Vec<u8>)]) -> String {
+        let public = keys.iter().find(|(id, _)| Some(id.as_str()) == headers.key).map(|(_, public)| public.as_slice());
+        check(headers, "GET", PATH, public, Skew::default(), NOW)
+            .map_or_else(|reply| reply.body, |()| String::from("in"))
     }
 
     fn signed(pair: &Ed25519KeyPair, at: u64) -> (String, String) {

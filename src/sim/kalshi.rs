@@ -1,93 +1,94 @@
 //! Kalshi's stream without I/O: commands and happenings in, JSON text out.
 //!
 //! A [`Session`] is one connection. `seq` belongs to the `sid`, and `ok` and `unsubscribed` use it up like any other
-//! frame. The stream shows no asks: the book's ask side goes out as bids for NO. Private channels can be subscribed
-//! and stay silent until accounts exist. REST bodies are in [`crate::sim::kalshi_rest`].
+//! frame. The stream shows no asks: the book's ask side goes out as bids for NO. Private channels show a session's own
+//! account. REST bodies are in [`crate::sim::kalshi_rest`]; accounts and orders in the files of the folder beside
+//! this one, [`desk`] first: requests are told apart (`operation`) and read (`form`), orders come in (`entry`), change and
+//! go (`change`, `group`), reads are answered ([`portfolio`]), and the money is kept straight ([`clearing`], [`fee`],
+//! `transfer`).
+
+pub mod account;
+pub mod answer;
+pub mod bucket;
+mod change;
+pub mod check;
+pub mod clearing;
+mod deny;
+pub mod desk;
+mod entry;
+pub mod fee;
+mod form;
+mod frame;
+mod group;
+mod operation;
+pub mod order;
+pub mod order_fault;
+pub mod portfolio;
+pub mod private;
+mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::sim::exchange::{Event, LevelChange, Trade, What};
-use crate::sim::kalshi_text::{fp, ladder, lifecycle, touch, trade_id};
-use crate::sim::listing::{KalshiMarket, rfc3339};
+use crate::sim::exchange::{Event, What};
+use crate::sim::kalshi::account::{Member, account_of};
+use crate::sim::kalshi::frame::{
+    Channel, Subscription, delta, error, id_member, ok, snapshot, ticker_frame, trade_frame,
+};
+use crate::sim::kalshi::private::{Private, PrivateChannel};
+use crate::sim::kalshi_text::lifecycle;
 use crate::sim::world::{Happening, Life, World};
-use crate::unit::{BookSide, Qty, UnixMs, Venue};
+use crate::unit::{UnixMs, Venue};
 
 /// At most one `ticker` frame per market in this time.
 const TICKER_MS: u64 = 1_000;
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Channel {
-    Orderbook,
-    Ticker,
-    Trade,
-    Lifecycle,
-    /// Accepted and silent.
-    Private(&'static str),
-}
-
-impl Channel {
-    fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "orderbook_delta" => Self::Orderbook,
-            "ticker" => Self::Ticker,
-            "trade" => Self::Trade,
-            "market_lifecycle_v2" => Self::Lifecycle,
-            "fill" => Self::Private("fill"),
-            "user_orders" => Self::Private("user_orders"),
-            "market_positions" => Self::Private("market_positions"),
-            "order_group_updates" => Self::Private("order_group_updates"),
-            "multivariate_market_lifecycle" => Self::Private("multivariate_market_lifecycle"),
-            "communications" => Self::Private("communications"),
-            _ => return None,
-        })
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Orderbook => "orderbook_delta",
-            Self::Ticker => "ticker",
-            Self::Trade => "trade",
-            Self::Lifecycle => "market_lifecycle_v2",
-            Self::Private(name) => name,
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Subscription {
-    sid: u64,
-    seq: u64,
-    channel: Channel,
-    /// As the client wrote them; empty means all markets, where the channel allows that.
-    tickers: BTreeSet<String>,
-    use_yes_price: bool,
-    skip_ack: bool,
-    /// When a market's last `ticker` frame went out; `None` while nothing new is to be told.
-    told: BTreeMap<usize, (UnixMs, bool)>,
-}
-
-impl Subscription {
-    fn next_seq(&mut self) -> u64 {
-        self.seq += 1;
-        self.seq
-    }
-
-    fn wants(&self, ticker: &str) -> bool {
-        self.tickers.contains(ticker) || (self.tickers.is_empty() && self.channel != Channel::Orderbook)
-    }
-}
 
 /// One connection's state.
 #[derive(Debug, Default)]
 pub struct Session {
     subscriptions: Vec<Subscription>,
     sids: u64,
+    /// Whose private channels these are.
+    member: Option<Member>,
 }
 
 impl Session {
+    /// A connection whose handshake was signed by this member's key.
+    pub fn of(member: Member) -> Self {
+        Self { member: Some(member), ..Self::default() }
+    }
+
+    /// Whose connection this is.
+    pub const fn member(&self) -> Option<Member> {
+        self.member
+    }
+
+    /// The frame of a private channel, if this connection is its account's and has subscribed to it.
+    pub fn on_private(&mut self, frame: &Private, now: UnixMs) -> Option<String> {
+        let member = self.member.filter(|member| member.account == frame.account)?;
+        if member.locked.is_some_and(|locked| locked != frame.subaccount) {
+            return None;
+        }
+        let everywhere = frame.ticker.is_empty();
+        let open = self.subscriptions.iter_mut().find(|open| {
+            open.channel == Channel::Private(frame.channel) && (everywhere || open.wants(&frame.ticker))
+        })?;
+        // Group updates are counted, the other private frames are not.
+        let seq = if frame.channel == PrivateChannel::OrderGroups {
+            format!(r#","seq":{}"#, open.next_seq())
+        } else {
+            String::new()
+        };
+        Some(format!(
+            r#"{{"type":"{}","sid":{}{seq},"sending_ts_ms":{},"msg":{}}}"#,
+            frame.channel.kind(),
+            open.sid,
+            now.raw(),
+            frame.body
+        ))
+    }
+
     /// What the server answers to one text frame.
     pub fn handle_text(&mut self, text: &str, world: &World, now: UnixMs) -> Vec<String> {
         let Ok(command) = serde_json::from_str::<Value>(text) else {
@@ -262,6 +263,12 @@ impl Session {
 
     fn on_book(&mut self, event: &Event, world: &World, now: UnixMs) -> Vec<String> {
         let market = &world.catalog().kalshi[event.market];
+        let own = world.label_of(event).filter(|label| {
+            let (account, subaccount) = account_of(label.owner);
+            let sees =
+                |member: Member| member.account == account && member.locked.is_none_or(|only| only == subaccount);
+            self.member.is_some_and(sees)
+        });
         let mut frames = Vec::new();
         for subscription in &mut self.subscriptions {
             if !subscription.wants(&market.ticker) {
@@ -269,7 +276,7 @@ impl Session {
             }
             match (subscription.channel, &event.what) {
                 (Channel::Orderbook, What::Level(change)) => {
-                    frames.push(delta(subscription, market, event, change, now));
+                    frames.push(delta(subscription, market, event, change, own, now));
                 }
                 // Real closes were seen to send it once or twice.
                 (Channel::Orderbook, What::Emptied) => {
@@ -359,144 +366,4 @@ fn tickers(params: &Value) -> Result<Vec<String>, &'static str> {
         (Value::String(_), Value::Array(_)) => Err("market_ticker and market_tickers are mutually exclusive"),
         _ => Err("Invalid parameter: market_tickers"),
     }
-}
-
-fn id_member(id: Option<u64>) -> String {
-    id.map_or_else(String::new, |id| format!(r#","id":{id}"#))
-}
-
-fn error(id: Option<u64>, code: u8, text: &str, now: UnixMs) -> String {
-    format!(
-        r#"{{"type":"error"{},"sending_ts_ms":{},"msg":{{"code":{code},"msg":"{text}"}}}}"#,
-        id_member(id),
-        now.raw()
-    )
-}
-
-fn ok(subscription: &mut Subscription, id: Option<u64>, now: UnixMs) -> String {
-    let seq = subscription.next_seq();
-    let list = if subscription.skip_ack {
-        String::from("{}")
-    } else {
-        json!({"market_tickers": subscription.tickers}).to_string()
-    };
-    format!(
-        r#"{{"type":"ok"{},"sid":{},"seq":{seq},"sending_ts_ms":{},"msg":{list}}}"#,
-        id_member(id),
-        subscription.sid,
-        now.raw()
-    )
-}
-
-fn snapshot(subscription: &mut Subscription, ticker: &str, id: Option<u64>, world: &World, now: UnixMs) -> String {
-    let seq = subscription.next_seq();
-    let head = format!(
-        r#"{{"type":"orderbook_snapshot"{},"sid":{},"seq":{seq},"sending_ts_ms":{},"msg":{{"market_ticker":{}"#,
-        id_member(id),
-        subscription.sid,
-        now.raw(),
-        Value::from(ticker)
-    );
-    let Some(market) = world.find(Venue::Kalshi, ticker) else {
-        return format!(r#"{head},"market_id":""}}}}"#);
-    };
-    let book = world.exchange(Venue::Kalshi).market(market);
-    let mut text = head;
-    let _ = write!(text, r#","market_id":"{}","clock":{}"#, world.catalog().kalshi[market].market_id, book.clock());
-    if 0 < book.depth(BookSide::Bid) {
-        let _ = write!(text, r#","yes_dollars_fp":{}"#, ladder(book.levels(BookSide::Bid)));
-    }
-    if 0 < book.depth(BookSide::Ask) {
-        let yes_price = subscription.use_yes_price;
-        let levels = book
-            .levels(BookSide::Ask)
-            .rev()
-            .map(|(price, qty)| (if yes_price { price } else { price.complement() }, qty));
-        let _ = write!(text, r#","no_dollars_fp":{}"#, ladder(levels));
-    }
-    text.push_str("}}");
-    text
-}
-
-fn delta(
-    subscription: &mut Subscription,
-    market: &KalshiMarket,
-    event: &Event,
-    change: &LevelChange,
-    now: UnixMs,
-) -> String {
-    let seq = subscription.next_seq();
-    let (side, price) = match change.side {
-        BookSide::Bid => ("yes", change.price),
-        BookSide::Ask if subscription.use_yes_price => ("no", change.price),
-        BookSide::Ask => ("no", change.price.complement()),
-    };
-    let sign = if change.change < 0 { "-" } else { "" };
-    let size = Qty::new(change.change.unsigned_abs()).unwrap_or(Qty::MAX);
-    format!(
-        r#"{{"type":"orderbook_delta","sid":{},"seq":{seq},"sending_ts_ms":{},"msg":{{"market_ticker":"{}","market_id":"{}","clock":{},"price_dollars":"{price}","delta_fp":"{sign}{}","side":"{side}","ts":"{}","ts_ms":{}}}}}"#,
-        subscription.sid,
-        now.raw(),
-        market.ticker,
-        market.market_id,
-        event.clock,
-        fp(size),
-        rfc3339_ms(event.at),
-        event.at.raw()
-    )
-}
-
-fn rfc3339_ms(at: UnixMs) -> String {
-    let (text, millis) = (rfc3339(at), at.raw() % 1_000);
-    if millis == 0 { text } else { format!("{}.{millis:03}Z", text.trim_end_matches('Z')) }
-}
-
-fn trade_frame(
-    subscription: &mut Subscription,
-    market: &KalshiMarket,
-    event: &Event,
-    trade: &Trade,
-    now: UnixMs,
-) -> String {
-    let seq = subscription.next_seq();
-    let (outcome, side) = if trade.taker == BookSide::Bid { ("yes", "bid") } else { ("no", "ask") };
-    format!(
-        r#"{{"type":"trade","sid":{},"seq":{seq},"sending_ts_ms":{},"msg":{{"trade_id":"{}","market_ticker":"{}","yes_price_dollars":"{}","no_price_dollars":"{}","count_fp":"{}","taker_side":"{outcome}","taker_outcome_side":"{outcome}","taker_book_side":"{side}","is_block_trade":false,"ts":{},"ts_ms":{}}}}}"#,
-        subscription.sid,
-        now.raw(),
-        trade_id(event.market, trade.number),
-        market.ticker,
-        trade.price,
-        trade.price.complement(),
-        fp(trade.qty),
-        event.at.raw() / 1_000,
-        event.at.raw()
-    )
-}
-
-fn ticker_frame(subscription: &Subscription, at: usize, world: &World, now: UnixMs) -> String {
-    let market = &world.catalog().kalshi[at];
-    let touch = touch(world, at);
-    let state = &market.state;
-    let last = state.last_price.map_or_else(|| String::from("0.0000"), |price| price.to_string());
-    let volume = state.volume.micros() / 1_000_000;
-    format!(
-        r#"{{"type":"ticker","sid":{},"sending_ts_ms":{},"msg":{{"market_id":"{}","market_ticker":"{}","price_dollars":"{last}","yes_bid_dollars":"{}","yes_ask_dollars":"{}","volume_fp":"{}","open_interest_fp":"{}","dollar_volume":{},"dollar_open_interest":{},"yes_bid_size_fp":"{}","yes_ask_size_fp":"{}","last_trade_size_fp":"{}","ts":{},"ts_ms":{},"time":"{}"}}}}"#,
-        subscription.sid,
-        now.raw(),
-        market.market_id,
-        market.ticker,
-        touch.bid,
-        touch.ask,
-        fp(state.volume),
-        fp(Qty::whole((volume / 3) as u32)),
-        volume / 2,
-        volume / 6,
-        fp(touch.bid_qty),
-        fp(touch.ask_qty),
-        fp(state.last_qty),
-        now.raw() / 1_000,
-        now.raw(),
-        rfc3339(now)
-    )
 }

@@ -72,7 +72,7 @@ fn param<'a>(query: Query<'a>, name: &str) -> Option<&'a str> {
 pub fn answer(world: &World, path: &str, query: Query) -> Reply {
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     match parts.as_slice() {
-        ["exchange", "status"] => Reply::ok(&status()),
+        ["exchange", "status"] => Reply::ok(&status(&[(true, true); 4])),
         ["exchange", "schedule"] => Reply::ok(&schedule()),
         ["markets"] => markets(world, query),
         ["markets", "orderbooks"] => orderbooks(world, query),
@@ -93,17 +93,19 @@ pub fn answer(world: &World, path: &str, query: Query) -> Reply {
     }
 }
 
-fn status() -> Value {
+/// The body of `GET /exchange/status`: of every shard, is the exchange active, and may one trade?
+pub fn status(states: &[(bool, bool); 4]) -> Value {
     let shards = ["Default exchange", "Combos", "Crypto", "Tennis and baseball"];
     let statuses: Vec<Value> = shards
         .iter()
         .enumerate()
         .map(|(at, about)| {
-            json!({"exchange_index": at, "description": about, "exchange_active": true, "trading_active": true,
-                "intra_exchange_transfers_active": true})
+            json!({"exchange_index": at, "description": about, "exchange_active": states[at].0,
+                "trading_active": states[at].1, "intra_exchange_transfers_active": true})
         })
         .collect();
-    json!({"exchange_active": true, "trading_active": true, "intra_exchange_transfers_active": true,
+    // The members at the top speak of shard 0 alone.
+    json!({"exchange_active": states[0].0, "trading_active": states[0].1, "intra_exchange_transfers_active": true,
         "exchange_estimated_resume_time": null, "exchange_index_statuses": statuses})
 }
 

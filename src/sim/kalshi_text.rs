@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::sim::listing::{KalshiMarket, Strike};
+use crate::sim::listing::{KalshiMarket, Strike, rfc3339};
 use crate::sim::world::{Life, World};
 use crate::unit::{BookSide, Money, Price, Qty, UnixMs, Venue};
 
@@ -17,6 +17,27 @@ pub fn fp(qty: Qty) -> String {
 /// A dollar amount with four decimals.
 pub fn dollars(money: Money) -> String {
     format!("{}.{:04}", money.raw() / 1_000_000, money.raw() % 1_000_000 / 100)
+}
+
+/// A signed dollar amount with that many decimals, cut off towards zero.
+pub fn amount(money: Money, decimals: u32) -> String {
+    let unit = 10_u64.pow(6 - decimals);
+    let micros = money.raw().unsigned_abs() / unit * unit;
+    let sign = if money.raw() < 0 && micros != 0 { "-" } else { "" };
+    let part = micros % 1_000_000 / unit;
+    format!("{sign}{}.{part:0width$}", micros / 1_000_000, width = decimals as usize)
+}
+
+/// A signed number of contracts with two decimals, from millionths.
+pub fn signed_fp(micros: i64) -> String {
+    let sign = if micros < 0 { "-" } else { "" };
+    format!("{sign}{}", fp(Qty::new(micros.unsigned_abs()).unwrap_or(Qty::MAX)))
+}
+
+/// RFC 3339 with milliseconds where there are any.
+pub fn rfc3339_ms(at: UnixMs) -> String {
+    let (text, millis) = (rfc3339(at), at.raw() % 1_000);
+    if millis == 0 { text } else { format!("{}.{millis:03}Z", text.trim_end_matches('Z')) }
 }
 
 /// One ladder as `[["0.4700","3.00"],…]`, by ascending price of its own leg.

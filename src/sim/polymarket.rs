@@ -243,6 +243,7 @@ impl Stream {
                 let due = UnixMs::new(event.at.raw() + PRINT_DELAY_MS + trade.number % 5);
                 self.prints.push_back((due, frame));
             }
+            What::Fill(_) | What::Dropped { .. } => {}
             // A trade or a cleared book is shown as whole books, once for each action.
             What::Level(_) | What::Emptied => {
                 if *booked != (at, event.clock) {

@@ -7,12 +7,15 @@
 //! Same seed, same speed, same number of steps: the same events, whatever the stamps. Virtual time moves values, trades
 //! and closes; how long a dislocation lives is told in wall time, because an engine lives there too.
 
+mod account;
 mod chaos;
 mod gap;
 
+use std::collections::{BTreeSet, HashMap};
+
 use fastrand::Rng;
 
-use crate::sim::exchange::{Event, Exchange, Owner, What};
+use crate::sim::exchange::{Event, Exchange, OrderNo, Owner, What};
 use crate::sim::listing::{Catalog, PAIRS, Phase, Topic};
 use crate::sim::maker::Maker;
 use crate::unit::{BookSide, Grid, Money, Price, Qty, UnixMs, Venue};
@@ -74,6 +77,13 @@ pub struct SimSettlement {
     pub at: UnixMs,
 }
 
+/// What an account is told of a change that its own order caused.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Label {
+    pub owner: Owner,
+    pub client_order_id: String,
+}
+
 /// A gap between the two books of a pair.
 #[derive(Clone, Copy, Debug)]
 struct Dislocation {
@@ -93,6 +103,8 @@ struct Mind {
     /// Virtual seconds.
     closes_at: Option<f64>,
     answer_yes: bool,
+    /// What Kalshi pays per YES contract, where somebody has decided that.
+    decided: Option<Money>,
     stage: Stage,
 }
 
@@ -119,6 +131,10 @@ pub struct World {
     stamp: UnixMs,
     settlements: Vec<SimSettlement>,
     happenings: Vec<Happening>,
+    /// What Kalshi's stream calls the orders of its accounts.
+    labels: HashMap<OrderNo, Label>,
+    /// Kalshi's shards on which nobody trades for the time being.
+    halted: BTreeSet<u8>,
     /// How many of [`OPENINGS`] are behind us.
     late: usize,
     /// Opened dislocations: worth taking after fees, not worth it.
@@ -140,6 +156,8 @@ impl World {
             stamp: start,
             settlements: Vec::new(),
             happenings: Vec::new(),
+            labels: HashMap::new(),
+            halted: BTreeSet::new(),
             late: 0,
             opened: [0, 0],
             catalog,
@@ -147,6 +165,7 @@ impl World {
         };
         for at in 0..world.catalog.kalshi.len() {
             world.kalshi.list(world.catalog.kalshi[at].structure.grid(), start);
+            world.learn_terms(at);
         }
         for at in 0..world.catalog.polymarket.len() {
             world.polymarket.list(even(world.catalog.polymarket[at].tick), start);
@@ -186,7 +205,9 @@ impl World {
         let market = match venue {
             Venue::Kalshi => {
                 let grid = self.catalog.kalshi[self.catalog.kalshi.len() - 1].structure.grid();
-                self.kalshi.list(grid, self.stamp)
+                let market = self.kalshi.list(grid, self.stamp);
+                self.learn_terms(market);
+                market
             }
             Venue::Polymarket => {
                 let grid = even(self.catalog.polymarket[self.catalog.polymarket.len() - 1].tick);
@@ -211,6 +232,7 @@ impl World {
             dislocation: None,
             closes_at: closes.then(|| 300.0 * 1.13_f64.powi(topic as i32)),
             answer_yes: self.rng.f64() * 10_000.0 < fair,
+            decided: None,
             stage: Stage::Open,
         }
     }
@@ -343,7 +365,7 @@ impl World {
         self.walk(topic, secs);
         let fair = self.minds[topic].fair;
         for (venue, market) in self.venues(topic) {
-            if self.phase(venue, market) != Phase::Active {
+            if !self.is_trading(venue, market) {
                 continue;
             }
             if self.makers[venue as usize][market].is_behind(fair) {
@@ -358,7 +380,7 @@ impl World {
     /// Sizes move while a gap is open, and nothing else does.
     fn fidget(&mut self, topic: usize, secs: f64) {
         for (venue, market) in self.venues(topic) {
-            if self.happens_within(secs, ACTION_SECS) {
+            if self.happens_within(secs, ACTION_SECS) && self.is_trading(venue, market) {
                 let (exchange, maker) = match venue {
                     Venue::Kalshi => (&mut self.kalshi, &self.makers[0][market]),
                     Venue::Polymarket => (&mut self.polymarket, &self.makers[1][market]),
@@ -392,7 +414,11 @@ impl World {
         self.record(venue, events);
     }
 
+    /// Makers come to a market only while it trades; later they find that they are behind.
     fn requote(&mut self, venue: Venue, market: usize, fair: f64) {
+        if !self.is_trading(venue, market) {
+            return;
+        }
         let (exchange, maker) = match venue {
             Venue::Kalshi => (&mut self.kalshi, &mut self.makers[0][market]),
             Venue::Polymarket => (&mut self.polymarket, &mut self.makers[1][market]),
@@ -427,6 +453,11 @@ impl World {
             Venue::Kalshi => self.catalog.kalshi[market].state.phase,
             Venue::Polymarket => self.catalog.polymarket[market].state.phase,
         }
+    }
+
+    fn is_trading(&self, venue: Venue, market: usize) -> bool {
+        let halted = venue == Venue::Kalshi && self.halted.contains(&self.catalog.kalshi[market].exchange_index);
+        self.phase(venue, market) == Phase::Active && !halted
     }
 
     fn tell(&mut self, venue: Venue, market: usize, life: Life) {
@@ -477,6 +508,9 @@ impl World {
 
     /// Kalshi's payout per YES contract.
     fn payout(&self, topic: usize) -> Money {
+        if let Some(decided) = self.minds[topic].decided {
+            return decided;
+        }
         if topic == self.halved() {
             return Money::micros(500_000);
         }

@@ -3,7 +3,12 @@
 use tokio::sync::{mpsc, oneshot};
 
 use crate::sim::fault::{Counts, Fault, Line, Out, Plan};
-use crate::sim::world::World;
+use crate::sim::handshake::Headers;
+use crate::sim::kalshi::account::Member;
+use crate::sim::kalshi::answer::{Answer, Request};
+use crate::sim::kalshi::desk::{Desk, Settings};
+use crate::sim::kalshi_rest::Reply;
+use crate::sim::world::{Happening, World};
 use crate::sim::{kalshi, polymarket};
 use crate::unit::{UnixMs, Venue};
 
@@ -40,6 +45,7 @@ pub struct Seat {
 #[derive(Debug)]
 pub struct Hall {
     world: World,
+    desk: Desk,
     stream: polymarket::Stream,
     links: Vec<Link>,
     seats: u64,
@@ -49,9 +55,10 @@ pub struct Hall {
 }
 
 impl Hall {
-    /// A hall around a world; with a seed, chaos reigns.
-    pub fn new(world: World, chaos: Option<u64>, now: UnixMs) -> Self {
+    /// A hall around a world, with Kalshi's accounts; with a seed, chaos reigns.
+    pub fn new(mut world: World, kalshi: Settings, chaos: Option<u64>, now: UnixMs) -> Self {
         Self {
+            desk: Desk::new(kalshi, &mut world),
             stream: polymarket::Stream::new(&world),
             links: Vec::new(),
             seats: 0,
@@ -64,6 +71,27 @@ impl Hall {
 
     pub const fn world(&self) -> &World {
         &self.world
+    }
+
+    pub const fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    pub const fn desk_mut(&mut self) -> &mut Desk {
+        &mut self.desk
+    }
+
+    /// Who may open Kalshi's stream, or the 401 to send.
+    pub fn admit(&self, headers: &Headers, path: &str, now: UnixMs) -> Result<Member, Reply> {
+        self.desk.admit(headers, "GET", path, now)
+    }
+
+    /// A request to Kalshi; what it makes happen is told to everybody before it is answered.
+    pub fn ask_kalshi(&mut self, request: &Request, now: UnixMs) -> Answer {
+        let mut answer = self.desk.handle(&mut self.world, request, now);
+        let happenings = std::mem::take(&mut answer.happenings);
+        self.tell_kalshi(&happenings, now);
+        answer
     }
 
     pub const fn counts(&self) -> &Counts {
@@ -85,14 +113,14 @@ impl Hall {
     }
 
     /// A new connection.
-    pub fn sit(&mut self, venue: Venue, now: UnixMs) -> Seat {
+    pub fn sit(&mut self, venue: Venue, member: Option<Member>, now: UnixMs) -> Seat {
         self.seats += 1;
         let (sender, queue) = mpsc::channel(QUEUE_FRAMES);
         let (last_sender, last_words) = oneshot::channel();
         self.links.push(Link {
             number: self.seats,
             session: match venue {
-                Venue::Kalshi => Session::Kalshi(kalshi::Session::default()),
+                Venue::Kalshi => Session::Kalshi(member.map(kalshi::Session::of).unwrap_or_default()),
                 Venue::Polymarket => Session::Polymarket(polymarket::Session::default()),
             },
             line: self.plan.as_mut().map(|plan| plan.line(venue, now)),
@@ -126,28 +154,40 @@ impl Hall {
             plan.disturb(&mut self.world, &mut self.counts, now);
             happenings.extend(self.world.drain());
         }
+        let happenings = self.desk.step(&mut self.world, happenings, now);
         let frames = self.stream.render(&happenings, &self.world, now);
         for link in &mut self.links {
-            match &mut link.session {
-                Session::Kalshi(session) => {
-                    let mut own = Vec::new();
-                    for happening in &happenings {
-                        own.extend(session.on_event(happening, &self.world, now));
-                    }
-                    own.extend(session.on_time(&self.world, now));
-                    for frame in &own {
-                        link.send(frame, &mut self.counts, now);
-                    }
-                }
-                Session::Polymarket(session) => {
-                    let own: Vec<_> = frames.iter().filter(|frame| session.wants(frame)).collect();
-                    for frame in own {
-                        link.send(&frame.text, &mut self.counts, now);
-                    }
+            if let Session::Polymarket(session) = &mut link.session {
+                let own: Vec<_> = frames.iter().filter(|frame| session.wants(frame)).collect();
+                for frame in own {
+                    link.send(&frame.text, &mut self.counts, now);
                 }
             }
         }
+        self.tell_kalshi(&happenings, now);
         self.links.retain(|link| link.last_words.is_some());
+    }
+
+    /// Public news and private ones, to everybody connected to Kalshi.
+    fn tell_kalshi(&mut self, happenings: &[Happening], now: UnixMs) {
+        let private = self.desk.frames(now);
+        let dropped = self.desk.take_dropped_streams();
+        for link in &mut self.links {
+            let Session::Kalshi(session) = &mut link.session else { continue };
+            let mut own = Vec::new();
+            for happening in happenings {
+                own.extend(session.on_event(happening, &self.world, now));
+            }
+            own.extend(private.iter().filter_map(|frame| session.on_private(frame, now)));
+            own.extend(session.on_time(&self.world, now));
+            let ends = session.member().is_some_and(|member| dropped.contains(&member.account));
+            for frame in &own {
+                link.send(frame, &mut self.counts, now);
+            }
+            if ends {
+                link.queue_up(Out::Reset(String::from("{}")), now);
+            }
+        }
     }
 
     /// Frames that a fault has held back.
@@ -213,8 +253,8 @@ mod tests {
 
     #[test]
     fn a_reader_who_has_stopped_gets_error_25_past_his_queue_and_loses_his_seat() {
-        let mut hall = Hall::new(World::new(42, 20, START), None, START);
-        let mut seat = hall.sit(Venue::Kalshi, START);
+        let mut hall = Hall::new(World::new(42, 20, START), Settings::default(), None, START);
+        let mut seat = hall.sit(Venue::Kalshi, None, START);
         subscribe(&mut hall, &seat);
         let mut now = START;
         while !hall.links.is_empty() {
@@ -232,8 +272,8 @@ mod tests {
     fn an_hour_of_chaos_breaks_everything_there_is_to_break_except_the_world() {
         let mut counts = std::collections::BTreeMap::new();
         for seed in 0..4 {
-            let mut hall = Hall::new(World::new(seed, 20, START), Some(seed), START);
-            let mut seats = [hall.sit(Venue::Kalshi, START), hall.sit(Venue::Polymarket, START)];
+            let mut hall = Hall::new(World::new(seed, 20, START), Settings::default(), Some(seed), START);
+            let mut seats = [hall.sit(Venue::Kalshi, None, START), hall.sit(Venue::Polymarket, None, START)];
             subscribe(&mut hall, &seats[0]);
             let tokens: Vec<String> =
                 hall.world.catalog().polymarket.iter().flat_map(|market| market.tokens.clone()).collect();

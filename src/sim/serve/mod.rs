@@ -18,14 +18,21 @@ use anyhow::Context as _;
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 
+use crate::sim::kalshi::account::{NewAccount, NewKey};
+use crate::sim::kalshi::check::Violation;
+use crate::sim::kalshi::desk::{Desk, Settings};
 use crate::sim::serve::hall::Hall;
 use crate::sim::world::{SimSettlement, World};
-use crate::unit::{BookSide, Price, Qty, UnixMs, Venue};
+use crate::unit::{BookSide, Money, Price, Qty, UnixMs, Venue};
 
 /// Wall time between two steps of the world.
 const STEP_MS: u64 = 5;
 /// After a stall the world catches up by this many steps at once, and forgets the rest.
 const STEPS_AT_ONCE: u64 = 40;
+/// The user of an account that nobody has described.
+const DEMO_USER: &str = "00000000-0000-4000-8000-0000000000aa";
+/// Its cash on each of Kalshi's shards.
+pub const DEMO_CASH: Money = Money::dollars(25_000);
 const WS_PATHS: [&str; 2] = ["/trade-api/ws/v2", "/ws/market"];
 
 /// What to serve.
@@ -36,15 +43,18 @@ pub struct Options {
     pub speed: u32,
     pub chaos: bool,
     pub tls: bool,
-    /// Key ids that may open Kalshi's stream, with their public keys as DER `SubjectPublicKeyInfo`.
+    /// Key ids of Kalshi's first account, with their public keys as DER `SubjectPublicKeyInfo`. They may do everything.
     pub kalshi_keys: Vec<(String, Vec<u8>)>,
+    /// Kalshi's accounts and manners. Without an account, one is opened for `kalshi_keys`, with money on every shard.
+    pub kalshi: Settings,
     /// Kalshi REST, Kalshi stream, Polymarket REST, Polymarket stream; 0 takes any free port.
     pub ports: [u16; 4],
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 42, speed: 20, chaos: false, tls: false, kalshi_keys: Vec::new(), ports: [0; 4] }
+        let kalshi = Settings::default();
+        Self { seed: 42, speed: 20, chaos: false, tls: false, kalshi_keys: Vec::new(), kalshi, ports: [0; 4] }
     }
 }
 
@@ -84,9 +94,10 @@ pub struct Running {
 
 /// Starts both venues on a thread of their own.
 pub fn start(options: Options) -> anyhow::Result<Running> {
-    let identity = if options.tls { Some(tls::identity()?) } else { None };
+    let Options { seed, speed, chaos, tls, kalshi_keys, kalshi, ports } = options;
+    let identity = if tls { Some(tls::identity()?) } else { None };
     let mut listeners = Vec::new();
-    for port in options.ports {
+    for port in ports {
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port)))
             .with_context(|| format!("the simulated venues cannot listen on 127.0.0.1:{port}"))?;
         listener.set_nonblocking(true)?;
@@ -94,7 +105,7 @@ pub fn start(options: Options) -> anyhow::Result<Running> {
     }
     let ports: Vec<u16> =
         listeners.iter().map(|listener| listener.local_addr().map(|at| at.port())).collect::<Result<_, _>>()?;
-    let s = if options.tls { "s" } else { "" };
+    let s = if tls { "s" } else { "" };
     let endpoints = Endpoints {
         kalshi_rest: format!("http{s}://127.0.0.1:{}/trade-api/v2", ports[0]),
         kalshi_ws: format!("ws{s}://127.0.0.1:{}{}", ports[1], WS_PATHS[0]),
@@ -103,20 +114,31 @@ pub fn start(options: Options) -> anyhow::Result<Running> {
         ca_pem: identity.as_ref().map(|identity| identity.ca_pem.clone()),
     };
     let now = now();
-    let world = World::new(options.seed, options.speed, now);
-    let hall = Arc::new(Mutex::new(Hall::new(world, options.chaos.then_some(options.seed), now)));
+    let world = World::new(seed, speed, now);
+    let kalshi = with_keys(kalshi, kalshi_keys);
+    let hall = Arc::new(Mutex::new(Hall::new(world, kalshi, chaos.then_some(seed), now)));
     let (stop, stopped) = oneshot::channel();
     let shared = Arc::clone(&hall);
     let acceptor = identity.map(|identity| identity.acceptor);
     let thread = std::thread::Builder::new()
         .name(String::from("sim"))
-        .spawn(move || run(options, listeners, acceptor.as_ref(), &shared, stopped))
+        .spawn(move || run(speed, listeners, acceptor.as_ref(), &shared, stopped))
         .context("the simulated venues need a thread")?;
     Ok(Running { endpoints, hall, stop: Some(stop), thread: Some(thread) })
 }
 
+/// The settings with these keys in the first account, which is opened if there is none.
+fn with_keys(mut settings: Settings, keys: Vec<(String, Vec<u8>)>) -> Settings {
+    let keys = keys.into_iter().map(|(id, public)| NewKey::full(&id, public));
+    match settings.accounts.first_mut() {
+        Some(account) => account.keys.extend(keys),
+        None => settings.accounts.push(NewAccount::funded(DEMO_USER, keys.collect(), DEMO_CASH)),
+    }
+    settings
+}
+
 fn run(
-    options: Options,
+    speed: u32,
     listeners: Vec<TcpListener>,
     acceptor: Option<&TlsAcceptor>,
     hall: &Arc<Mutex<Hall>>,
@@ -130,7 +152,6 @@ fn run(
         }
     };
     runtime.block_on(async {
-        let keys: Arc<[(String, Vec<u8>)]> = options.kalshi_keys.into();
         for (at, listener) in listeners.into_iter().enumerate() {
             let incoming = match socket::accept(listener, acceptor.cloned()) {
                 Ok(incoming) => incoming,
@@ -142,13 +163,13 @@ fn run(
             let hall = Arc::clone(hall);
             match at {
                 0 => drop(tokio::spawn(rest::serve(incoming, Venue::Kalshi, hall))),
-                1 => drop(tokio::spawn(socket::serve(incoming, Venue::Kalshi, Arc::clone(&keys), hall))),
+                1 => drop(tokio::spawn(socket::serve(incoming, Venue::Kalshi, hall))),
                 2 => drop(tokio::spawn(rest::serve(incoming, Venue::Polymarket, hall))),
-                _ => drop(tokio::spawn(socket::serve(incoming, Venue::Polymarket, Arc::clone(&keys), hall))),
+                _ => drop(tokio::spawn(socket::serve(incoming, Venue::Polymarket, hall))),
             }
         }
         tokio::select! {
-            () = pace(hall, options.speed) => {}
+            () = pace(hall, speed) => {}
             _ = stopped => {}
         }
     });
@@ -221,6 +242,16 @@ impl Running {
     /// Every fault by name, and how often it happened.
     pub fn faults(&self) -> Vec<(&'static str, u64)> {
         lock(&self.hall).counts().list()
+    }
+
+    /// Looks at, or changes, Kalshi's accounts, faults and second look while they run.
+    pub fn with_kalshi<T>(&self, act: impl FnOnce(&mut Desk) -> T) -> T {
+        act(lock(&self.hall).desk_mut())
+    }
+
+    /// What Kalshi's accounts should never have sent.
+    pub fn violations(&self) -> Vec<Violation> {
+        lock(&self.hall).desk().violations().to_vec()
     }
 
     /// Stops both venues and waits for their thread.

@@ -1,22 +1,26 @@
-//! REST over HTTP/1.1: the bodies come from `kalshi_rest` and `polymarket_rest`, the rest is plumbing.
+//! REST over HTTP/1.1: Kalshi's answers come from its desk, Polymarket's from `polymarket_rest`; the rest is plumbing.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Query, State};
-use axum::http::{Method, StatusCode, Uri, header};
+use axum::body::Bytes;
+use axum::extract::connect_info::Connected;
+use axum::extract::{ConnectInfo, Query, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use axum::serve::IncomingStream;
 
-use crate::sim::kalshi_rest::{self, Reply};
+use crate::sim::handshake::Headers;
+use crate::sim::kalshi::answer::Request;
+use crate::sim::kalshi_rest::Reply;
 use crate::sim::polymarket_rest;
 use crate::sim::serve::hall::Hall;
-use crate::sim::serve::socket::{Incoming, Wire};
+use crate::sim::serve::socket::{Cut, Incoming, Wire};
 use crate::sim::serve::{lock, now};
 use crate::unit::Venue;
-
-const KALSHI_PREFIX: &str = "/trade-api/v2";
 
 impl axum::serve::Listener for Incoming {
     type Io = Wire;
@@ -37,25 +41,60 @@ pub async fn serve(incoming: Incoming, venue: Venue, hall: Arc<Mutex<Hall>>) {
         Venue::Kalshi => Router::new().fallback(kalshi),
         Venue::Polymarket => Router::new().fallback(polymarket),
     };
-    if let Err(error) = axum::serve(incoming, router.with_state(hall)).await {
+    let service = router.with_state(hall).into_make_service_with_connect_info::<Cut>();
+    if let Err(error) = axum::serve(incoming, service).await {
         tracing::error!(%error, %venue, "a simulated venue stopped answering");
     }
 }
 
 type Pairs = Query<Vec<(String, String)>>;
 
-async fn kalshi(State(hall): State<Arc<Mutex<Hall>>>, method: Method, uri: Uri, Query(query): Pairs) -> Response {
-    let Some(path) = uri.path().strip_prefix(KALSHI_PREFIX) else {
-        return answer(Reply { status: 404, body: String::from("404 page not found\n") });
+impl Connected<IncomingStream<'_, Incoming>> for Cut {
+    fn connect_info(stream: IncomingStream<'_, Incoming>) -> Self {
+        stream.io().cut()
+    }
+}
+
+async fn kalshi(
+    State(hall): State<Arc<Mutex<Hall>>>,
+    ConnectInfo(cut): ConnectInfo<Cut>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    Query(query): Pairs,
+    body: Bytes,
+) -> Response {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let request = Request {
+        method: method.as_str(),
+        path: uri.path(),
+        query: &query,
+        headers: Headers {
+            key: header("KALSHI-ACCESS-KEY"),
+            timestamp: header("KALSHI-ACCESS-TIMESTAMP"),
+            signature: header("KALSHI-ACCESS-SIGNATURE"),
+        },
+        body: &body,
     };
-    if method != Method::GET {
-        return answer(kalshi_rest::nested(405, "method_not_allowed", None));
+    let answered = {
+        let mut hall = lock(&hall);
+        if hall.is_down(Venue::Kalshi, now()) {
+            return answer(Reply { status: 502, body: String::new() });
+        }
+        hall.ask_kalshi(&request, now())
+    };
+    if 0 < answered.delay_ms {
+        tokio::time::sleep(Duration::from_millis(answered.delay_ms)).await;
     }
-    let mut hall = lock(&hall);
-    if hall.is_down(Venue::Kalshi, now()) {
-        return answer(Reply { status: 502, body: String::new() });
+    if let Some(bytes) = answered.cut {
+        cut.after(bytes);
     }
-    answer(kalshi_rest::answer(hall.world(), path, &query))
+    let mut response = answer(answered.reply);
+    if answered.html {
+        let html = HeaderValue::from_static("text/html; charset=UTF-8");
+        response.headers_mut().insert(header::CONTENT_TYPE, html);
+    }
+    response
 }
 
 async fn polymarket(

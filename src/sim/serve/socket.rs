@@ -3,7 +3,8 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
 use crate::sim::fault::Out;
-use crate::sim::handshake::{Headers, check};
+use crate::sim::handshake::Headers;
+use crate::sim::kalshi::account::Member;
 use crate::sim::kalshi_rest::Reply;
 use crate::sim::serve::hall::{Hall, Seat};
 use crate::sim::serve::{WS_PATHS, lock, now};
@@ -31,18 +33,54 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Connections that have been accepted and not yet been served.
 const WAITING: usize = 64;
 
+/// Ends a connection with a reset after so many more bytes; a venue's answers may be cut anywhere.
+#[derive(Clone, Debug)]
+pub struct Cut(Arc<AtomicI64>);
+
+impl Cut {
+    /// No end in sight.
+    fn none() -> Self {
+        Self(Arc::new(AtomicI64::new(-1)))
+    }
+
+    /// The connection ends after this many more bytes.
+    pub fn after(&self, bytes: usize) {
+        self.0.store(i64::try_from(bytes).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// How many bytes may still be written.
+    fn left(&self) -> Option<usize> {
+        usize::try_from(self.0.load(Ordering::Relaxed)).ok()
+    }
+
+    fn spend(&self, bytes: usize) {
+        self.0.fetch_sub(bytes as i64, Ordering::Relaxed);
+    }
+}
+
 /// A connection, encrypted or not.
-pub enum Wire {
+enum Pipe {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+/// A connection that may be cut.
+pub struct Wire {
+    pipe: Pipe,
+    cut: Cut,
+}
+
 impl Wire {
+    /// What ends it.
+    pub fn cut(&self) -> Cut {
+        self.cut.clone()
+    }
+
     /// Closes with a reset instead of a farewell.
     fn reset(&self) {
-        let stream = match self {
-            Self::Plain(stream) => stream,
-            Self::Tls(stream) => stream.get_ref().0,
+        let stream = match &self.pipe {
+            Pipe::Plain(stream) => stream,
+            Pipe::Tls(stream) => stream.get_ref().0,
         };
         // If this fails the close is an ordinary one, and the test of resets says so.
         let _ = stream.set_zero_linger();
@@ -51,32 +89,43 @@ impl Wire {
 
 impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        match &mut self.get_mut().pipe {
+            Pipe::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Pipe::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
 
 impl AsyncWrite for Wire {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        let wire = self.get_mut();
+        let left = wire.cut.left();
+        if left == Some(0) {
+            wire.reset();
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
+        let bytes = &bytes[..left.map_or(bytes.len(), |left| left.min(bytes.len()))];
+        let written = match &mut wire.pipe {
+            Pipe::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Pipe::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        };
+        if let (Some(_), Poll::Ready(Ok(written))) = (left, &written) {
+            wire.cut.spend(*written);
+        }
+        written
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        match &mut self.get_mut().pipe {
+            Pipe::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Pipe::Tls(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        match &mut self.get_mut().pipe {
+            Pipe::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Pipe::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }
@@ -117,14 +166,14 @@ pub fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>) -> io::Resul
             let _ = stream.set_nodelay(true);
             let (sender, acceptor) = (sender.clone(), acceptor.clone());
             tokio::spawn(async move {
-                let wire = match acceptor {
-                    None => Wire::Plain(stream),
+                let pipe = match acceptor {
+                    None => Pipe::Plain(stream),
                     Some(acceptor) => match acceptor.accept(stream).await {
-                        Ok(stream) => Wire::Tls(Box::new(stream)),
+                        Ok(stream) => Pipe::Tls(Box::new(stream)),
                         Err(_) => return,
                     },
                 };
-                let _ = sender.send((wire, from)).await;
+                let _ = sender.send((Wire { pipe, cut: Cut::none() }, from)).await;
             });
         }
     });
@@ -132,15 +181,16 @@ pub fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>) -> io::Resul
 }
 
 /// One venue's stream, until the runtime ends.
-pub async fn serve(mut incoming: Incoming, venue: Venue, keys: Arc<[(String, Vec<u8>)]>, hall: Arc<Mutex<Hall>>) {
+pub async fn serve(mut incoming: Incoming, venue: Venue, hall: Arc<Mutex<Hall>>) {
     loop {
         let (wire, _) = incoming.next().await;
-        let door = Door { venue, keys: Arc::clone(&keys), hall: Arc::clone(&hall) };
+        let member = Arc::new(OnceLock::new());
+        let door = Door { venue, member: Arc::clone(&member), hall: Arc::clone(&hall) };
         let hall = Arc::clone(&hall);
         tokio::spawn(async move {
             // A refused handshake has had its answer; there is nothing left to do.
             let Ok(mut socket) = accept_hdr_async(wire, door).await else { return };
-            let mut seat = lock(&hall).sit(venue, now());
+            let mut seat = lock(&hall).sit(venue, member.get().copied(), now());
             let number = seat.number;
             // However it ends, the client finds out by itself.
             let _ = converse(&mut socket, &mut seat, venue, &hall).await;
@@ -152,7 +202,8 @@ pub async fn serve(mut incoming: Incoming, venue: Venue, keys: Arc<[(String, Vec
 /// Checks the request for an upgrade.
 struct Door {
     venue: Venue,
-    keys: Arc<[(String, Vec<u8>)]>,
+    /// Set to whoever is let in.
+    member: Arc<OnceLock<Member>>,
     hall: Arc<Mutex<Hall>>,
 }
 
@@ -172,7 +223,9 @@ impl Callback for Door {
                 timestamp: header("KALSHI-ACCESS-TIMESTAMP"),
                 signature: header("KALSHI-ACCESS-SIGNATURE"),
             };
-            check(&headers, "GET", path, &self.keys, now()).map_err(refusal)?;
+            let member = lock(&self.hall).admit(&headers, path, now()).map_err(refusal)?;
+            // A door lets one in; nobody has set it before.
+            let _ = self.member.set(member);
         }
         Ok(response)
     }

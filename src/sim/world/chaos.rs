@@ -3,7 +3,7 @@
 use super::{Life, PAIRS, Phase, World, even};
 use crate::sim::listing::Structure;
 use crate::sim::maker::Maker;
-use crate::unit::{BookSide, Price, Venue};
+use crate::unit::{Money, Venue};
 
 impl World {
     /// A market of a pair in ordinary trading, at random.
@@ -31,15 +31,19 @@ impl World {
         }
         self.catalog.kalshi[market].state.phase = Phase::Active;
         self.tell(Venue::Kalshi, market, Life::Activated);
-        for side in [BookSide::Bid, BookSide::Ask] {
-            let prices: Vec<Price> = self.kalshi.market(market).levels(side).map(|level| level.0).collect();
-            for price in prices {
-                let events = self.kalshi.cancel_level(market, side, price, self.stamp);
-                self.record(Venue::Kalshi, events);
-            }
-        }
+        let events = self.kalshi.evict(market, self.stamp);
+        self.record(Venue::Kalshi, events);
         let fair = self.minds[self.makers[0][market].topic()].fair;
         self.requote(Venue::Kalshi, market, fair);
+    }
+
+    /// Stops all trading on one of Kalshi's shards, or lets it go on. Resting orders stay where they are.
+    pub fn halt_shard(&mut self, shard: u8, halted: bool) {
+        if halted {
+            self.halted.insert(shard);
+        } else {
+            self.halted.remove(&shard);
+        }
     }
 
     /// Changes a Kalshi market's price structure.
@@ -61,7 +65,20 @@ impl World {
     pub fn override_fee(&mut self, market: usize, fee: Option<(&'static str, u32)>) {
         let event = self.catalog.kalshi[market].event;
         self.catalog.kalshi_events[event].fee_override = fee;
+        for at in self.catalog.kalshi_events[event].markets.clone() {
+            self.learn_terms(at);
+        }
         self.tell(Venue::Kalshi, market, Life::FeeOverridden);
+    }
+
+    /// Closes a pair's Kalshi market at the next step, early, and decides what it will pay per YES contract. The answer
+    /// and the payout follow in virtual time, as after any close.
+    pub fn decide(&mut self, market: usize, yes_payout: Money) {
+        let mind = &mut self.minds[self.makers[0][market].topic()];
+        mind.closes_at = Some(self.virtual_secs);
+        mind.answer_yes = Money::micros(500_000) < yes_payout;
+        mind.decided = Some(yes_payout);
+        mind.dislocation = None;
     }
 
     /// A maker on Kalshi crosses his own order, which crosses the book inside one action.
