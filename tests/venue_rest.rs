@@ -17,7 +17,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use common::tls::{Authority, HERE, THESE_YEARS};
-use orion::sim::handshake::{Headers, check};
+use orion::sim::handshake::{Headers, Skew, check};
 use orion::unit::UnixMs;
 use orion::venue::kalshi::account;
 use orion::venue::kalshi::catalog::{Catalog, MarketFilter};
@@ -223,7 +223,7 @@ fn an_answer_that_breaks_off_is_asked_for_again() {
 #[test]
 fn kalshi_is_asked_what_a_key_may_do_with_a_signature_of_its_own_for_each_try() {
     let (signer, public) = KalshiSigner::generate_demo(KeyKind::Ed25519, "our-key").unwrap();
-    let known = Arc::new(vec![("our-key".to_owned(), public)]);
+    let known = Arc::new(public);
     let asked = Arc::new(AtomicU32::new(0));
     let counter = asked.clone();
     let answer = move |headers: HeaderMap| async move {
@@ -235,7 +235,7 @@ fn kalshi_is_asked_what_a_key_may_do_with_a_signature_of_its_own_for_each_try() 
         };
         let now = UnixMs::new(1_000 + u64::from(counter.fetch_add(1, Ordering::SeqCst)));
         assert_eq!(shown.timestamp, Some(&*now.raw().to_string()));
-        check(&shown, "GET", "/trade-api/v2/api_keys", &known, now).unwrap();
+        check(&shown, "GET", "/trade-api/v2/api_keys", Some(&known), Skew::default(), now).unwrap();
         if now == UnixMs::new(1_000) {
             return StatusCode::SERVICE_UNAVAILABLE.into_response();
         }
