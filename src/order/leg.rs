@@ -155,14 +155,12 @@ impl Leg {
             Told::Sent(Sent::Unknown(why)) => Ok(self.doubtful(now, why)),
             Told::Cancelled { left } => {
                 self.cancel = Cancel::Answered;
-                match left {
-                    Some(left) => self.picture(Picture { filled: self.ask.qty.saturating_sub(left), open: false }),
-                    // It was there; how much of it was filled is for its picture to say.
-                    None => {
-                        let _ = self.found();
-                        Ok(Change::Moved)
-                    }
+                if let Some(left) = left {
+                    return self.picture(Picture { filled: self.ask.qty.saturating_sub(left), open: false });
                 }
+                // It was there; how much of it was filled is for its picture to say.
+                let _ = self.found();
+                Ok(Change::Moved)
             }
             Told::NotCancelled => {
                 self.cancel = Cancel::Answered;

@@ -51,7 +51,7 @@ pub enum Stranded {
         "plan {plan} is open on {kalshi} and {polymarket}, but their pair is not in the pair file: put it back until the plan \
          has ended"
     )]
-    Pair { plan: u64, kalshi: Tag, polymarket: Tag },
+    Pair { plan: u64, kalshi: Box<str>, polymarket: Box<str> },
     #[error("record {sequence} names market {slot}, which no record before it introduced")]
     Market { sequence: u64, slot: u32 },
 }
@@ -100,7 +100,7 @@ pub fn restore(records: &[(u64, Record)], known: &Known<'_>, now: Nanos) -> Resu
     for (id, mut plan) in plans {
         let markets = [plan.aim.legs.kalshi.market, plan.aim.legs.polymarket.market];
         let pair = known.pairs.iter().position(|pair| *pair == markets);
-        let [kalshi, polymarket] = markets.map(|market| names[market.0 as usize].1);
+        let [kalshi, polymarket] = markets.map(|market| names[market.0 as usize].1.as_str().into());
         let pair = pair.ok_or(Stranded::Pair { plan: id, kalshi, polymarket })?;
         plan.aim.pair = PairId(pair as u32);
         plan.restarted(now);
