@@ -2,16 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use serde_json::Value;
 
 /// Runs the demo and gives its lines.
-fn demo(args: &[&str]) -> Vec<Value> {
-    let state = tempfile::tempdir().unwrap();
+fn demo(args: &[&str], state: &Path) -> Vec<Value> {
     let output = Command::new(env!("CARGO_BIN_EXE_orion"))
         .args(["demo", "--json", "--config", concat!(env!("CARGO_MANIFEST_DIR"), "/config/orion.toml"), "--state-dir"])
-        .arg(state.path())
+        .arg(state)
         .args(args)
         .output()
         .unwrap();
@@ -26,7 +25,8 @@ fn of_kind<'a>(lines: &'a [Value], kind: &str) -> Vec<&'a Value> {
 
 #[test]
 fn its_first_half_minute_shows_a_fill_a_refusal_for_fees_and_a_closing_and_the_books_agree() {
-    let lines = demo(&["--duration", "30s"]);
+    let state = tempfile::tempdir().unwrap();
+    let lines = demo(&["--duration", "30s"], state.path());
     assert!(of_kind(&lines, "ended").iter().any(|line| line["state"] == "filled"));
     assert!(
         of_kind(&lines, "skipped").iter().any(|line| line["reason"] == "FEES" && line["net_micros"].as_i64() < Some(0))
@@ -40,8 +40,10 @@ fn its_first_half_minute_shows_a_fill_a_refusal_for_fees_and_a_closing_and_the_b
 }
 
 #[test]
-fn with_broken_connections_the_books_still_agree() {
-    let lines = demo(&["--duration", "20s", "--chaos", "--seed", "7"]);
+fn with_broken_connections_and_after_another_demo_the_books_still_agree() {
+    let state = tempfile::tempdir().unwrap();
+    demo(&["--duration", "10s", "--seed", "7"], state.path());
+    let lines = demo(&["--duration", "20s", "--chaos", "--seed", "7"], state.path());
     let summary = lines.last().unwrap();
     assert_eq!(summary["agrees"], true, "{summary}");
     assert!(!summary["faults"].as_array().unwrap().is_empty());

@@ -79,6 +79,8 @@ pub fn run(global: &Global, args: &DemoArgs) -> Done {
     for name in ["orion.db", "orion.db-wal", "orion.db-shm", "latch"] {
         let _ = std::fs::remove_file(state.join(name));
     }
+    // Its journal too: the next world has other orders under the same names.
+    let _ = std::fs::remove_dir_all(state.join("journal"));
     let style = style(args.plain, args.json);
     let (running, site) = if let Some(folder) = &args.sim {
         (None, super::sim::attach(folder)?)
