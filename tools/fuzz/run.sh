@@ -4,7 +4,8 @@
 set -eu
 cd "$(dirname "$0")"
 seconds="${1:-60}"
-targets="${2:-kalshi_feed polymarket_feed frames kalshi_catalog polymarket_catalog config}"
+all="kalshi_feed polymarket_feed frames kalshi_reports polymarket_reports kalshi_catalog polymarket_catalog config journal"
+targets="${2:-$all}"
 command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz --locked
 # The sanitizer's flags are not stable yet; this lets a stable toolchain use them.
 export RUSTC_BOOTSTRAP=1

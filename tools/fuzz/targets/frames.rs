@@ -10,7 +10,7 @@ fn heard(wire: &[u8], len: usize) -> (Vec<Vec<u8>>, bool) {
             return (texts, false);
         }
         loop {
-            match frames.next() {
+            match frames.poll() {
                 Ok(Some(Incoming::Text(text))) => {
                     assert!(text.len() <= MESSAGE_MAX, "no message is larger than the limit");
                     texts.push(text.to_vec());
