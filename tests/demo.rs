@@ -6,10 +6,12 @@ use std::{path::Path, process::Command};
 
 use serde_json::Value;
 
+const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/orion.toml");
+
 /// Runs the demo and gives its lines.
 fn demo(args: &[&str], state: &Path) -> Vec<Value> {
     let output = Command::new(env!("CARGO_BIN_EXE_orion"))
-        .args(["demo", "--json", "--config", concat!(env!("CARGO_MANIFEST_DIR"), "/config/orion.toml"), "--state-dir"])
+        .args(["demo", "--json", "--config", CONFIG, "--state-dir"])
         .arg(state)
         .args(args)
         .output()
@@ -44,6 +46,16 @@ fn with_broken_connections_and_after_another_demo_the_books_still_agree() {
     let state = tempfile::tempdir().unwrap();
     demo(&["--duration", "10s", "--seed", "7"], state.path());
     let lines = demo(&["--duration", "20s", "--chaos", "--seed", "7"], state.path());
+    let journal = |words: &[&str]| {
+        let args = [&["--config", CONFIG, "journal"], words, &["--mode", "demo", "--state-dir"]].concat();
+        let output = Command::new(env!("CARGO_BIN_EXE_orion")).args(args).arg(state.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let verdict = journal(&["verify"]);
+    assert!(verdict.contains(" of 1 starts") && verdict.contains("every checksum and number fits"), "{verdict}");
+    let shown = journal(&["show", "--last", "400"]);
+    assert!(shown.contains(" ended: ") && shown.contains(" (entry) buys "), "{shown}");
     let summary = lines.last().unwrap();
     assert_eq!(summary["agrees"], true, "{summary}");
     assert!(!summary["faults"].as_array().unwrap().is_empty());

@@ -15,6 +15,7 @@ mod config_cmd;
 mod db;
 mod demo;
 mod init;
+mod journal;
 mod pages;
 mod passphrase;
 mod record;
@@ -103,6 +104,8 @@ enum Command {
     Secrets(secrets::SecretsArgs),
     /// Create and check the database.
     Db(db::DbArgs),
+    /// What the engine wrote down before it acted.
+    Journal(journal::JournalArgs),
     /// Write a settings file, asking three questions or by flags.
     Init(init::InitArgs),
     /// Print a completion script for a shell.
@@ -157,6 +160,7 @@ pub fn main() -> ExitCode {
         Some(Command::Config(args)) => config_cmd::run(&cli.global, &args),
         Some(Command::Secrets(args)) => secrets::run(&cli.global, &args),
         Some(Command::Db(args)) => db::run(&cli.global, &args),
+        Some(Command::Journal(args)) => journal::run(&cli.global, &args),
         Some(Command::Init(args)) => init::run(&args),
         Some(Command::Completions(args)) => pages::completions(&args, Cli::command()),
         Some(Command::Man) => pages::man(Cli::command()),

@@ -108,9 +108,11 @@ pub enum Unusable {
     Unwritten(#[from] Unwritten),
 }
 
-/// Reads every segment of a folder, oldest first.
-pub fn read(folder: &Path) -> Result<Vec<(u64, Record)>, Unusable> {
-    Ok(read_all(folder)?.0)
+/// Reads every segment of a folder, oldest first, and changes nothing: an engine may be writing it. Also gives the bytes of
+/// a last record that is torn, or being written.
+pub fn read(folder: &Path) -> Result<(Vec<(u64, Record)>, usize), Unusable> {
+    let (records, last) = read_all(folder)?;
+    Ok((records, last.map_or(0, |(_, replayed)| replayed.torn)))
 }
 
 /// Opens the journal of a folder, or begins one. Everything it holds is read and checked.
@@ -118,6 +120,10 @@ pub fn open(folder: &Path) -> Result<Opened, Unusable> {
     let place = |error| Unusable::Folder { folder: folder.to_owned(), error };
     fs::create_dir_all(folder).map_err(place)?;
     let (records, last) = read_all(folder)?;
+    let used = last.as_ref().map_or(0, |(segment, _)| *segment);
+    for segment in list(folder).map_err(place)?.into_iter().filter(|segment| used < *segment) {
+        fs::remove_file(path(folder, segment)).map_err(place)?;
+    }
     let next = records.last().map_or(1, |(sequence, _)| sequence + 1);
     let (journal, torn) = if let Some((segment, replayed)) = last {
         let store = Segment::open(&path(folder, segment)).map_err(place)?;
@@ -139,8 +145,7 @@ fn read_all(folder: &Path) -> Result<ReadAll, Unusable> {
         let io = |error| Damage::Io { segment, error };
         let bytes = Segment::open(&path(folder, segment)).and_then(|mut store| store.read()).map_err(io)?;
         if at + 1 == numbers.len() && journal::is_unused(&bytes) {
-            // Laid out for a rotation that did not come to its first record.
-            fs::remove_file(path(folder, segment)).map_err(io)?;
+            // Laid out for a rotation that has not come to its first record.
             break;
         }
         if let Some((before, _)) = last
