@@ -86,6 +86,7 @@ def balance():
 
 def order(order_id, status):
     """The order, once reads show it in this state."""
+
     def probe():
         try:
             found = KALSHI.get_order(order_id).order
@@ -99,6 +100,7 @@ def order(order_id, status):
 
 def fills(order_id, count):
     """The order's fills, once they add up to this."""
+
     def probe():
         found = KALSHI.get_fills(order_id=order_id).fills
         return found if sum(Decimal(fill.count_fp) for fill in found) == count else None
@@ -107,8 +109,9 @@ def fills(order_id, count):
 
 def position(count):
     """The position, once reads show this many contracts."""
+
     def probe():
-        found = [row for row in KALSHI.get_positions(ticker=MARKET.ticker).market_positions]
+        found = KALSHI.get_positions(ticker=MARKET.ticker).market_positions
         return found[0] if len(found) == 1 and Decimal(found[0].position_fp) == count else None
     return until(f"a position of {count}", probe)
 
@@ -146,13 +149,15 @@ def sign_in():
 
 
 def balance_budget():
-    try:
-        KALSHI.get_balance()
-    except ApiException as error:
-        equal("status", error.status, 429)
-        equal("body", json.loads(error.body), {"error": "too many requests"})
-        return "second balance read within a second: 429, an error that is a string"
-    raise AssertionError("a second balance read within a second passed")
+    for _ in range(5):  # one of them falls within a second of its predecessor, however slow the machine is
+        try:
+            KALSHI.get_balance()
+        except ApiException as error:
+            equal("status", error.status, 429)
+            equal("body", json.loads(error.body), {"error": "too many requests"})
+            STATE["balance_at"] = time.monotonic()
+            return "second balance read within a second: 429, an error that is a string"
+    raise AssertionError("five balance reads in a row passed")
 
 
 def wrong_keys():
@@ -167,7 +172,8 @@ def wrong_keys():
 
 def key_and_limits():
     keys = KALSHI.get_api_keys().api_keys
-    equal("keys", [(key.api_key_id, [scope.value for scope in key.scopes]) for key in keys], [(KEY_ID, ["read", "write"])])
+    scopes = [(key.api_key_id, [scope.value for scope in key.scopes]) for key in keys]
+    equal("keys", scopes, [(KEY_ID, ["read", "write"])])
     limits = KALSHI.get_account_api_limits()
     equal("tier", limits.usage_tier, "advanced")
     equal("read", (limits.read.refill_rate, limits.read.bucket_capacity), (300, 600))
@@ -202,16 +208,19 @@ def market_list():
     equal("paired markets that are not listed", {pair["ticker"] for pair in SHEET["pairs"]} - set(tickers), set())
     equal("settled", KALSHI.get_markets(status="settled").markets, [])
     for market in listed:
-        equal(f"{market.ticker}: YES ask + NO bid", Decimal(market.yes_ask_dollars) + Decimal(market.no_bid_dollars), 1)
+        both = Decimal(market.yes_ask_dollars) + Decimal(market.no_bid_dollars)
+        equal(f"{market.ticker}: YES ask + NO bid", both, 1)
     # A bid of a cent must rest there, and one of 99 cents trade.
-    MARKET = next(market for market in listed if market.exchange_index == SHARD and market.status == "active"
-                  and Decimal("0.2") < Decimal(market.yes_bid_dollars) < Decimal(market.yes_ask_dollars) < Decimal("0.8"))
+    low, high = Decimal("0.1"), Decimal("0.9")
+    MARKET = next(
+        market for market in listed if market.exchange_index == SHARD and market.status == "active"
+        and low < Decimal(market.yes_bid_dollars) < Decimal(market.yes_ask_dollars) < high)
     return f"{len(listed)} markets in {pages} pages, none twice, every pair among them"
 
 
 def one_market():
     market = KALSHI.get_market(MARKET.ticker).market
-    for field in ("ticker", "event_ticker", "title", "close_time", "status", "rules_primary", "price_ranges", "exchange_index"):
+    for field in ("ticker", "event_ticker", "title", "close_time", "status", "rules_primary", "price_ranges"):
         equal(field, getattr(market, field), getattr(MARKET, field))
     event = KALSHI.get_event(market.event_ticker, with_nested_markets=True).event
     holds("its event has it", market.ticker in [nested.ticker for nested in event.markets])
@@ -239,7 +248,8 @@ def order_book():
     equal("depth 1", (len(top.yes_dollars), len(top.no_dollars)), (1, 1))
     two = [MARKET.ticker, next(pair["ticker"] for pair in SHEET["pairs"] if pair["ticker"] != MARKET.ticker)]
     equal("two books", [one.ticker for one in KALSHI.get_market_orderbooks(tickers=two).orderbooks], two)
-    return f"{len(book.yes_dollars)} + {len(book.no_dollars)} levels, ascending, best {book.yes_dollars[-1][0]} as the market says"
+    best = book.yes_dollars[-1][0]
+    return f"{len(book.yes_dollars)} + {len(book.no_dollars)} levels, ascending, best {best} as the market says"
 
 
 def order_rests():
@@ -258,19 +268,21 @@ def order_by_id():
     found = order(answer.order_id, "resting")
     want = {
         "client_order_id": "interop-1", "ticker": MARKET.ticker, "outcome_side": "yes", "yes_price_dollars": "0.0100",
-        "no_price_dollars": "0.9900", "initial_count_fp": "10.00", "fill_count_fp": "0.00", "remaining_count_fp": "10.00",
-        "type": "limit", "exchange_index": SHARD, "subaccount_number": 0, "cancel_order_on_pause": False,
+        "no_price_dollars": "0.9900", "initial_count_fp": "10.00", "fill_count_fp": "0.00",
+        "remaining_count_fp": "10.00", "type": "limit", "exchange_index": SHARD, "subaccount_number": 0,
+        "cancel_order_on_pause": False,
     }
     equal("order", {field: getattr(found, field) for field in want}, want)
     equal("book_side", found.book_side.value, "bid")
     equal("self trades", found.self_trade_prevention_type.value, "taker_at_cross")
     equal("expiration_time", int(found.expiration_time.timestamp()), STATE["expires"])
-    equal("created_time", (found.created_time - datetime.fromtimestamp(0, timezone.utc)) // timedelta(milliseconds=1), answer.ts_ms)
+    created = found.created_time - datetime.fromtimestamp(0, timezone.utc)
+    equal("created_time", created // timedelta(milliseconds=1), answer.ts_ms)
     listed = KALSHI.get_orders(status="resting", ticker=MARKET.ticker).orders
     equal("resting orders", listed, [found])
     queue = KALSHI.get_order_queue_position(answer.order_id).queue_position_fp
-    equal("queue", [(row.order_id, row.queue_position_fp) for row in KALSHI.get_order_queue_positions().queue_positions],
-          [(answer.order_id, queue)])
+    queues = KALSHI.get_order_queue_positions().queue_positions
+    equal("queue", [(row.order_id, row.queue_position_fp) for row in queues], [(answer.order_id, queue)])
     refused(404, "not_found", lambda: KALSHI.get_order("00000000-0000-4000-8000-00000000beef"))
     return "the order by id as it was sent, the same one in the list, and its place in the queue"
 
@@ -281,9 +293,11 @@ def order_changes():
     equal("amended", (amended.order_id, amended.remaining_count), (order_id, "12.00"))
     decreased = KALSHI.decrease_order_v2(order_id, reduce_by="4.5", market_ticker=MARKET.ticker)
     equal("decreased", decreased.remaining_count, "7.50")
-    found = until("the order at 0.02 with 7.5 left", lambda: next(
-        (one for one in [order(order_id, "resting")] if one.remaining_count_fp == "7.50"), None))
-    equal("price", found.yes_price_dollars, "0.0200")
+
+    def probe():
+        found = order(order_id, "resting")
+        return found if found.remaining_count_fp == "7.50" else None
+    equal("price", until("7.5 are left", probe).yes_price_dollars, "0.0200")
     return "amended to 12 at 0.02, decreased by 4.5"
 
 
@@ -322,7 +336,8 @@ def fill_list():
     answer = STATE["bought"]
     found = fills(answer.order_id, 10)
     for fill in found:
-        equal("order", (fill.order_id, fill.ticker, fill.market_ticker), (answer.order_id, MARKET.ticker, MARKET.ticker))
+        equal("order", fill.order_id, answer.order_id)
+        equal("market", (fill.ticker, fill.market_ticker), (MARKET.ticker, MARKET.ticker))
         equal("sides", (fill.outcome_side.value, fill.book_side.value), ("yes", "bid"))
         equal("ids", fill.fill_id, fill.trade_id)
         equal("taker, shard", (fill.is_taker, fill.exchange_index), (True, SHARD))
@@ -334,7 +349,8 @@ def fill_list():
     near("average_fill_price", Decimal(answer.average_fill_price), paid / 10, Decimal("0.00005"))
     near("average_fee_paid", Decimal(answer.average_fee_paid), fees / 10, Decimal("0.00005"))
     done = order(answer.order_id, "executed")
-    equal("the order's cost and fees", (Decimal(done.taker_fill_cost_dollars), Decimal(done.taker_fees_dollars)), (paid, fees))
+    equal("the order's cost", Decimal(done.taker_fill_cost_dollars), paid)
+    equal("the order's fees", Decimal(done.taker_fees_dollars), fees)
     equal("filled, left", (done.fill_count_fp, done.remaining_count_fp), ("10.00", "0.00"))
     STATE["paid"], STATE["fees"] = paid, fees
     return f"{len(found)} fill(s), ${paid} and ${fees} fees, as the fee schedule says; the order is executed"
@@ -342,9 +358,11 @@ def fill_list():
 
 def position_and_cash():
     held = position(10)
-    numbers = (held.market_exposure_dollars, held.total_traded_dollars, held.fees_paid_dollars, held.realized_pnl_dollars)
     paid, fees = STATE["paid"], STATE["fees"]
-    equal("exposure, traded, fees, profit", tuple(map(Decimal, numbers)), (paid, paid, fees, 0))
+    equal("exposure", Decimal(held.market_exposure_dollars), paid)
+    equal("traded", Decimal(held.total_traded_dollars), paid)
+    equal("fees", Decimal(held.fees_paid_dollars), fees)
+    equal("profit", Decimal(held.realized_pnl_dollars), 0)
     equal("shard", held.exchange_index, SHARD)
     [event] = KALSHI.get_positions(ticker=MARKET.ticker).event_positions
     equal("event", (event.event_ticker, Decimal(event.event_exposure_dollars)), (MARKET.event_ticker, paid))
@@ -374,9 +392,12 @@ def position_reduced():
 
 
 def batches():
-    wish = {"ticker": MARKET.ticker, "side": "bid", "count": "1", "price": "0.01", "time_in_force": "good_till_canceled",
-            "self_trade_prevention_type": "maker"}
-    made = KALSHI.batch_create_orders_v2(orders=[wish | {"client_order_id": name} for name in ("one", "one", "two")]).orders
+    wish = {
+        "ticker": MARKET.ticker, "side": "bid", "count": "1", "price": "0.01", "time_in_force": "good_till_canceled",
+        "self_trade_prevention_type": "maker",
+    }
+    orders = [wish | {"client_order_id": name} for name in ("one", "one", "two")]
+    made = KALSHI.batch_create_orders_v2(orders=orders).orders
     equal("accepted", [one.order_id is not None for one in made], [True, False, True])
     equal("refused", made[1].error.code, "order_already_exists")
     gone = KALSHI.batch_cancel_orders_v2(orders=[
@@ -391,7 +412,8 @@ def order_groups():
     group = made.order_group_id
     equal("shard, subaccount", (made.exchange_index, made.subaccount), (SHARD, 0))
     listed = KALSHI.get_order_groups().order_groups
-    equal("listed", [(one.id, one.contracts_limit_fp, one.is_auto_cancel_enabled) for one in listed], [(group, "25.00", True)])
+    seen = [(one.id, one.contracts_limit_fp, one.is_auto_cancel_enabled) for one in listed]
+    equal("listed", seen, [(group, "25.00", True)])
     first = create(order_group_id=group).order_id
     equal("its orders", KALSHI.get_order_group(group).orders, [first])
     equal("order_group_id", order(first, "resting").order_group_id, group)
@@ -412,14 +434,16 @@ def order_groups():
 
 def transfer():
     moved = KALSHI.intra_exchange_instance_transfer(
-        source="event_contract", destination="event_contract", source_exchange_shard=0, destination_exchange_shard=SHARD,
-        amount=12_500)
+        source="event_contract", destination="event_contract", source_exchange_shard=0,
+        destination_exchange_shard=SHARD, amount=12_500)
+
     def probe():
         found = KALSHI.get_intra_exchange_instance_transfer(moved.transfer_id).transfer
         return None if found.status.value == "pending" else found
     found = until("the transfer is done", probe)
-    equal("amount, from, to", (found.amount, found.source_exchange_shard, found.destination_exchange_shard), ("1.2500", 0, SHARD))
-    time.sleep(0.5)
+    equal("amount", found.amount, "1.2500")
+    equal("from, to", (found.source_exchange_shard, found.destination_exchange_shard), (0, SHARD))
+    time.sleep(0.5)  # reads of the balance lag
     before, (after, _) = STATE["before"], balance()
     equal("cash", after, before | {0: before[0] - Decimal("1.25"), SHARD: before[SHARD] + Decimal("1.25")})
     return f"$1.25 moved from shard 0 to shard {SHARD}: {found.status.value}"
