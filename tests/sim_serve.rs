@@ -97,6 +97,9 @@ fn a_signed_client_reads_kalshis_book_and_its_changes() {
         assert_ne!(page["cursor"], "");
         let tickers: Vec<String> = running.pairs().into_iter().map(|pair| pair.ticker).collect();
         let mut socket = connect(&running, &running.endpoints.kalshi_ws, Some(&key(1))).await.unwrap();
+        let certificate = socket.get_ref().get_ref().1.peer_certificates().unwrap()[0].to_vec();
+        // Object 2.5.29.35: clients that check strictly refuse a certificate that does not name its authority's key.
+        assert!(certificate.windows(5).any(|bytes| bytes == [0x06, 0x03, 0x55, 0x1d, 0x23]));
         let command = json!({"id": 1, "cmd": "subscribe",
             "params": {"channels": ["orderbook_delta"], "market_tickers": tickers, "use_yes_price": true}});
         socket.send(Message::text(command.to_string())).await.unwrap();

@@ -435,6 +435,12 @@ fn kalshis_pages_end_with_an_empty_cursor_and_refuse_what_the_venue_refuses() {
     let nested: usize =
         events["events"].as_array().unwrap().iter().map(|event| event["markets"].as_array().unwrap().len()).sum();
     assert_eq!(nested, world.catalog().kalshi.len());
+    for nested in ["true", "false"] {
+        let path = format!("/events/{}", world.catalog().kalshi_events[0].ticker);
+        let one = read(&get(&world, &path, &[("with_nested_markets", nested)]).body);
+        assert!(one["markets"].is_array(), "required by the specification, nested or not");
+        assert_eq!(one["event"]["markets"].is_array(), nested == "true");
+    }
     let ticker = &world.catalog().kalshi[0].ticker;
     let two = get(&world, "/markets/orderbooks", &[("tickers", ticker), ("tickers", "NOPE")]);
     assert_eq!(read(&two.body)["orderbooks"].as_array().unwrap().len(), 1);

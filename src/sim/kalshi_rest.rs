@@ -407,12 +407,9 @@ fn one_event(world: &World, ticker: &str, query: Query) -> Reply {
         return nested(404, "not_found", None);
     };
     let nested = param(query, "with_nested_markets") == Some("true");
-    let mut body = json!({"event": event_object(world, at, nested)});
-    if !nested && let Some(body) = body.as_object_mut() {
-        let list: Vec<Value> = catalog.kalshi_events[at].markets.iter().map(|&at| market(world, at)).collect();
-        body.insert(String::from("markets"), Value::Array(list));
-    }
-    Reply::ok(&body)
+    let list: Vec<Value> = catalog.kalshi_events[at].markets.iter().map(|&at| market(world, at)).collect();
+    // Nested or not, the specification requires the outer list too.
+    Reply::ok(&json!({"event": event_object(world, at, nested), "markets": list}))
 }
 
 fn series(series: &Series, world: &World) -> Value {

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Runs the venues' published clients against `orion sim`: tools/interop/run.sh [ORION_BINARY]
+#
+# Without a binary cargo builds one. PYTHON names another interpreter than python3. From the network come only the
+# packages in *.requirements.txt, by version and hash, from PyPI; the simulator listens on loopback. The exit status is
+# the result.
+set -euo pipefail
+
+venues=(kalshi)
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+if [ $# -gt 0 ]; then
+    orion=$(realpath "$1")
+else
+    cd "$root"
+    cargo build --locked
+    orion=$(realpath "${CARGO_TARGET_DIR:-target}/debug/orion")
+fi
+
+work=$(mktemp -d)
+sim=
+finish() {
+    if [ -n "$sim" ]; then kill "$sim" 2>/dev/null || true; fi
+    rm -rf "$work"
+}
+trap finish EXIT
+export PYTHONDONTWRITEBYTECODE=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
+
+# One environment per venue: two clients need not agree about what they stand on.
+environment() {
+    "${PYTHON:-python3}" -m venv "$work/$1"
+    # Kalshi's package says that it needs Python 3.13; nothing in it does, and a stable Debian has an older one.
+    "$work/$1/bin/pip" install --quiet --ignore-requires-python --only-binary :all: --require-hashes \
+        --requirement "$here/$1.requirements.txt"
+}
+
+start() {
+    # At the clock's own speed prices stand still for long enough to compare two answers.
+    "$orion" sim --dir "$work/sim-$1" --seed 42 --speed 1 --duration 5m >"$work/sim.log" 2>&1 &
+    sim=$!
+    for _ in $(seq 200); do
+        if grep -q '^next:' "$work/sim.log"; then return; fi
+        kill -0 "$sim" 2>/dev/null || break
+        sleep 0.1
+    done
+    cat "$work/sim.log" >&2
+    echo "orion sim did not start" >&2
+    return 1
+}
+
+stop() {
+    local code=0
+    kill -TERM "$sim"
+    wait "$sim" || code=$?
+    sim=
+    if [ "$code" -ne 0 ]; then
+        cat "$work/sim.log" >&2
+        echo "orion sim ended with $code" >&2
+    fi
+    return "$code"
+}
+
+failed=0
+for venue in "${venues[@]}"; do
+    echo "== $venue, $("${PYTHON:-python3}" --version)"
+    environment "$venue"
+    start "$venue"
+    "$work/$venue/bin/python" "$here/$venue.py" "$work/sim-$venue" || failed=1
+    stop || failed=1
+done
+exit "$failed"
