@@ -16,6 +16,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod clob;
 pub mod exchange;
 pub mod fault;
 pub mod handshake;
