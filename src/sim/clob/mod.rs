@@ -35,7 +35,7 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 
 use crate::sim::clob::account::{Account, ApiKey, NewWallet, Wallet};
-use crate::sim::clob::admit::Order;
+pub use crate::sim::clob::admit::{Order, Stage};
 use crate::sim::clob::audit::Audit;
 use crate::sim::clob::fault::{Faults, Loss, Spoiled};
 use crate::sim::clob::fee::FeeRounding;
