@@ -186,7 +186,7 @@ fn the_wrong_version_an_unknown_wallet_and_an_unknown_token_are_told_apart() {
     let order = bench.odd(&trader, (v2, 0), Side::Buy, (1_000_000, 100_000_000), &json!({}));
     let mut body: Value = serde_json::from_str(&order).unwrap();
     // The same struct, signed for domain version 2.
-    let wrong = bench.resigned(&trader, &body, orion::sim::clob::typed::Contract::Standard);
+    let wrong = Bench::resigned(&trader, &body, orion::sim::clob::typed::Contract::Standard);
     assert_eq!(error(&bench.post(&trader, &wrong)), "order_version_mismatch");
     body["order"]["tokenId"] = json!("12345");
     let answer = bench.post(&trader, &body.to_string());
@@ -379,6 +379,27 @@ fn the_crowd_meets_a_resting_order_and_leaves_its_neighbours_alone() {
     let events = bench.heard(&trader);
     let last = events.iter().rfind(|event| event["event_type"] == "order").unwrap();
     assert_eq!((last["type"].as_str(), last["status"].as_str()), (Some("UPDATE"), Some("MATCHED")));
+}
+
+#[test]
+fn a_market_that_closes_takes_its_orders_along() {
+    let mut bench = Bench::new(calm());
+    let trader = bench.trader(OWNER, Kind::Eoa);
+    // The first pair is the first to close.
+    let market = bench.world.catalog().topics[0].polymarket.unwrap();
+    let order = bench.limit(&trader, (market, 0), Side::Buy, 100, 100, GTC);
+    assert_eq!(body(&bench.post(&trader, &order))["status"], "live");
+    while bench.desk.orders()[0].is_open() {
+        bench.now = UnixMs::new(bench.now.raw() + 1_000);
+        assert!(bench.now.since(START) < 1_000_000, "it closes after five virtual minutes");
+        let happenings = bench.world.step(1_000.0, bench.now);
+        let Bench { world, desk, now, .. } = &mut bench;
+        desk.advance(&happenings, world, *now);
+    }
+    assert_eq!(bench.heard(&trader).pop().unwrap()["status"], "CANCELED_MARKET_RESOLVED");
+    let late = bench.limit(&trader, (market, 0), Side::Buy, 100, 100, GTC);
+    assert_eq!(error(&bench.post(&trader, &late)), "No orderbook exists for the requested token id");
+    assert_eq!(bench.desk.free_cash(trader.wallet), Money::dollars(10_000));
 }
 
 #[test]

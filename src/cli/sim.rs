@@ -193,7 +193,7 @@ impl DemoWallet {
     fn generate() -> anyhow::Result<Self> {
         let mut bytes = Zeroizing::new([0; 32]);
         SystemRandom::new().fill(&mut *bytes).map_err(|_| anyhow::anyhow!("the system has no random numbers"))?;
-        let secret = Zeroizing::new(hex::encode_prefixed(&*bytes));
+        let secret = Zeroizing::new(hex::encode_prefixed(*bytes));
         let owner = WalletSigner::from_hex(&secret)?.address();
         let funder = wallet::deposit_address(&owner)?.parse()?;
         Ok(Self { secret, owner: owner.parse()?, funder })

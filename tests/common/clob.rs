@@ -243,7 +243,7 @@ impl Bench {
     }
 
     /// The same body, signed for another contract.
-    pub fn resigned(&self, who: &Trader, body: &Value, contract: Contract) -> String {
+    pub fn resigned(who: &Trader, body: &Value, contract: Contract) -> String {
         let word = |name: &str| body["order"][name].as_str().unwrap().parse::<U256>().unwrap();
         let order = typed::Order {
             salt: U256::from(body["order"]["salt"].as_u64().unwrap()),

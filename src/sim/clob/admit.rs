@@ -206,7 +206,7 @@ impl ClobDesk {
         let Some((market, outcome)) = find_token(world, payload.order.tokenId) else {
             return Err(refused(404, "No orderbook exists for the requested token id"));
         };
-        let listed = self.market(world, market);
+        let listed = Self::market(world, market);
         let contract = Contract::of(listed, world.catalog().polymarket_events[listed.event].neg_risk);
         self.check_signature(payload, wallet, contract, now)?;
         let id = typed::order_id(&payload.order, contract);
@@ -253,7 +253,7 @@ impl ClobDesk {
 
     /// A taker's hold where the market has one, else the book.
     fn hold_or_enter(&mut self, at: usize, crosses: bool, world: &mut World, now: UnixMs) -> Entry {
-        let listed = self.market(world, self.orders[at].market);
+        let listed = Self::market(world, self.orders[at].market);
         let (delay_ms, hold_ms) = (u64::from(listed.seconds_delay) * 1_000, listed.taker_hold_ms());
         if crosses && 0 < delay_ms {
             self.orders[at].stage = Stage::Held { until: UnixMs::new(now.raw() + delay_ms), delayed: true };
@@ -318,7 +318,7 @@ impl ClobDesk {
         world: &World,
         now: UnixMs,
     ) -> Result<Wish, Placed> {
-        let listed = self.market(world, market);
+        let listed = Self::market(world, market);
         if listed.state.phase != Phase::Active {
             return Err(refused(404, "No orderbook exists for the requested token id"));
         }

@@ -84,7 +84,7 @@ impl ClobDesk {
         let fits = |wanted: Option<&str>, own: &str| wanted.is_none_or(|name| name.is_empty() || name == own);
         let own = self.orders.iter().filter(|order| order.account == caller.account && order.stage == Stage::Live);
         own.filter(|order| {
-            let listed = self.market(world, order.market);
+            let listed = Self::market(world, order.market);
             fits(market, &listed.condition_id) && fits(asset, &listed.tokens[usize::from(order.outcome)])
         })
         .map(|order| order.id.to_string())

@@ -68,7 +68,7 @@ impl ClobDesk {
     pub(super) fn plan(&self, order: &Order, world: &World) -> Plan {
         let (side, limit) = in_book(order.outcome, order.side, order.wish.price);
         let book = world.exchange(Venue::Polymarket).market(order.market);
-        let schedule = self.market(world, order.market).fee;
+        let schedule = Self::market(world, order.market).fee;
         let levels: Box<dyn Iterator<Item = (Price, Qty)>> = match side {
             BookSide::Bid => Box::new(book.levels(BookSide::Ask).take_while(|level| level.0 <= limit)),
             BookSide::Ask => Box::new(book.levels(BookSide::Bid).rev().take_while(|level| limit <= level.0)),
@@ -147,7 +147,7 @@ impl ClobDesk {
     /// A held order's time has come: everything is looked at again, then it meets the book.
     pub(super) fn release(&mut self, at: usize, world: &mut World, now: UnixMs) -> Placed {
         let order = &self.orders[at];
-        let listed = self.market(world, order.market);
+        let listed = Self::market(world, order.market);
         let contract = Contract::of(listed, world.catalog().polymarket_events[listed.event].neg_risk);
         let refusal = if listed.state.phase != Phase::Active {
             Some((404, "No orderbook exists for the requested token id"))
@@ -250,14 +250,14 @@ impl ClobDesk {
             .iter()
             .map(|one| match one.maker {
                 Some(order) => self.party(order, one.price, one.qty),
-                None => self.stranger(first.market, one.number, opposite(one.side), one.price, one.qty, world),
+                None => Self::stranger(first.market, one.number, opposite(one.side), one.price, one.qty, world),
             })
             .collect();
         let mut taker = match first.taker {
             Some(order) => self.party(order, first.price, total),
-            None => self.stranger(first.market, first.number, first.side, first.price, total, world),
+            None => Self::stranger(first.market, first.number, first.side, first.price, total, world),
         };
-        taker.fee = taker_fee(self.market(world, first.market).fee, taker.price, total, self.rules.fee_rounding);
+        taker.fee = taker_fee(Self::market(world, first.market).fee, taker.price, total, self.rules.fee_rounding);
         for one in group {
             for (order, qty) in [(one.taker, one.qty), (one.maker, one.qty)] {
                 if let Some(order) = order {

@@ -414,7 +414,7 @@ impl ClobDesk {
         Handled::Now(at_once)
     }
 
-    fn market<'a>(&self, world: &'a World, at: usize) -> &'a PolymarketMarket {
+    fn market(world: &World, at: usize) -> &PolymarketMarket {
         &world.catalog().polymarket[at]
     }
 

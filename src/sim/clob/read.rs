@@ -69,7 +69,7 @@ impl ClobDesk {
     fn open_orders(&self, request: &Request, caller: &Caller, skip: bool, world: &World, now: UnixMs) -> Answer {
         let id = request.param("id");
         let wanted = |order: &&Order| {
-            let listed = self.market(world, order.market);
+            let listed = Self::market(world, order.market);
             order.account == caller.account
                 && (order.is_open() || id.is_some())
                 && id.is_none_or(|id| order.id.to_string() == id)
@@ -182,7 +182,7 @@ impl ClobDesk {
                 .flat_map(|wallet| &wallet.tokens)
                 .filter(|(_, qty)| SHOWN_MIN <= **qty)
                 .map(|(&(market, outcome), qty)| {
-                    let listed = self.market(world, market);
+                    let listed = Self::market(world, market);
                     json!({"proxy_wallet": user.to_string(), "asset": listed.tokens[usize::from(outcome)],
                         "condition_id": listed.condition_id, "size": qty.to_string(), "outcome_index": outcome,
                         "outcome": outcome_name(outcome), "title": listed.question, "slug": listed.slug,

@@ -157,7 +157,7 @@ impl ClobDesk {
                     cash += Money::dollar_each(qty);
                 }
                 Deed::Redeem { market, part } => {
-                    let Some(yes) = self.market(world, market).state.payout else { return false };
+                    let Some(yes) = Self::market(world, market).state.payout else { return false };
                     for outcome in 0..2_u8 {
                         let held = tokens.get(&(market, outcome)).copied().unwrap_or_default();
                         let qty = match part {
@@ -183,7 +183,7 @@ impl ClobDesk {
 
     /// Resolves what a wallet holds of a market as if its owner had redeemed it at once.
     pub fn redeem(&mut self, wallet: usize, market: usize, world: &World) -> Option<Money> {
-        let yes = self.market(world, market).state.payout?;
+        let yes = Self::market(world, market).state.payout?;
         let mut paid = Money::ZERO;
         for outcome in 0..2_u8 {
             let qty = self.wallets[wallet].held(market, outcome);

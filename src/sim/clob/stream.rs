@@ -153,7 +153,7 @@ impl ClobDesk {
 
     /// An order in the members that REST and the user channel share; the status is the channel's.
     pub(super) fn order_object(&self, order: &Order, world: &World) -> Value {
-        let market = self.market(world, order.market);
+        let market = Self::market(world, order.market);
         json!({
             "id": order.id.to_string(), "owner": order.key, "market": market.condition_id,
             "asset_id": market.tokens[usize::from(order.outcome)], "side": order.side.name(),

@@ -135,16 +135,8 @@ impl ClobDesk {
     }
 
     /// A stranger's side: every other one trades the other token, so matches are mints and merges as often as not.
-    pub(super) fn stranger(
-        &self,
-        market: usize,
-        number: u64,
-        side: BookSide,
-        price: Price,
-        qty: Qty,
-        world: &World,
-    ) -> Party {
-        let name = sha1_hex(&format!("{} {number} {side:?}", self.market(world, market).condition_id));
+    pub(super) fn stranger(market: usize, number: u64, side: BookSide, price: Price, qty: Qty, world: &World) -> Party {
+        let name = sha1_hex(&format!("{} {number} {side:?}", Self::market(world, market).condition_id));
         let outcome = (number % 2) as u8;
         let buys = (side == BookSide::Bid) == (outcome == 0);
         Party {
@@ -282,7 +274,7 @@ impl ClobDesk {
         let own = |party: &&Party| party.order.is_some_and(|order| self.orders[order].account == account);
         let me = trade.parties().find(own)?;
         let is_taker = own(&&trade.taker);
-        let market = self.market(world, trade.market);
+        let market = Self::market(world, trade.market);
         let makers: Vec<Value> = trade
             .makers
             .iter()
