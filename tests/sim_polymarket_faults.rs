@@ -429,7 +429,7 @@ fn the_relayer_merges_pairs_and_redeems_what_is_resolved() {
 #[test]
 fn chance_breaks_what_it_may_and_money_is_still_conserved() {
     let mut story = Story::new(Rules::default());
-    story.bench.desk.faults.by_chance(11, 4);
+    story.bench.desk.faults.by_chance(11, 250);
     for round in 0..200_u64 {
         let order = if round % 3 == 0 { story.quiet() } else { story.taking() };
         story.bench.post(&story.trader, &order);

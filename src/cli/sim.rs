@@ -58,7 +58,7 @@ pub struct SimArgs {
     /// Break market-data connections in every way that venues and networks do.
     #[arg(long)]
     chaos: bool,
-    /// Let something go wrong with this many of a thousand signed Kalshi requests and fill frames.
+    /// Let something go wrong with this many of a thousand signed requests and private frames.
     #[arg(long, value_name = "PER_MILLE", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1_000))]
     order_chaos: u32,
     /// Serve without TLS.
@@ -122,6 +122,7 @@ pub fn run(args: &SimArgs) -> Done {
         kalshi_keys: vec![(KEY_ID.into(), public)],
         kalshi: Settings { seed: args.seed, faults, ..Settings::default() },
         polymarket_wallets: wallet.opened(),
+        polymarket_order_chaos: args.order_chaos,
         ports,
     };
     let running = serve::start(options)?;

@@ -88,9 +88,9 @@ impl Faults {
         self.listed.push_back((None, fault));
     }
 
-    /// From now on one in `one_in` calls, trades and events goes wrong in some way.
-    pub fn by_chance(&mut self, seed: u64, one_in: u32) {
-        self.chance = Some((Rng::with_seed(seed ^ 0xfa17), one_in.max(1)));
+    /// From now on this many of a thousand calls, trades and events go wrong in some way.
+    pub fn by_chance(&mut self, seed: u64, per_mille: u32) {
+        self.chance = Some((Rng::with_seed(seed ^ 0xfa17), per_mille));
     }
 
     /// What has happened, in order.
@@ -106,8 +106,8 @@ impl Faults {
     }
 
     fn by_luck(&mut self, choices: &[OrderFault]) -> Option<OrderFault> {
-        let (rng, one_in) = self.chance.as_mut()?;
-        if choices.is_empty() || rng.u32(0..*one_in) != 0 {
+        let (rng, per_mille) = self.chance.as_mut()?;
+        if choices.is_empty() || *per_mille <= rng.u32(0..1_000) {
             return None;
         }
         let fault = choices[rng.usize(0..choices.len())];

@@ -23,8 +23,6 @@ use crate::unit::UnixMs;
 pub const USER_PATH: &str = "/ws/user";
 /// Frames a connection may lag behind before it is cut off.
 const QUEUE_FRAMES: usize = 4_096;
-/// Of so many calls, trades and events one goes wrong under chaos.
-const CHAOS_ONE_IN: u32 = 20;
 /// How long the bytes before a cut have to leave.
 const CUT_AFTER: Duration = Duration::from_millis(20);
 
@@ -45,13 +43,9 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// A desk without customers; with a seed, chaos reigns.
-    pub fn new(chaos: Option<u64>) -> Self {
-        let mut desk = ClobDesk::new(chaos.unwrap_or_default(), Rules::default());
-        if let Some(seed) = chaos {
-            desk.faults.by_chance(seed, CHAOS_ONE_IN);
-        }
-        Self { desk, links: Vec::new(), seats: 0 }
+    /// A desk without customers; the seed decides credentials and ids.
+    pub fn new(seed: u64) -> Self {
+        Self { desk: ClobDesk::new(seed, Rules::default()), links: Vec::new(), seats: 0 }
     }
 
     /// Lets the desk hear what happened and do what is due; what that made happen is returned as well, behind the rest.

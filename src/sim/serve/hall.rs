@@ -61,8 +61,8 @@ impl Hall {
     /// A hall around a world, with Kalshi's accounts; with a seed, chaos reigns.
     pub fn new(mut world: World, kalshi: Settings, chaos: Option<u64>, now: UnixMs) -> Self {
         Self {
+            clob: Counter::new(kalshi.seed),
             desk: Desk::new(kalshi, &mut world),
-            clob: Counter::new(chaos),
             stream: polymarket::Stream::new(&world),
             links: Vec::new(),
             seats: 0,

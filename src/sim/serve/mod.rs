@@ -52,6 +52,8 @@ pub struct Options {
     pub kalshi: Settings,
     /// Polymarket's customers.
     pub polymarket_wallets: Vec<NewWallet>,
+    /// How many of a thousand of their calls, matches and events go wrong.
+    pub polymarket_order_chaos: u32,
     /// Kalshi REST, Kalshi stream, Polymarket REST, Polymarket stream; 0 takes any free port.
     pub ports: [u16; 4],
 }
@@ -66,6 +68,7 @@ impl Default for Options {
             kalshi_keys: Vec::new(),
             kalshi: Settings::default(),
             polymarket_wallets: Vec::new(),
+            polymarket_order_chaos: 0,
             ports: [0; 4],
         }
     }
@@ -109,7 +112,8 @@ pub struct Running {
 
 /// Starts both venues on a thread of their own.
 pub fn start(options: Options) -> anyhow::Result<Running> {
-    let Options { seed, speed, chaos, tls, kalshi_keys, kalshi, polymarket_wallets, ports } = options;
+    let Options { seed, speed, chaos, tls, kalshi_keys, kalshi, polymarket_wallets, polymarket_order_chaos, ports } =
+        options;
     let identity = if tls { Some(tls::identity()?) } else { None };
     let mut listeners = Vec::new();
     for port in ports {
@@ -133,9 +137,12 @@ pub fn start(options: Options) -> anyhow::Result<Running> {
     let world = World::new(seed, speed, now);
     let kalshi = with_keys(kalshi, kalshi_keys);
     let hall = Arc::new(Mutex::new(Hall::new(world, kalshi, chaos.then_some(seed), now)));
-    for wallet in &polymarket_wallets {
-        lock(&hall).ask_polymarket(now, |desk, _, _| desk.open(wallet));
-    }
+    lock(&hall).ask_polymarket(now, |desk, _, _| {
+        desk.faults.by_chance(seed, polymarket_order_chaos);
+        for wallet in &polymarket_wallets {
+            desk.open(wallet);
+        }
+    });
     let (stop, stopped) = oneshot::channel();
     let shared = Arc::clone(&hall);
     let acceptor = identity.map(|identity| identity.acceptor);
