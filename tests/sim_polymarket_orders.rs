@@ -13,6 +13,7 @@ use orion::sim::clob::fee::{FeeRounding, taker_fee};
 use orion::sim::clob::trade::Status;
 use orion::sim::clob::{Answer, Handled, RefusalShape, Rules};
 use orion::sim::listing::FeeSchedule;
+use orion::sim::polymarket::{Stream, rest_book};
 use orion::unit::{BookSide, Money, Price, Qty, UnixMs, Venue};
 use orion::venue::polymarket::amount::Side;
 use orion::venue::polymarket::order::OrderType;
@@ -379,6 +380,32 @@ fn the_crowd_meets_a_resting_order_and_leaves_its_neighbours_alone() {
     let events = bench.heard(&trader);
     let last = events.iter().rfind(|event| event["event_type"] == "order").unwrap();
     assert_eq!((last["type"].as_str(), last["status"].as_str()), (Some("UPDATE"), Some("MATCHED")));
+}
+
+#[test]
+fn the_market_channel_shows_an_order_with_the_checksum_of_the_book_that_holds_it() {
+    let mut bench = Bench::new(calm());
+    let trader = bench.trader(OWNER, Kind::Eoa);
+    let market = bench.plain();
+    let mut stream = Stream::new(&bench.world);
+    let bid = bench.best(market, BookSide::Bid).raw();
+    let order = bench.limit(&trader, (market, 0), Side::Buy, bid + 100, 33, GTC);
+    bench.post(&trader, &order);
+    let happenings = bench.world.drain();
+    let frames = stream.render(&happenings, &bench.world, bench.now);
+    let change: Value = serde_json::from_str(&frames[0].text).unwrap();
+    for (entry, outcome) in [(0, 0), (1, 1)] {
+        let shown = &change["price_changes"][entry];
+        let book: Value = serde_json::from_str(&rest_book(&bench.world, market, outcome)).unwrap();
+        assert_eq!((shown["size"].as_str(), &shown["hash"]), (Some("33"), &book["hash"]));
+        assert_eq!(shown["side"], if outcome == 0 { "BUY" } else { "SELL" });
+    }
+    let ask = bench.best(market, BookSide::Ask).raw();
+    let order = bench.limit(&trader, (market, 0), Side::Buy, ask, 10, GTC);
+    bench.post(&trader, &order);
+    let happenings = bench.world.drain();
+    let frames = stream.render(&happenings, &bench.world, bench.now);
+    assert!(frames[0].text.contains(r#""event_type":"book""#), "a trade is told as whole books");
 }
 
 #[test]
