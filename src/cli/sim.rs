@@ -6,15 +6,18 @@ use std::{
     time::Duration,
 };
 
+use alloy_primitives::{Address, hex};
 use anyhow::Context as _;
 use aws_lc_rs::{
     encoding::{AsDer as _, PublicKeyX509Der},
     error::Unspecified,
+    rand::{SecureRandom as _, SystemRandom},
     signature::{Ed25519KeyPair, KeyPair as _},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use clap::Args;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::{Done, Fault, Signals, span};
 use crate::{
@@ -24,19 +27,26 @@ use crate::{
         catalogue::{self, Listing},
     },
     sim::{
+        clob::account::{Kind, NewWallet},
         kalshi::{account::SHARDS, desk::Settings, order_fault::OrderPlan},
         serve::{self, Options, Running, SimPair},
     },
-    unit::{UnixMs, Venue},
-    venue::kalshi::sign::{KalshiSigner, KeyKind},
+    unit::{Money, UnixMs, Venue},
+    venue::{
+        kalshi::sign::{KalshiSigner, KeyKind},
+        polymarket::{sign::WalletSigner, wallet},
+    },
 };
 
 /// The id under which the simulated Kalshi knows the generated key.
 pub const KEY_ID: &str = "00000000-0000-4000-8000-000000000001";
 
+/// What the simulated Polymarket's demo wallets are opened with.
+const DEMO_CASH: Money = Money::dollars(25_000);
+
 #[derive(Args, Debug)]
 pub struct SimArgs {
-    /// Where `sim.json` (addresses), the generated Kalshi key and the certificate go.
+    /// Where `sim.json` (addresses), the generated keys and the certificate go.
     #[arg(long, value_name = "FOLDER", default_value = "sim")]
     dir: PathBuf,
     /// The world's seed.
@@ -48,7 +58,7 @@ pub struct SimArgs {
     /// Break market-data connections in every way that venues and networks do.
     #[arg(long)]
     chaos: bool,
-    /// Let something go wrong with this many of a thousand signed Kalshi requests and fill frames.
+    /// Let something go wrong with this many of a thousand signed requests and private frames.
     #[arg(long, value_name = "PER_MILLE", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1_000))]
     order_chaos: u32,
     /// Serve without TLS.
@@ -69,6 +79,11 @@ struct Sheet {
     kalshi_ws: String,
     polymarket_rest: String,
     polymarket_ws: String,
+    polymarket_user_ws: String,
+    /// The demo wallet's key, whose address it is, and the deposit wallet that it trades for.
+    polymarket_key_file: PathBuf,
+    polymarket_owner: String,
+    polymarket_wallet: String,
     /// The authority that signed the certificates.
     ca_pem: Option<String>,
     kalshi_key_id: String,
@@ -91,6 +106,9 @@ pub fn run(args: &SimArgs) -> Done {
     let (pem, public) = new_key().context("the system has no random numbers for a key")?;
     let key_file = args.dir.join("kalshi-demo-key.pem");
     private(&key_file, pem.as_bytes())?;
+    let wallet = DemoWallet::generate()?;
+    let polymarket_key_file = args.dir.join("polymarket-demo-key.hex");
+    private(&polymarket_key_file, wallet.secret.as_bytes())?;
     let ports = match args.port {
         0 => [0; 4],
         first => [0, 1, 2, 3].map(|n| first.saturating_add(n)),
@@ -103,6 +121,8 @@ pub fn run(args: &SimArgs) -> Done {
         tls: !args.no_tls,
         kalshi_keys: vec![(KEY_ID.into(), public)],
         kalshi: Settings { seed: args.seed, faults, ..Settings::default() },
+        polymarket_wallets: wallet.opened(),
+        polymarket_order_chaos: args.order_chaos,
         ports,
     };
     let running = serve::start(options)?;
@@ -111,6 +131,10 @@ pub fn run(args: &SimArgs) -> Done {
         kalshi_ws: running.endpoints.kalshi_ws.clone(),
         polymarket_rest: running.endpoints.polymarket_rest.clone(),
         polymarket_ws: running.endpoints.polymarket_ws.clone(),
+        polymarket_user_ws: running.endpoints.polymarket_user_ws.clone(),
+        polymarket_key_file,
+        polymarket_owner: wallet.owner.to_checksum(None),
+        polymarket_wallet: wallet.funder.to_checksum(None),
         ca_pem: running.endpoints.ca_pem.clone(),
         kalshi_key_id: KEY_ID.into(),
         kalshi_key_file: key_file,
@@ -127,6 +151,16 @@ pub fn run(args: &SimArgs) -> Done {
     let (key_file, cash) = (sheet.kalshi_key_file.display(), serve::DEMO_CASH);
     say!("  Kalshi account: key {KEY_ID} in {key_file}, {cash} on each of {SHARDS} shards");
     say!("  orders go to {}/portfolio/events/orders, signed; fills come on the socket", running.endpoints.kalshi_rest);
+    say!(
+        "  Polymarket orders, signed: {}  {}",
+        running.endpoints.polymarket_rest,
+        running.endpoints.polymarket_user_ws
+    );
+    say!("  demo wallet {} (signature type 3) of {}: {DEMO_CASH}", sheet.polymarket_wallet, sheet.polymarket_owner);
+    say!(
+        "  the same key as a plain account (type 0): {DEMO_CASH}; its key is in {}",
+        sheet.polymarket_key_file.display()
+    );
     say!("  addresses, key and certificate in {}", args.dir.join("sim.json").display());
     say!("next: orion demo --sim {}", args.dir.display());
     let began = crate::run::clock::now();
@@ -148,6 +182,31 @@ fn new_key() -> Result<(String, Vec<u8>), Unspecified> {
     Ok((format!("-----BEGIN PRIVATE KEY-----\n{secret}\n-----END PRIVATE KEY-----\n"), public.as_ref().to_vec()))
 }
 
+/// A Polymarket customer for practice, made for one run.
+struct DemoWallet {
+    /// `0x` and 64 hex digits.
+    secret: Zeroizing<String>,
+    owner: Address,
+    funder: Address,
+}
+
+impl DemoWallet {
+    fn generate() -> anyhow::Result<Self> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        SystemRandom::new().fill(&mut *bytes).map_err(|_| anyhow::anyhow!("the system has no random numbers"))?;
+        let secret = Zeroizing::new(hex::encode_prefixed(*bytes));
+        let owner = WalletSigner::from_hex(&secret)?.address();
+        let funder = wallet::deposit_address(&owner)?.parse()?;
+        Ok(Self { secret, owner: owner.parse()?, funder })
+    }
+
+    /// What it is opened with: a deposit wallet, and the key's own account.
+    fn opened(&self) -> Vec<NewWallet> {
+        let new = |kind, funder| NewWallet { kind, funder, owner: self.owner, cash: DEMO_CASH };
+        vec![new(Kind::Deposit, self.funder), new(Kind::Eoa, self.owner)]
+    }
+}
+
 /// Writes a file that only its owner reads.
 fn private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     use std::io::Write as _;
@@ -163,7 +222,13 @@ fn private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 
 /// The engine's addresses for simulated exchanges: loopback, and nothing else.
 pub fn addresses(endpoints: &serve::Endpoints) -> anyhow::Result<Endpoints> {
-    for url in [&endpoints.kalshi_rest, &endpoints.kalshi_ws, &endpoints.polymarket_rest, &endpoints.polymarket_ws] {
+    for url in [
+        &endpoints.kalshi_rest,
+        &endpoints.kalshi_ws,
+        &endpoints.polymarket_rest,
+        &endpoints.polymarket_ws,
+        &endpoints.polymarket_user_ws,
+    ] {
         let host = url.split("//").nth(1).and_then(|rest| rest.split([':', '/']).next());
         anyhow::ensure!(
             matches!(host, Some("127.0.0.1" | "localhost")),
@@ -227,6 +292,7 @@ pub fn attach(folder: &Path) -> Result<Site, Fault> {
         kalshi_ws: sheet.kalshi_ws,
         polymarket_rest: sheet.polymarket_rest,
         polymarket_ws: sheet.polymarket_ws,
+        polymarket_user_ws: sheet.polymarket_user_ws,
         ca_pem: sheet.ca_pem,
     })?;
     let pairs: Vec<_> = sheet

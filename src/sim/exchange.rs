@@ -378,11 +378,11 @@ impl Exchange {
             }
             first.left = first.left.saturating_sub(qty);
             *left = left.saturating_sub(qty);
-            let booked = self.clearing.book(&leg, action.at).map(|booked| fill(&leg, booked.fee, booked.position));
+            let side = booked(&mut self.clearing, &leg, action.at);
             match prints.last_mut() {
                 // The crowd's matches at one price are one print; an account's is its own.
-                Some((total, None)) if booked.is_none() => *total = total.checked_add(qty).unwrap_or(Qty::MAX),
-                _ => prints.push((qty, booked)),
+                Some((total, None)) if side.is_none() => *total = total.checked_add(qty).unwrap_or(Qty::MAX),
+                _ => prints.push((qty, side)),
             }
             if first.left.is_zero() {
                 self.orders.remove(&first.number);
@@ -429,8 +429,8 @@ impl Exchange {
         }
         let NewOrder { owner, side, .. } = *order;
         let leg = Leg { owner, order: number, market: action.market, side, price, qty, is_taker: true };
-        if let Some(booked) = self.clearing.book(&leg, action.at) {
-            self.push(action, What::Fill(Fill { trade, ..fill(&leg, booked.fee, booked.position) }));
+        if let Some(taker) = booked(&mut self.clearing, &leg, action.at) {
+            self.push(action, What::Fill(Fill { trade, ..taker }));
         }
     }
 
@@ -485,6 +485,15 @@ impl Exchange {
         }
         self.announce(action, side, price, before, after, Cause::Cancelled);
         gone
+    }
+}
+
+/// One side of a match, booked if it is an account's. One without a purse has its books elsewhere: no fee is known here,
+/// and no position.
+fn booked(clearing: &mut Clearing, leg: &Leg, at: UnixMs) -> Option<Fill> {
+    match clearing.book(leg, at) {
+        Some(booked) => Some(fill(leg, booked.fee, booked.position)),
+        None => leg.owner.has_account().then(|| fill(leg, Money::ZERO, 0)),
     }
 }
 

@@ -110,6 +110,17 @@ pub struct State {
     pub updated_at: UnixMs,
 }
 
+impl PolymarketMarket {
+    /// How many milliseconds an order that would take is held inside the call (`itode`).
+    pub fn taker_hold_ms(&self) -> Option<u64> {
+        match self.fee?.name {
+            "crypto_fees_v2" => Some(50),
+            "finance_fees" => Some(250),
+            _ => None,
+        }
+    }
+}
+
 impl State {
     fn new(volume: Qty, at: UnixMs) -> Self {
         Self {
@@ -218,6 +229,8 @@ pub struct PolymarketMarket {
     /// Price units.
     pub tick: u16,
     pub fee: Option<FeeSchedule>,
+    /// How long an order that would take is held, answered as `delayed`.
+    pub seconds_delay: u16,
     pub resolution_source: &'static str,
     pub start: UnixMs,
     pub end: UnixMs,
@@ -454,6 +467,7 @@ impl Catalog {
                 Subject::Tech => fee("tech_fees", 40_000, 250_000),
                 Subject::World => None,
             },
+            seconds_delay: 0,
             resolution_source: if question.subject == Subject::Crypto { question.source.1 } else { "" },
             start: if at < FIRST_LATE { UnixMs::new(start.raw() - 11 * DAY_MS) } else { start },
             end: question.due,

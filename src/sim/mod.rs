@@ -8,14 +8,14 @@
 //! * [`world`], `maker`: fair values, makers, takers, dislocations, closes and settlements, from a seed, in virtual time;
 //! * [`kalshi`], [`kalshi_rest`], [`polymarket`], [`polymarket_rest`]: the wire protocols, without I/O;
 //! * [`kalshi::desk`]: Kalshi's accounts, orders, private channels, and what is planned to go wrong with them;
+//! * [`clob`]: Polymarket's private side: wallets, orders, settlement, the user channel, and what goes wrong with them;
 //! * [`paper`]: our own orders against real books, after a latency, for what those really offer;
 //! * [`fault`]: what `--chaos` breaks, and how often it did;
 //! * [`handshake`]: Kalshi's signed headers; [`serve`]: the sockets, the only place with a clock, threads, a runtime.
-//!
-//! Not here yet: Polymarket's accounts, orders, private channel and settlement on chain.
 
 #![forbid(unsafe_code)]
 
+pub mod clob;
 pub mod exchange;
 pub mod fault;
 pub mod handshake;

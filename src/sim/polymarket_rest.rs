@@ -139,9 +139,12 @@ fn clob_market(world: &World, condition: &str) -> Reply {
     }
     if let Some(fee) = market.fee {
         members.insert(String::from("fd"), json!({"r": f64::from(fee.rate) / 1e6, "e": fee.exponent, "to": true}));
-        if fee.name == "crypto_fees_v2" || fee.name == "finance_fees" {
-            members.insert(String::from("itode"), Value::Bool(true));
-        }
+    }
+    if market.taker_hold_ms().is_some() {
+        members.insert(String::from("itode"), Value::Bool(true));
+    }
+    if 0 < market.seconds_delay {
+        members.insert(String::from("sd"), Value::from(market.seconds_delay));
     }
     Reply::ok(&body)
 }
@@ -214,7 +217,7 @@ pub fn gamma_market(world: &World, at: usize) -> Value {
         "manualActivation": false,
         "rfqEnabled": false,
         "holdingRewardsEnabled": false,
-        "secondsDelay": 0,
+        "secondsDelay": market.seconds_delay,
         "makerBaseFee": if market.fee.is_some() { 1_000 } else { 0 },
         "takerBaseFee": if market.fee.is_some() { 1_000 } else { 0 },
         "feesEnabled": market.fee.is_some(),

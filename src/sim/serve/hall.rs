@@ -2,12 +2,14 @@
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::sim::clob::ClobDesk;
 use crate::sim::fault::{Counts, Fault, Line, Out, Plan};
 use crate::sim::handshake::Headers;
 use crate::sim::kalshi::account::Member;
 use crate::sim::kalshi::answer::{Answer, Request};
 use crate::sim::kalshi::desk::{Desk, Settings};
 use crate::sim::kalshi_rest::Reply;
+use crate::sim::serve::clob::Counter;
 use crate::sim::world::{Happening, World};
 use crate::sim::{kalshi, polymarket};
 use crate::unit::{UnixMs, Venue};
@@ -46,6 +48,7 @@ pub struct Seat {
 pub struct Hall {
     world: World,
     desk: Desk,
+    clob: Counter,
     stream: polymarket::Stream,
     links: Vec<Link>,
     seats: u64,
@@ -58,6 +61,7 @@ impl Hall {
     /// A hall around a world, with Kalshi's accounts; with a seed, chaos reigns.
     pub fn new(mut world: World, kalshi: Settings, chaos: Option<u64>, now: UnixMs) -> Self {
         Self {
+            clob: Counter::new(kalshi.seed),
             desk: Desk::new(kalshi, &mut world),
             stream: polymarket::Stream::new(&world),
             links: Vec::new(),
@@ -92,6 +96,27 @@ impl Hall {
         let happenings = std::mem::take(&mut answer.happenings);
         self.tell_kalshi(&happenings, now);
         answer
+    }
+
+    /// Polymarket's private side, and the world beside it.
+    pub const fn counter(&mut self) -> (&mut Counter, &World) {
+        (&mut self.clob, &self.world)
+    }
+
+    /// Something is asked of Polymarket's desk; what that makes happen is told to everybody before it is answered.
+    pub fn ask_polymarket<T>(&mut self, now: UnixMs, ask: impl FnOnce(&mut ClobDesk, &mut World, UnixMs) -> T) -> T {
+        let result = ask(&mut self.clob.desk, &mut self.world, now);
+        let happenings = self.clob.step(&mut self.world, Vec::new(), now);
+        let frames = self.stream.render(&happenings, &self.world, now);
+        for link in &mut self.links {
+            if let Session::Polymarket(session) = &link.session {
+                let own: Vec<_> = frames.iter().filter(|frame| session.wants(frame)).collect();
+                for frame in own {
+                    link.send(&frame.text, &mut self.counts, now);
+                }
+            }
+        }
+        result
     }
 
     pub const fn counts(&self) -> &Counts {
@@ -155,6 +180,7 @@ impl Hall {
             happenings.extend(self.world.drain());
         }
         let happenings = self.desk.step(&mut self.world, happenings, now);
+        let happenings = self.clob.step(&mut self.world, happenings, now);
         let frames = self.stream.render(&happenings, &self.world, now);
         for link in &mut self.links {
             if let Session::Polymarket(session) = &mut link.session {

@@ -4,6 +4,7 @@
 //! world, sessions and queues change together under one lock, so no client can see a delta twice or miss one beside
 //! its snapshot. A full outgoing queue means a slow reader: its subscriptions end with error 25 and it is cut off.
 
+mod clob;
 mod hall;
 mod rest;
 mod socket;
@@ -18,6 +19,8 @@ use anyhow::Context as _;
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 
+use crate::sim::clob::ClobDesk;
+use crate::sim::clob::account::NewWallet;
 use crate::sim::kalshi::account::{NewAccount, NewKey};
 use crate::sim::kalshi::check::Violation;
 use crate::sim::kalshi::desk::{Desk, Settings};
@@ -47,14 +50,27 @@ pub struct Options {
     pub kalshi_keys: Vec<(String, Vec<u8>)>,
     /// Kalshi's accounts and manners. Without an account, one is opened for `kalshi_keys`, with money on every shard.
     pub kalshi: Settings,
+    /// Polymarket's customers.
+    pub polymarket_wallets: Vec<NewWallet>,
+    /// How many of a thousand of their calls, matches and events go wrong.
+    pub polymarket_order_chaos: u32,
     /// Kalshi REST, Kalshi stream, Polymarket REST, Polymarket stream; 0 takes any free port.
     pub ports: [u16; 4],
 }
 
 impl Default for Options {
     fn default() -> Self {
-        let kalshi = Settings::default();
-        Self { seed: 42, speed: 20, chaos: false, tls: false, kalshi_keys: Vec::new(), kalshi, ports: [0; 4] }
+        Self {
+            seed: 42,
+            speed: 20,
+            chaos: false,
+            tls: false,
+            kalshi_keys: Vec::new(),
+            kalshi: Settings::default(),
+            polymarket_wallets: Vec::new(),
+            polymarket_order_chaos: 0,
+            ports: [0; 4],
+        }
     }
 }
 
@@ -69,6 +85,8 @@ pub struct Endpoints {
     pub polymarket_rest: String,
     /// With `/ws/market`.
     pub polymarket_ws: String,
+    /// With `/ws/user`.
+    pub polymarket_user_ws: String,
     /// The authority that signed the certificates, under TLS.
     pub ca_pem: Option<String>,
 }
@@ -94,7 +112,8 @@ pub struct Running {
 
 /// Starts both venues on a thread of their own.
 pub fn start(options: Options) -> anyhow::Result<Running> {
-    let Options { seed, speed, chaos, tls, kalshi_keys, kalshi, ports } = options;
+    let Options { seed, speed, chaos, tls, kalshi_keys, kalshi, polymarket_wallets, polymarket_order_chaos, ports } =
+        options;
     let identity = if tls { Some(tls::identity()?) } else { None };
     let mut listeners = Vec::new();
     for port in ports {
@@ -111,12 +130,19 @@ pub fn start(options: Options) -> anyhow::Result<Running> {
         kalshi_ws: format!("ws{s}://127.0.0.1:{}{}", ports[1], WS_PATHS[0]),
         polymarket_rest: format!("http{s}://127.0.0.1:{}", ports[2]),
         polymarket_ws: format!("ws{s}://127.0.0.1:{}{}", ports[3], WS_PATHS[1]),
+        polymarket_user_ws: format!("ws{s}://127.0.0.1:{}{}", ports[3], clob::USER_PATH),
         ca_pem: identity.as_ref().map(|identity| identity.ca_pem.clone()),
     };
     let now = now();
     let world = World::new(seed, speed, now);
     let kalshi = with_keys(kalshi, kalshi_keys);
     let hall = Arc::new(Mutex::new(Hall::new(world, kalshi, chaos.then_some(seed), now)));
+    lock(&hall).ask_polymarket(now, |desk, _, _| {
+        desk.faults.by_chance(seed, polymarket_order_chaos);
+        for wallet in &polymarket_wallets {
+            desk.open(wallet);
+        }
+    });
     let (stop, stopped) = oneshot::channel();
     let shared = Arc::clone(&hall);
     let acceptor = identity.map(|identity| identity.acceptor);
@@ -252,6 +278,11 @@ impl Running {
     /// What Kalshi's accounts should never have sent.
     pub fn violations(&self) -> Vec<Violation> {
         lock(&self.hall).desk().violations().to_vec()
+    }
+
+    /// Looks at Polymarket's desk, or changes it, between two steps of the world.
+    pub fn with_polymarket<T>(&self, ask: impl FnOnce(&mut ClobDesk, &mut World, UnixMs) -> T) -> T {
+        lock(&self.hall).ask_polymarket(now(), ask)
     }
 
     /// Stops both venues and waits for their thread.

@@ -13,13 +13,14 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::serve::IncomingStream;
 
+use crate::sim::clob::ClobDesk;
 use crate::sim::handshake::Headers;
 use crate::sim::kalshi::answer::Request;
 use crate::sim::kalshi_rest::Reply;
 use crate::sim::polymarket_rest;
 use crate::sim::serve::hall::Hall;
 use crate::sim::serve::socket::{Cut, Incoming, Wire};
-use crate::sim::serve::{lock, now};
+use crate::sim::serve::{clob, lock, now};
 use crate::unit::Venue;
 
 impl axum::serve::Listener for Incoming {
@@ -101,13 +102,17 @@ async fn polymarket(
     State(hall): State<Arc<Mutex<Hall>>>,
     method: Method,
     uri: Uri,
+    headers: HeaderMap,
     Query(query): Pairs,
     body: String,
 ) -> Response {
-    let mut hall = lock(&hall);
-    if hall.is_down(Venue::Polymarket, now()) {
+    if lock(&hall).is_down(Venue::Polymarket, now()) {
         return answer(Reply { status: 502, body: String::new() });
     }
+    if ClobDesk::takes(method.as_str(), uri.path()) {
+        return clob::answer(&hall, &method, uri.path(), query, &headers, body).await;
+    }
+    let hall = lock(&hall);
     if method == Method::POST && uri.path() == "/books" {
         return answer(polymarket_rest::answer_books(hall.world(), &body));
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::sim::handshake::Headers;
 use crate::sim::kalshi::account::Member;
 use crate::sim::kalshi_rest::Reply;
 use crate::sim::serve::hall::{Hall, Seat};
-use crate::sim::serve::{WS_PATHS, lock, now};
+use crate::sim::serve::{WS_PATHS, clob, lock, now};
 use crate::unit::Venue;
 
 /// Kalshi's own pings. Polymarket sends none; its clients send the text `PING`.
@@ -185,11 +185,17 @@ pub async fn serve(mut incoming: Incoming, venue: Venue, hall: Arc<Mutex<Hall>>)
     loop {
         let (wire, _) = incoming.next().await;
         let member = Arc::new(OnceLock::new());
-        let door = Door { venue, member: Arc::clone(&member), hall: Arc::clone(&hall) };
+        let private = Arc::new(AtomicBool::new(false));
+        let door = Door { venue, member: Arc::clone(&member), hall: Arc::clone(&hall), private: Arc::clone(&private) };
         let hall = Arc::clone(&hall);
         tokio::spawn(async move {
             // A refused handshake has had its answer; there is nothing left to do.
             let Ok(mut socket) = accept_hdr_async(wire, door).await else { return };
+            if private.load(Ordering::Relaxed) {
+                // However it ends, the client finds out by itself.
+                let _ = clob::converse(socket, hall).await;
+                return;
+            }
             let mut seat = lock(&hall).sit(venue, member.get().copied(), now());
             let number = seat.number;
             // However it ends, the client finds out by itself.
@@ -205,6 +211,8 @@ struct Door {
     /// Set to whoever is let in.
     member: Arc<OnceLock<Member>>,
     hall: Arc<Mutex<Hall>>,
+    /// Set if the connection is to Polymarket's user channel.
+    private: Arc<AtomicBool>,
 }
 
 impl Callback for Door {
@@ -213,7 +221,9 @@ impl Callback for Door {
             return Err(refusal(Reply { status: 502, body: String::new() }));
         }
         let path = request.uri().path();
-        if path != WS_PATHS[self.venue as usize] {
+        let private = self.venue == Venue::Polymarket && path == clob::USER_PATH;
+        self.private.store(private, Ordering::Relaxed);
+        if !private && path != WS_PATHS[self.venue as usize] {
             return Err(refusal(Reply { status: 404, body: String::from("404 page not found\n") }));
         }
         if self.venue == Venue::Kalshi {

@@ -15,6 +15,23 @@ impl World {
         result
     }
 
+    /// Lets somebody act on Polymarket's books; what he does happens to everybody, and is told to him at once as well.
+    pub fn on_polymarket<T>(
+        &mut self,
+        now: UnixMs,
+        act: impl FnOnce(&mut Exchange) -> (T, Vec<Event>),
+    ) -> (T, Vec<Event>) {
+        self.stamp = self.stamp.max(now);
+        let (result, events) = act(&mut self.polymarket);
+        self.record(Venue::Polymarket, events.clone());
+        (result, events)
+    }
+
+    /// How many seconds a Polymarket market holds an order that would take.
+    pub fn set_seconds_delay(&mut self, market: usize, secs: u16) {
+        self.catalog.polymarket[market].seconds_delay = secs;
+    }
+
     /// Says whose an order on Kalshi is, and what its owner calls it.
     pub fn label(&mut self, order: OrderNo, label: Label) {
         self.labels.insert(order, label);

@@ -95,6 +95,11 @@ impl Wallet {
     }
 }
 
+/// Where the deposit wallet of a key's owner lives, with the capitals of its checksum.
+pub fn deposit_address(owner: &str) -> Result<String, WalletError> {
+    address(owner).map(|owner| deposit_wallet(owner).to_checksum(None))
+}
+
 /// An address with the capitals of its checksum.
 pub fn checksummed(text: &str) -> Result<String, WalletError> {
     address(text).map(|address| address.to_checksum(None))
