@@ -76,9 +76,7 @@ impl Scratch {
     pub fn new(size: usize) -> Self {
         Self(vec![0; size])
     }
-}
 
-impl Scratch {
     /// What was written so far, as a process that is killed leaves it.
     pub fn bytes(&self) -> &[u8] {
         &self.0

@@ -265,6 +265,8 @@ impl Engine {
         for (venue, shard, account) in setup.budget.accounts() {
             opened.journal.append(&Record::Cash { venue, shard, amount: account.cash })?;
         }
+        // An epoch whose record a power cut could lose would be used twice.
+        opened.journal.sync()?;
         let (spares, syncing) = sync::start(&opened.journal, folder, controls.clone(), stop.clone())?;
         let orders = Orders { journal: opened.journal, ids, budget: closing(&config) };
         let held = setup.held.clone();
