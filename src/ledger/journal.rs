@@ -51,7 +51,7 @@ pub enum Record {
     Told { order: OrderId, told: Told, at: UnixMs },
     /// A plan is over.
     Ended { plan: u64, ending: Ending },
-    /// A market paid, or was merged or redeemed: this much arrived for what was held.
+    /// A market paid: this much arrived for what was held.
     Paid { market: MarketId, yes_payout: Money, held: [Qty; 2], paid: Money },
 }
 

@@ -1,7 +1,7 @@
 //! Holdings, cash and results, from trades and payouts alone.
 //!
 //! Positions are per market, whichever plan or person traded it. Kalshi keeps one signed number a market: holding YES and
-//! NO at once gives the dollar back at once (dossier 6). On Polymarket both stay until they are merged or paid.
+//! NO at once gives the dollar back at once (dossier 6). On Polymarket both stay until they are paid.
 //!
 //! A trade that failed was never there. Because a cost that was averaged cannot be taken apart, a market remembers what
 //! it held before its oldest trade that is not final, and is booked again from there.
@@ -21,14 +21,13 @@ pub struct Holding {
     pub cash: Money,
     /// Of that, fees.
     pub fees: Money,
-    /// Result of what was sold, netted, merged or paid.
+    /// Result of what was sold, netted or paid.
     pub realised: Money,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Event {
     Traded(Trade),
-    Merged(Qty),
     Paid { yes_payout: Money },
 }
 
@@ -94,11 +93,6 @@ impl Positions {
         account.forget();
     }
 
-    /// YES and NO were put together for a dollar each (Polymarket).
-    pub fn merge(&mut self, market: MarketId, qty: Qty) {
-        self.account(market).happen(Event::Merged(qty));
-    }
-
     /// The market paid everything that was held.
     pub fn pay(&mut self, market: MarketId, yes_payout: Money) {
         self.account(market).happen(Event::Paid { yes_payout });
@@ -159,7 +153,6 @@ impl Holding {
                     self.close(self.qty[0].min(self.qty[1]));
                 }
             }
-            Event::Merged(qty) => self.close(qty),
             Event::Paid { yes_payout } => {
                 for (outcome, payout) in [(Outcome::Yes, yes_payout), (Outcome::No, Money::dollars(1) - yes_payout)] {
                     let qty = self.qty[outcome as usize];

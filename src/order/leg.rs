@@ -95,7 +95,7 @@ pub enum Cancel {
 pub struct Leg {
     pub ask: Ask,
     state: State,
-    /// The venue's id: Polymarket's is known before sending, Kalshi's once it said it.
+    /// The venue's id, once it said one.
     tag: Option<Tag>,
     /// The venue answered, or showed, that it has it.
     answered: bool,
@@ -199,19 +199,9 @@ impl Leg {
         self.answered
     }
 
-    /// The venue will know it by this id.
-    pub fn named(&mut self, tag: Tag) {
-        self.tag = Some(tag);
-    }
-
     /// The venue's id, once it is known.
     pub fn tag(&self) -> Option<Tag> {
         self.tag
-    }
-
-    /// When it was sent.
-    pub fn sent_at(&self) -> UnixMs {
-        self.sent
     }
 
     /// Its trades, in the order they were told.
