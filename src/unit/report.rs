@@ -174,6 +174,8 @@ pub enum Refusal {
     Retired,
     /// The request is malformed: a bug of ours.
     Malformed,
+    /// Not the venue's word: the connection broke before the first byte had left.
+    Unsent,
 }
 
 /// What a refusal calls for, beyond the leg not being there.
@@ -195,7 +197,7 @@ pub enum Reaction {
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Funds,
         Self::Price,
         Self::Size,
@@ -221,13 +223,14 @@ impl Refusal {
         Self::Banned,
         Self::Retired,
         Self::Malformed,
+        Self::Unsent,
     ];
 
     /// What is to be done.
     #[must_use]
     pub const fn reaction(self) -> Reaction {
         match self {
-            Self::Killed | Self::Crosses | Self::Funds | Self::PositionLimit => Reaction::Plan,
+            Self::Killed | Self::Crosses | Self::Funds | Self::PositionLimit | Self::Unsent => Reaction::Plan,
             Self::Price | Self::Size | Self::Expiration | Self::NoMarket | Self::NotOpen => Reaction::Terms,
             Self::ExchangePaused | Self::Restarting | Self::PostOnly | Self::CancelOnly | Self::Disabled => {
                 Reaction::Venue
@@ -275,6 +278,7 @@ impl Refusal {
             Self::Banned => "banned",
             Self::Retired => "retired",
             Self::Malformed => "malformed",
+            Self::Unsent => "unsent",
         }
     }
 }

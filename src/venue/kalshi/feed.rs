@@ -9,13 +9,16 @@ use std::{collections::HashMap, fmt::Write as _};
 
 use ahash::RandomState;
 
-use super::frame::{Envelope, envelope, payout, read_grid, signed};
+use super::{
+    frame::{Envelope, envelope, payout, read_grid, signed},
+    scan,
+};
 use crate::{
     unit::{BookSide, MarketId, Money, Nanos, Price, Qty, UnixMs},
     venue::{Counts, Feed, Lost, Out, Overdue, SNAPSHOT_TRIES, SNAPSHOT_WAIT, Source, Strikes, overdue, symbols},
     wire::{
         Arrival, Canary, Doubt, Kind, Trading,
-        json::{Item, Malformed, Parser, Slot},
+        json::{Malformed, Parser, Slot},
     },
 };
 
@@ -324,7 +327,8 @@ impl KalshiFeed {
                     let (Some(price), Some(qty), None) = (parts.next(), parts.next(), parts.next()) else {
                         return Err(Malformed::Shape);
                     };
-                    let (side, price) = self.leg(price, no_leg)?;
+                    let price = price.text().and_then(|t| Price::parse(t.as_bytes()));
+                    let (side, price) = self.leg(price.ok_or(Malformed::Price("level"))?, no_leg);
                     let qty = qty.text().and_then(|t| Qty::parse(t.as_bytes())).ok_or(Malformed::Qty("level"))?;
                     push(out, Kind::Level { side, price, qty });
                 }
@@ -345,13 +349,12 @@ impl KalshiFeed {
         Ok(())
     }
 
-    fn leg(&self, price: Item<'_, '_>, no_leg: bool) -> Result<(BookSide, Price), Malformed> {
-        let price = price.text().and_then(|t| Price::parse(t.as_bytes())).ok_or(Malformed::Price("level"))?;
-        Ok(match (no_leg, self.use_yes_price) {
+    fn leg(&self, price: Price, no_leg: bool) -> (BookSide, Price) {
+        match (no_leg, self.use_yes_price) {
             (false, _) => (BookSide::Bid, price),
             (true, false) => (BookSide::Ask, price.complement()),
             (true, true) => (BookSide::Ask, price),
-        })
+        }
     }
 
     fn delta(&mut self, frame: &Envelope<'_, '_>, at: Arrival, out: &mut Out) -> Result<(), Malformed> {
@@ -373,33 +376,54 @@ impl KalshiFeed {
             }
         }
         let Some(&slot) = self.by_ticker.get(ticker.text()?) else { return Ok(()) };
-        let (id, synced) = (self.markets[slot].id, self.markets[slot].synced);
-        self.counts.changes += 1;
         let read = (|| {
             let no_leg = match side.text()? {
                 "yes" => false,
                 "no" => true,
                 _ => return Err(Malformed::Field("side")),
             };
-            let (side, price) = self.leg(price.required()?, no_leg)?;
+            let price = price.required()?.text().and_then(|t| Price::parse(t.as_bytes()));
+            let (side, price) = self.leg(price.ok_or(Malformed::Price("level"))?, no_leg);
             let change = signed(change.text()?).ok_or(Malformed::Qty("delta_fp"))?;
             let stamp = UnixMs::new(ts_ms.number_if_any()?.unwrap_or(0));
             Ok((Kind::Change { side, price, change }, stamp))
         })();
         match read {
-            Ok((kind, stamp)) if synced => out.updates.push(self.source.update(id, at, stamp, kind)),
-            Ok(_) => {}
+            Ok((kind, stamp)) => self.changed(slot, kind, stamp, at, out),
             Err(_) => {
-                self.markets[slot].synced = false;
+                let market = &mut self.markets[slot];
+                market.synced = false;
+                let id = market.id;
+                self.counts.changes += 1;
                 out.updates.push(self.source.update(id, at, UnixMs::default(), Kind::Unfit(Doubt::Malformed)));
                 self.resnapshot(id, at.now, out);
                 self.unreadable(at, out);
             }
         }
         if unknown {
-            self.canary(Canary::UnknownField, Some(id), at, out);
+            self.canary(Canary::UnknownField, Some(self.markets[slot].id), at, out);
         }
         Ok(())
+    }
+
+    fn changed(&mut self, slot: usize, kind: Kind, stamp: UnixMs, at: Arrival, out: &mut Out) {
+        self.counts.changes += 1;
+        let market = &self.markets[slot];
+        if market.synced {
+            out.updates.push(self.source.update(market.id, at, stamp, kind));
+        }
+    }
+
+    /// A change that the scanner could read. `false` leaves it to the parser, with nothing done.
+    fn scanned(&mut self, bytes: &[u8], at: Arrival, out: &mut Out) -> bool {
+        let Some(delta) = scan::delta(bytes).filter(|delta| self.book_sid == Some(delta.sid)) else { return false };
+        if self.in_sequence(delta.seq, at, out)
+            && let Some(&slot) = self.by_ticker.get(delta.ticker)
+        {
+            let (side, price) = self.leg(delta.price, delta.no_leg);
+            self.changed(slot, Kind::Change { side, price, change: delta.change }, delta.stamp, at, out);
+        }
+        true
     }
 
     /// Counts an unreadable message; too many of them end the connection.
@@ -550,7 +574,7 @@ impl Feed for KalshiFeed {
     fn text(&mut self, bytes: &mut [u8], at: Arrival, out: &mut Out) {
         self.heard = at.now;
         self.counts.messages += 1;
-        if self.handle(bytes, at, out).is_err() {
+        if !self.scanned(bytes, at, out) && self.handle(bytes, at, out).is_err() {
             // It may have been a change of any market.
             self.doubt_all(Doubt::Malformed, at, out);
             self.ask_all(at.now, out);

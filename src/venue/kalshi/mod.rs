@@ -6,6 +6,7 @@ pub mod feed;
 mod frame;
 pub mod order;
 pub mod report;
+mod scan;
 pub mod sign;
 
 pub use feed::KalshiFeed;

@@ -1,0 +1,152 @@
+//! Order entry at one venue as a protocol without I/O: orders, cancels and questions become HTTP requests, answers and
+//! private frames become reports.
+//!
+//! A gateway owns no socket and asks for no time. Its caller carries each [`Call`] to the venue on a kept-alive
+//! connection, brings back what came of it, and tells it what the private stream says. Whatever a venue answers, the
+//! executor hears it in [`Heard`], and nothing is ever sent a second time.
+
+use crate::{
+    fill::Heard,
+    order::Ask,
+    unit::{Money, Nanos, OrderId, Qty, Tag, Unclear, UnixMs},
+    wire::Arrival,
+};
+
+/// A call's number, given by its gateway.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct CallNo(pub u32);
+
+/// Which connections may carry a call.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Lane {
+    /// Raises risk. Nothing of this lane leaves once the latch has fallen.
+    Entry,
+    /// Hedges, cancels and dead-man switches: one connection is theirs alone.
+    Safety,
+    /// Asks only.
+    Read,
+}
+
+/// A whole HTTP/1.1 request, to be written at once.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Call {
+    pub no: CallNo,
+    pub lane: Lane,
+    /// How long its answer is waited for.
+    pub wait: Nanos,
+    pub bytes: Vec<u8>,
+}
+
+/// What came of a call.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Answer<'b> {
+    /// A whole answer.
+    Whole { status: u16, body: &'b mut [u8] },
+    /// Not one byte of the request was handed to a connection.
+    NotSent,
+    /// Something left, and no whole answer came.
+    Lost(Unclear),
+}
+
+/// An order that is ready to leave.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Prepared {
+    /// The venue's own id, where it follows from the order itself: Polymarket's digest.
+    pub digest: Option<[u8; 32]>,
+    /// The same as the venue writes it.
+    pub tag: Option<Tag>,
+}
+
+/// Why an order cannot leave now. Nothing of it has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Unready {
+    #[error("the market is not one that this gateway trades")]
+    NoMarket,
+    #[error("price, size or amounts do not fit the market's rules")]
+    Amounts,
+    #[error("the venue's request budget is used up")]
+    Pace,
+    #[error("nobody signed it in time")]
+    Unsigned,
+    #[error("the venue's dead-man switch is not fed")]
+    Heartbeat,
+}
+
+/// What an account holds of one market.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Held {
+    /// Kalshi: the ticker. Polymarket: the condition id.
+    pub market: Tag,
+    /// By outcome.
+    pub qty: [Qty; 2],
+}
+
+/// All of an account, as complete listings show it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Account {
+    /// The venue's own word of how fresh its listings are; our time of asking where it gives none.
+    pub as_of: UnixMs,
+    /// Cash by shard; shard 0 alone on Polymarket.
+    pub cash: Vec<(u8, Money)>,
+    pub held: Vec<Held>,
+    /// Orders that stand: the venue's id, and our number where it is ours.
+    pub standing: Vec<(Tag, Option<OrderId>)>,
+}
+
+/// What a gateway wants done, and what it learnt. Filled by it, emptied by its caller.
+#[derive(Debug, Default)]
+pub struct Out {
+    pub calls: Vec<Call>,
+    pub heard: Vec<Heard>,
+    /// For the private stream.
+    pub sends: Vec<String>,
+    /// The private stream is to be closed and opened anew.
+    pub lost: bool,
+    /// The private stream stands anew, and what was told meanwhile is lost: every order that may still change is to be
+    /// looked at.
+    pub missed: bool,
+    /// An account that was asked for, whole.
+    pub account: Option<Account>,
+    /// Something the venue says that this build does not know, secrets cut: for the log, and a reason to look.
+    pub strange: Vec<String>,
+}
+
+/// Order entry and private reports of one venue.
+pub trait Gateway {
+    /// Makes an order ready: named, signed, written out. Nothing leaves yet, so that its record can come first.
+    fn prepare(&mut self, ask: &Ask, at: Arrival) -> Result<Prepared, Unready>;
+
+    /// Sends an order that is ready. Each is sent once.
+    fn send(&mut self, order: OrderId, out: &mut Out);
+
+    /// Drops an order that is ready and will not be sent.
+    fn withdraw(&mut self, order: OrderId);
+
+    /// Asks the venue to cancel. `tag` is its id of the order, if it is known.
+    fn cancel(&mut self, ask: &Ask, tag: Option<Tag>, at: Arrival, out: &mut Out);
+
+    /// Asks for the venue's record of an order: the order itself and its trades, or, where the venue's id is not known,
+    /// complete listings. Ends in reports; a question that fails says nothing, and is asked again by the plan.
+    fn look(&mut self, ask: &Ask, tag: Option<Tag>, at: Arrival, out: &mut Out);
+
+    /// Asks for all of the account: cash, positions, standing orders. Ends in [`Out::account`], or in nothing.
+    fn account(&mut self, at: Arrival, out: &mut Out);
+
+    /// The latch has fallen: the venue's own switch for entries is thrown, where there is one.
+    fn halt(&mut self, at: Arrival, out: &mut Out);
+
+    /// What came of a call.
+    fn answered(&mut self, no: CallNo, answer: Answer<'_>, at: Arrival, out: &mut Out);
+
+    /// The private stream's connection stands.
+    fn opened(&mut self, at: Arrival, out: &mut Out);
+
+    /// A text message of the private stream. Its bytes are changed in place.
+    fn text(&mut self, bytes: &mut [u8], at: Arrival, out: &mut Out);
+
+    /// A control frame of the private stream.
+    fn alive(&mut self, at: Arrival, out: &mut Out);
+
+    /// Time went by. Call a few times a second.
+    fn timeout(&mut self, at: Arrival, out: &mut Out);
+}
