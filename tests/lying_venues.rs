@@ -143,11 +143,11 @@ impl Run {
             self.note(&format!("send {ask:?}"));
             self.liar.send(ask, halted, self.now);
         }
-        for ask in cancels {
-            self.liar.cancel(&ask, self.now);
+        for about in cancels {
+            self.liar.cancel(&about.ask, self.now);
         }
-        for ask in looks {
-            self.liar.look(&ask, self.now);
+        for about in looks {
+            self.liar.look(&about.ask, self.now);
         }
         let events = std::mem::take(self.desk.events());
         self.plans += events.iter().filter(|e| matches!(e.what, What::Planned { .. })).count() as u64;

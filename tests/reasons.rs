@@ -12,7 +12,10 @@ use orion::{
     book::Unfit,
     decide::{Odds, Reason},
     risk::{Latch, TradingState},
-    run::{detect::Setup, event::Control},
+    run::{
+        detect::Setup,
+        event::{Control, Word},
+    },
     unit::{BookSide, Grid, MarketId, Money, Nanos, PairId, Qty, UnixMs, Venue},
     wire::{Canary, Doubt, Kind, Trading},
 };
@@ -206,13 +209,28 @@ fn scenario(reason: Reason) -> Vec<Reason> {
             desk.control(Control::Halt { latch: Latch::ReconnectStorm });
             offered(desk)
         }
-        Reason::Gone => unreachable!("of a plan, not of a sighting"),
+        Reason::VenueShut(venue) => {
+            let mut desk = desk(|_| {});
+            desk.word(Word::Shut { venue, span: Nanos::secs(30) });
+            offered(desk)
+        }
+        Reason::Unreconciled => {
+            let mut desk = desk(|_| {});
+            desk.word(Word::Agrees { clean: false });
+            offered(desk)
+        }
+        Reason::Foreign => {
+            let mut desk = desk(|_| {});
+            desk.word(Word::Foreign { market: KALSHI, found: true });
+            offered(desk)
+        }
+        Reason::Gone | Reason::NotReady => unreachable!("of a plan, not of a sighting"),
     }
 }
 
 /// Reasons that the ledger writes for a plan that came too late, not the detector for a sighting.
 fn of_a_plan(reason: Reason) -> bool {
-    reason == Reason::Gone
+    matches!(reason, Reason::Gone | Reason::NotReady)
 }
 
 #[test]
@@ -265,5 +283,5 @@ fn every_reason_is_listed_once_and_has_a_code_and_a_sentence_of_its_own() {
         assert_eq!(codes.insert(code), !shared, "{code} of {reason:?}");
     }
     let books = 2 * (Doubt::ALL.len() + Canary::ALL.len() + 5);
-    assert_eq!(all.len(), books + 25, "reasons were added: list them in Reason::every");
+    assert_eq!(all.len(), books + 30, "reasons were added: list them in Reason::every");
 }

@@ -88,6 +88,9 @@ impl Screen {
                     Ending::Missed => {
                         format!("{time}  MISS  {id:04}  nothing was left at the limit   [why: GONE]  {title}")
                     }
+                    Ending::Withheld => {
+                        format!("{time}  MISS  {id:04}  an order could not be made ready   [why: NOT_READY]  {title}")
+                    }
                     Ending::Filled | Ending::Partial => {
                         format!(
                             "{time}  {word}  {id:04}  {paired} on both legs ({}) · {fees} · NET {net}  {title}",

@@ -59,8 +59,16 @@ pub enum Reason {
     Paused,
     /// The latch has fallen.
     Halted,
+    /// This venue takes no orders that take, or asked for fewer.
+    VenueShut(Venue),
+    /// Positions and orders were not found to agree with the venues.
+    Unreconciled,
+    /// Somebody else traded one of the markets with our account.
+    Foreign,
     /// After the latency the books offered nothing at the limit any more.
     Gone,
+    /// The plan was ready to begin, and one of its orders could not be made ready.
+    NotReady,
 }
 
 impl Reason {
@@ -96,7 +104,12 @@ impl Reason {
             Self::OrderRate,
             Self::Paused,
             Self::Halted,
+            Self::VenueShut(Venue::Kalshi),
+            Self::VenueShut(Venue::Polymarket),
+            Self::Unreconciled,
+            Self::Foreign,
             Self::Gone,
+            Self::NotReady,
         ];
         books.chain(plain)
     }
@@ -149,7 +162,12 @@ impl Reason {
             Self::OrderRate => "ORDER_RATE",
             Self::Paused => "PAUSED",
             Self::Halted => "HALTED",
+            Self::VenueShut(Venue::Kalshi) => "SHUT_KALSHI",
+            Self::VenueShut(Venue::Polymarket) => "SHUT_POLYMARKET",
+            Self::Unreconciled => "UNRECONCILED",
+            Self::Foreign => "FOREIGN",
             Self::Gone => "GONE",
+            Self::NotReady => "NOT_READY",
         }
     }
 
@@ -181,6 +199,11 @@ impl Reason {
             Self::OrderRate => "risk.max_orders_per_second was reached",
             Self::Paused => "trading was paused",
             Self::Halted => "the latch had fallen",
+            Self::VenueShut(Venue::Kalshi) => "Kalshi took no such orders just before, or asked for fewer",
+            Self::VenueShut(Venue::Polymarket) => "Polymarket took no such orders just before, or asked for fewer",
+            Self::Unreconciled => "orders and positions were not found to agree with both venues",
+            Self::Foreign => "somebody else traded one of the markets with this account",
+            Self::NotReady => "one of its orders could not be made ready; the event beside it says why",
             Self::Gone => "nothing was left at the limit when the orders arrived",
         }
     }

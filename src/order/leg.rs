@@ -129,6 +129,11 @@ impl Leg {
         self.sent = unix;
     }
 
+    /// The venue's id, where it follows from the order itself: reports name it before the answer has come.
+    pub fn named(&mut self, tag: Option<Tag>) {
+        self.tag = tag;
+    }
+
     /// The engine was started anew. What was sent and not answered may have arrived.
     pub fn restarted(&mut self, now: Nanos) {
         if self.state == State::Sent {

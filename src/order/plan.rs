@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     spread::Legs,
-    unit::{Money, Nanos, OrderId, Outcome, PairId, Price, Qty, Stage, Told, Venue},
+    unit::{Money, Nanos, OrderId, Outcome, PairId, Price, Qty, Stage, Tag, Told, Venue},
 };
 
 /// An answer is overdue after this long.
@@ -124,6 +124,8 @@ pub enum Ending {
     Dust,
     /// One leg holds something alone that could not be closed: a person has to look.
     Naked,
+    /// Risk let it pass, and nothing of it was begun.
+    Withheld,
 }
 
 impl Ending {
@@ -136,6 +138,7 @@ impl Ending {
             Self::Unwound => "unwound",
             Self::Dust => "dust",
             Self::Naked => "naked",
+            Self::Withheld => "withheld",
         }
     }
 }
@@ -267,11 +270,24 @@ impl Plan {
         (order.sent, order.looked) = (now, now);
     }
 
+    /// The venue's own name of an order, known before it was sent.
+    pub fn named(&mut self, id: OrderId, tag: Option<Tag>) {
+        let order = self.orders.iter_mut().flatten().find(|order| order.leg.ask.id == id);
+        order.expect("only orders of the plan are named").leg.named(tag);
+    }
+
     /// The engine was started anew: nothing that was awaited is awaited any more.
     pub fn restarted(&mut self, now: Nanos) {
         for order in self.orders.iter_mut().flatten() {
             order.leg.restarted(now);
             // Its record is asked for at once.
+            order.looked = Nanos::ZERO;
+        }
+    }
+
+    /// A venue's reports may have been missed: whatever may still change there is asked for at the next step.
+    pub fn missed(&mut self, venue: Venue) {
+        for order in &mut self.orders[venue as usize] {
             order.looked = Nanos::ZERO;
         }
     }
@@ -380,6 +396,12 @@ impl Plan {
                 // Nothing of ours is meant to rest. A fill that came before the answer says nothing of the rest.
                 State::Working if order.leg.is_answered() && order.leg.cancel() == Cancel::NotAsked => {
                     order.looked = now;
+                    order.leg.cancelling();
+                    order.asked_after_cancel = false;
+                    return Step::Cancel(order.leg.ask.id);
+                }
+                // Whatever it may still do, it is not to do it; its record is asked for all the same.
+                State::Unknown { .. } if order.leg.tag().is_some() && order.leg.cancel() == Cancel::NotAsked => {
                     order.leg.cancelling();
                     order.asked_after_cancel = false;
                     return Step::Cancel(order.leg.ask.id);

@@ -28,6 +28,10 @@ pub struct Standing {
     pub plan_ended: Option<Nanos>,
     pub shards: [u8; 2],
     pub event: usize,
+    /// A venue that takes no entries now.
+    pub shut: Option<Venue>,
+    /// Do orders and positions agree with the venues?
+    pub agrees: bool,
 }
 
 /// Orders of the last second.
@@ -89,6 +93,12 @@ pub fn check(
         TradingState::Active => {}
         TradingState::Paused => return Err(Reason::Paused),
         TradingState::Halted(_) => return Err(Reason::Halted),
+    }
+    if !standing.agrees {
+        return Err(Reason::Unreconciled);
+    }
+    if let Some(venue) = standing.shut {
+        return Err(Reason::VenueShut(venue));
     }
     if standing.plan_open {
         return Err(Reason::OpenPlan);

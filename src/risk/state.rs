@@ -3,6 +3,8 @@
 //! The latch only falls by itself; releasing it is a person's act. It is kept outside (a file in the state directory),
 //! read at start and written before anything else happens, so it survives a restart.
 
+use crate::unit::Refusal;
+
 /// May new risk be taken?
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum TradingState {
@@ -29,6 +31,16 @@ pub enum Latch {
     Impossible,
     /// One leg stands alone and could not be closed.
     Naked,
+    /// An order was refused in a way that needs a person.
+    Refused(Refusal),
+    /// Too many orders in a row were refused.
+    Refusals,
+    /// What the venues hold is not what we hold.
+    Disagrees,
+    /// A person said so.
+    Person,
+    /// The executor did not move.
+    Stalled,
 }
 
 impl Latch {
@@ -41,6 +53,11 @@ impl Latch {
             Self::Journal => "the journal cannot be written",
             Self::Impossible => "a venue reported what cannot be",
             Self::Naked => "a leg stands alone and could not be closed",
+            Self::Refused(_) => "an order was refused in a way that needs a person",
+            Self::Refusals => "too many orders in a row were refused",
+            Self::Disagrees => "what the venues hold is not what the engine holds",
+            Self::Person => "halted by a person",
+            Self::Stalled => "the executing thread did not move",
         }
     }
 }

@@ -7,7 +7,7 @@
 use super::{
     detect::{Detector, Outbox, Setup},
     event::{Control, Event, Resnapshot, Word},
-    execute::{Acts, Executor, Facts},
+    execute::{Acts, Executor, Facts, Unsigned},
     restore::Restored,
 };
 use crate::{
@@ -89,6 +89,11 @@ impl<S: Store> Desk<S> {
         self.detector.apply(update, &mut self.out);
     }
 
+    /// A word of the executor's, from beside it.
+    pub fn word(&mut self, word: &Word, at: Arrival) {
+        self.detector.word(word, at, &mut self.out);
+    }
+
     /// A word from the cold side.
     pub fn control(&mut self, control: &Control, at: Arrival) {
         self.detector.control(control, at, &mut self.out);
@@ -103,7 +108,7 @@ impl<S: Store> Desk<S> {
         }
         loop {
             for ready in self.out.ready.drain(..) {
-                self.executor.ready(ready, at, &mut self.acts);
+                self.executor.ready(ready, at, &mut Unsigned, &mut self.acts);
             }
             for heard in self.out.heard.drain(..) {
                 self.executor.heard(&heard, at, &mut self.acts);

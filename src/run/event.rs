@@ -1,6 +1,7 @@
 //! What the hot side tells the cold side and what it is told, and what detector and executor tell one another. Fixed size;
 //! all of it may cross rings.
 
+use super::reconcile::Difference;
 use crate::{
     decide::{Quote, Reason},
     order::{
@@ -9,7 +10,8 @@ use crate::{
     },
     risk::{Approved, Latch, TradingState},
     spread::{Direction, Legs, Terms},
-    unit::{FeedId, MarketId, Money, Nanos, OrderId, Outcome, PairId, Price, Qty, Tag, UnixMs, Venue},
+    unit::{FeedId, MarketId, Money, Nanos, OrderId, Outcome, PairId, Price, Qty, Tag, Told, UnixMs, Venue},
+    venue::gateway::Unready,
     wire::{Canary, Doubt, Trading},
 };
 
@@ -79,6 +81,21 @@ pub enum What {
         unwound: Money,
         state: Ending,
     },
+    /// A plan that risk let pass was not begun: nothing of it left.
+    Withheld {
+        plan: u64,
+        why: Withheld,
+    },
+    /// A venue told of an order that no plan of ours has: somebody else trades this account.
+    Stranger {
+        venue: Venue,
+        told: Told,
+    },
+    /// A venue's account and the journal do not agree.
+    Differs {
+        venue: Venue,
+        difference: Difference,
+    },
     /// What a venue told of an order cannot be: its plan is frozen, and the latch falls.
     Impossible {
         plan: u64,
@@ -117,6 +134,34 @@ pub enum What {
     Stats {
         stats: Stats,
     },
+}
+
+/// Why an entry that risk let pass was not begun. Nothing of it left.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Withheld {
+    /// The latch had fallen meanwhile.
+    Halted,
+    /// Positions and orders are being compared with the venues, or do not agree.
+    Unclear,
+    /// The journal has no room for entries, or cannot be written.
+    Journal,
+    /// Every order number of this start is used.
+    Numbers,
+    /// The venue's gateway cannot send it.
+    Unready(Venue, Unready),
+}
+
+impl Withheld {
+    /// One sentence for the ledger.
+    pub fn sentence(self) -> String {
+        match self {
+            Self::Halted => "the latch had fallen".into(),
+            Self::Unclear => "positions and orders were not yet found to agree with the venues".into(),
+            Self::Journal => "the journal had no room for entries or could not be written".into(),
+            Self::Numbers => "every order number of this start is used: restart the engine".into(),
+            Self::Unready(venue, why) => format!("{venue}: {why}"),
+        }
+    }
 }
 
 /// One level's worth of one order.
@@ -196,6 +241,14 @@ pub enum Word {
     Naked { value: Money },
     /// Something happened that stops trading.
     Halt { latch: Latch },
+    /// An order was refused for its terms: no entries on this market until they were read anew.
+    Doubtful { market: MarketId },
+    /// A venue takes no orders that take, or takes them too slowly: no entries at all for this long.
+    Shut { venue: Venue, span: Nanos },
+    /// Were both venues' accounts read, and do they agree with the journal?
+    Agrees { clean: bool },
+    /// Somebody else holds something of this market in our account, or does not any more.
+    Foreign { market: MarketId, found: bool },
 }
 
 /// From the cold side to the detector.

@@ -1,9 +1,12 @@
 //! The executor: owns every plan, every order and every position. Entries and offers come in from the detector, reports
 //! from the venues; orders, cancels and questions go out. Plain and synchronous, like the detector.
 //!
-//! Nothing leaves before its record is in the journal, and nothing is booked before what was learnt is.
+//! Nothing leaves before its record is in the journal, and nothing is booked before what was learnt is. What leaves is made
+//! ready first, by a [`Door`]: an order that nobody can sign is not begun.
 
-use super::event::{Entry, Event, Fill, Ready, What, Word};
+use std::collections::VecDeque;
+
+use super::event::{Entry, Event, Fill, Ready, What, Withheld, Word};
 use crate::{
     fill::{Heard, Met, Whose},
     ledger::{
@@ -12,18 +15,27 @@ use crate::{
         position::Holding,
     },
     order::{
-        Ask, Ids, Plan, Purpose,
+        Ask, Ids, Leg, Plan, Purpose,
         leg::{Change, State},
         plan::{Aim, Budget, Ending, Excess, Offers, Step},
     },
     risk::{Latch, reduce},
     spread::{FeeCurve, Take},
-    unit::{MarketId, Money, OrderId, Outcome, Qty, Stage, Told, Trade, UnixMs, Venue},
+    unit::{
+        MarketId, Money, Nanos, OrderId, Outcome, Qty, Reaction, Refusal, Sent, Stage, Tag, Told, Trade, UnixMs, Venue,
+    },
+    venue::gateway::{Prepared, Unready},
     wire::Arrival,
 };
 
 /// Plans on their way at once, over all pairs.
 pub const PLANS_MAX: usize = 64;
+/// Orders of ended plans whose names are remembered: their reports may come late, and twice.
+const ENDED_MAX: usize = 1_024;
+/// No entry on either venue for this long after one says that it takes no orders that take.
+const SHUT_SPAN: Nanos = Nanos::secs(30);
+/// The same after one says that requests come too fast.
+const PACE_SPAN: Nanos = Nanos::secs(2);
 
 /// What the executor needs to know of a market.
 #[derive(Clone, Copy, Debug)]
@@ -34,15 +46,42 @@ pub struct Facts {
     pub qty_min: Qty,
 }
 
+/// Makes orders ready to leave, below the executor.
+pub trait Door {
+    /// Names and signs an order. Nothing leaves.
+    fn prepare(&mut self, ask: &Ask, at: Arrival) -> Result<Prepared, Unready>;
+    /// Drops an order that is ready and will not be sent.
+    fn withdraw(&mut self, ask: &Ask);
+}
+
+/// The door to the paper exchange: nothing is signed there.
+#[derive(Clone, Copy, Debug)]
+pub struct Unsigned;
+
+impl Door for Unsigned {
+    fn prepare(&mut self, _: &Ask, _: Arrival) -> Result<Prepared, Unready> {
+        Ok(Prepared { digest: None, tag: None })
+    }
+
+    fn withdraw(&mut self, _: &Ask) {}
+}
+
+/// An order and the venue's name for it, if it is known.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct About {
+    pub ask: Ask,
+    pub tag: Option<Tag>,
+}
+
 /// What is to be done. Filled by the executor, emptied by its caller; memory is kept.
 #[derive(Debug, Default)]
 pub struct Acts {
     /// To the venues, or to the paper exchange.
     pub sends: Vec<Ask>,
     /// Orders that stand and should not.
-    pub cancels: Vec<Ask>,
+    pub cancels: Vec<About>,
     /// Orders whose record is to be asked for.
-    pub looks: Vec<Ask>,
+    pub looks: Vec<About>,
     /// To the detector.
     pub words: Vec<Word>,
     /// To the keeper.
@@ -80,6 +119,13 @@ pub struct Executor<S> {
     budget: Budget,
     halted: Option<Latch>,
     naked: Money,
+    /// Entries wait until positions and orders agree with the venues.
+    blocked: bool,
+    /// Refusals in a row, by venue; an order that is accepted ends the row.
+    refusals: [u32; 2],
+    refusals_max: u32,
+    /// The venues' names for orders of plans that have ended, the oldest first.
+    ended: VecDeque<Tag>,
 }
 
 impl<S: Store> Executor<S> {
@@ -88,7 +134,31 @@ impl<S: Store> Executor<S> {
         let positions = Positions::new(markets.iter().map(|m| m.venue));
         let plans = Vec::with_capacity(PLANS_MAX);
         let paid = vec![false; markets.len()];
-        Self { journal, ids, markets, paid, positions, plans, budget, halted: None, naked: Money::ZERO }
+        Self {
+            journal,
+            ids,
+            markets,
+            paid,
+            positions,
+            plans,
+            budget,
+            halted: None,
+            naked: Money::ZERO,
+            blocked: false,
+            refusals: [0; 2],
+            refusals_max: u32::MAX,
+            ended: VecDeque::with_capacity(ENDED_MAX),
+        }
+    }
+
+    /// This many refusals in a row on one venue let the latch fall.
+    pub fn limit_refusals(&mut self, most: u32) {
+        self.refusals_max = most;
+    }
+
+    /// Entries wait, or need not wait any more, for a comparison with the venues.
+    pub fn block(&mut self, blocked: bool) {
+        self.blocked = blocked;
     }
 
     /// What was held at start.
@@ -105,12 +175,16 @@ impl<S: Store> Executor<S> {
     }
 
     /// Something of the detector's.
-    pub fn ready(&mut self, ready: Ready, at: Arrival, acts: &mut Acts) {
+    pub fn ready(&mut self, ready: Ready, at: Arrival, door: &mut dyn Door, acts: &mut Acts) {
         match ready {
-            Ready::Enter(entry) => self.enter(&entry, at, acts),
+            Ready::Enter(entry) => {
+                if let Err(why) = self.enter(&entry, at, door, acts) {
+                    withhold(&entry, why, at, acts);
+                }
+            }
             Ready::Offers { plan, excess, offers } => {
                 if let Some(slot) = self.plans.iter().position(|open| open.plan.aim.plan == plan) {
-                    self.remedy(slot, &excess, &offers, at, acts);
+                    self.remedy(slot, &excess, &offers, at, door, acts);
                 }
             }
             Ready::Settled { market, yes_payout } => self.settle(market, yes_payout, at, acts),
@@ -118,9 +192,9 @@ impl<S: Store> Executor<S> {
         }
     }
 
-    /// Something of a venue's.
-    pub fn heard(&mut self, heard: &Heard, at: Arrival, acts: &mut Acts) {
-        let Some((slot, order)) = self.whose(&heard.order) else { return };
+    /// Something of a venue's. `false` if it is of an order that was never ours: somebody else trades the account.
+    pub fn heard(&mut self, heard: &Heard, at: Arrival, acts: &mut Acts) -> bool {
+        let Some((slot, order)) = self.whose(&heard.order) else { return self.is_old(&heard.order) };
         let plan = &mut self.plans[slot].plan;
         let market = plan.leg(order).expect("it was found there").ask.market;
         let mut told = heard.told;
@@ -131,7 +205,7 @@ impl<S: Store> Executor<S> {
             trade.fee = Some(self.markets[market.0 as usize].fee.trade_fee(trade.price, trade.qty));
         }
         let change = match plan.next(order, &told, at.now) {
-            Ok(Change::Nothing) => return,
+            Ok(Change::Nothing) => return true,
             Ok(change) => Some(change),
             Err(why) => {
                 let what = What::Impossible { plan: plan.aim.plan, order, why };
@@ -156,6 +230,40 @@ impl<S: Store> Executor<S> {
         }
         self.give_back(slot, acts);
         self.tell_naked(acts);
+        if let (Told::Sent(sent), Some(Change::Moved)) = (told, change) {
+            self.react(self.markets[market.0 as usize].venue, market, sent, acts);
+        }
+        true
+    }
+
+    /// What an answer calls for beyond its plan.
+    fn react(&mut self, venue: Venue, market: MarketId, sent: Sent, acts: &mut Acts) {
+        let row = &mut self.refusals[venue as usize];
+        let refusal = match sent {
+            Sent::Accepted(_) => return *row = 0,
+            Sent::Unknown(_) => return,
+            Sent::Refused(refusal) => refusal,
+        };
+        // Nothing to match is no fault of anybody's.
+        *row += u32::from(!matches!(refusal, Refusal::Killed));
+        if self.refusals_max <= *row {
+            self.halt(Latch::Refusals, acts);
+        }
+        match refusal.reaction() {
+            Reaction::Plan | Reaction::Look => {}
+            Reaction::Halt => self.halt(Latch::Refused(refusal), acts),
+            Reaction::Terms => acts.words.push(Word::Doubtful { market }),
+            Reaction::Venue => acts.words.push(Word::Shut { venue, span: SHUT_SPAN }),
+            Reaction::Pace => acts.words.push(Word::Shut { venue, span: PACE_SPAN }),
+        }
+    }
+
+    /// Is a report that no open plan knows of an order of ours, of a plan that has ended?
+    fn is_old(&self, order: &Whose) -> bool {
+        match order {
+            Whose::Ours(_) => true,
+            Whose::Named(tag) => self.ended.contains(tag),
+        }
     }
 
     /// Looks at every plan: after all that came was taken in, and a few hundred times a second.
@@ -166,6 +274,18 @@ impl<S: Store> Executor<S> {
                 slot += 1;
             }
         }
+    }
+
+    /// Reports of a venue may have been missed.
+    pub fn missed(&mut self, venue: Venue) {
+        for open in &mut self.plans {
+            open.plan.missed(venue);
+        }
+    }
+
+    /// Has a market paid?
+    pub fn has_paid(&self, market: MarketId) -> bool {
+        self.paid[market.0 as usize]
     }
 
     /// The journal, for whoever gives it its next segment.
@@ -197,28 +317,43 @@ impl<S: Store> Executor<S> {
         found.next().map(|(slot, leg)| (slot, leg.ask.id))
     }
 
-    fn enter(&mut self, entry: &Entry, at: Arrival, acts: &mut Acts) {
+    fn enter(&mut self, entry: &Entry, at: Arrival, door: &mut dyn Door, acts: &mut Acts) -> Result<(), Withheld> {
+        if self.halted.is_some() {
+            return Err(Withheld::Halted);
+        }
+        if self.blocked {
+            return Err(Withheld::Unclear);
+        }
+        if !self.journal.has_room_for_entries() {
+            return Err(Withheld::Journal);
+        }
+        let (Some(kalshi), Some(polymarket)) = (self.ids.take(), self.ids.take()) else {
+            return Err(Withheld::Numbers);
+        };
         let intent = *entry.approved.intent();
         let takes = [intent.legs.kalshi, intent.legs.polymarket];
-        let ids = [self.ids.take(), self.ids.take()];
-        let ([Some(kalshi), Some(polymarket)], None, true) = (ids, self.halted, self.journal.has_room_for_entries())
-        else {
-            return refuse(entry, at, acts);
-        };
-        let asks = [kalshi, polymarket].into_iter().zip(takes).enumerate().map(|(v, (id, take))| Ask {
-            id,
-            venue: Venue::ALL[v],
-            market: take.market,
-            outcome: take.buys(),
-            buys: true,
-            qty: intent.qty,
-            limit: take.cost(intent.limits[v]),
-            purpose: Purpose::Entry,
+        let asks = [(kalshi, Venue::Kalshi), (polymarket, Venue::Polymarket)].map(|(id, venue)| {
+            let take = takes[venue as usize];
+            Ask {
+                id,
+                venue,
+                market: take.market,
+                outcome: take.buys(),
+                buys: true,
+                qty: intent.qty,
+                limit: take.cost(intent.limits[venue as usize]),
+                purpose: Purpose::Entry,
+            }
         });
+        let first = door.prepare(&asks[0], at).map_err(|why| Withheld::Unready(Venue::Kalshi, why))?;
+        let second = door.prepare(&asks[1], at).map_err(|why| {
+            door.withdraw(&asks[0]);
+            Withheld::Unready(Venue::Polymarket, why)
+        })?;
+        let prepared = [first, second];
         let minimum = takes.map(|take| self.markets[take.market.0 as usize].qty_min);
         let aim =
             Aim { plan: entry.plan, sighting: entry.sighting, pair: intent.pair, legs: intent.legs, qty: intent.qty };
-        let mut plan = Plan::open(aim, asks, self.budget, minimum);
         let planned = Record::Planned {
             plan: entry.plan,
             sighting: entry.sighting,
@@ -228,23 +363,40 @@ impl<S: Store> Executor<S> {
             qty: intent.qty,
         };
         let mut written = self.write(&planned);
-        for leg in plan.legs() {
-            let intended = Record::Intended { plan: entry.plan, ask: leg.ask, digest: None, at: at.unix };
+        for (ask, ready) in asks.iter().zip(prepared) {
+            let intended = Record::Intended { plan: entry.plan, ask: *ask, digest: ready.digest, at: at.unix };
             written = written.and_then(|()| self.write(&intended));
         }
-        if written.is_err() {
+        if written.and_then(|()| self.sync_names(&prepared)).is_err() {
             // Whatever part of it is on record was never sent; a restart asks the venues, and they know of nothing.
+            asks.iter().for_each(|ask| door.withdraw(ask));
             self.halt(Latch::Journal, acts);
-            return refuse(entry, at, acts);
+            return Err(Withheld::Journal);
         }
-        for id in [kalshi, polymarket] {
-            plan.sent(id, at.now, at.unix);
-            acts.sends.push(plan.leg(id).expect("just made").ask);
+        let mut plan = Plan::open(aim, asks, self.budget, minimum);
+        for (ask, ready) in asks.into_iter().zip(prepared) {
+            plan.sent(ask.id, at.now, at.unix);
+            plan.named(ask.id, ready.tag);
+            acts.sends.push(ask);
         }
         self.plans.push(Open { plan, reserved: entry.reserved });
+        Ok(())
     }
 
-    fn remedy(&mut self, slot: usize, asked: &Excess, offers: &Offers, at: Arrival, acts: &mut Acts) {
+    /// A venue's own name for an order has to outlive a power cut: it is the only way to ask for the order afterwards.
+    fn sync_names(&mut self, prepared: &[Prepared]) -> Result<(), Unwritten> {
+        if prepared.iter().any(|ready| ready.digest.is_some()) { self.journal.sync() } else { Ok(()) }
+    }
+
+    fn remedy(
+        &mut self,
+        slot: usize,
+        asked: &Excess,
+        offers: &Offers,
+        at: Arrival,
+        door: &mut dyn Door,
+        acts: &mut Acts,
+    ) {
         let plan = &self.plans[slot].plan;
         // What was priced may have changed while it was.
         if plan.excess() != Some(*asked) || plan.frozen(at.now).is_some() || plan.legs().any(|leg| !leg.is_complete()) {
@@ -267,13 +419,17 @@ impl<S: Store> Executor<S> {
             limit: reducing.limit(),
             purpose,
         };
-        let record = Record::Intended { plan: plan.aim.plan, ask, digest: None, at: at.unix };
-        if self.write(&record).is_err() {
+        // Not ready now: the excess is priced again in a moment.
+        let Ok(ready) = door.prepare(&ask, at) else { return };
+        let record = Record::Intended { plan: plan.aim.plan, ask, digest: ready.digest, at: at.unix };
+        if self.write(&record).and_then(|()| self.sync_names(&[ready])).is_err() {
+            door.withdraw(&ask);
             return self.halt(Latch::Journal, acts);
         }
         let plan = &mut self.plans[slot].plan;
         plan.add(ask);
         plan.sent(id, at.now, at.unix);
+        plan.named(id, ready.tag);
         acts.sends.push(ask);
     }
 
@@ -282,11 +438,14 @@ impl<S: Store> Executor<S> {
         loop {
             let open = &mut self.plans[slot];
             let step = open.plan.step(at.now);
-            let ask = |id| open.plan.leg(id).expect("the plan named it").ask;
+            let about = |id| {
+                let leg = open.plan.leg(id).expect("the plan named it");
+                About { ask: leg.ask, tag: leg.tag() }
+            };
             match step {
                 Step::Wait => return false,
-                Step::Cancel(id) => acts.cancels.push(ask(id)),
-                Step::Look(id) => acts.looks.push(ask(id)),
+                Step::Cancel(id) => acts.cancels.push(about(id)),
+                Step::Look(id) => acts.looks.push(about(id)),
                 Step::Price(excess) => {
                     let (plan, legs) = (open.plan.aim.plan, open.plan.aim.legs);
                     if [legs.kalshi, legs.polymarket].iter().any(|take| self.paid[take.market.0 as usize]) {
@@ -309,6 +468,12 @@ impl<S: Store> Executor<S> {
     fn close(&mut self, slot: usize, ending: Ending, at: Arrival, acts: &mut Acts) {
         self.give_back(slot, acts);
         let Open { plan, .. } = self.plans.swap_remove(slot);
+        for tag in plan.legs().filter_map(Leg::tag) {
+            if self.ended.len() == ENDED_MAX {
+                self.ended.pop_front();
+            }
+            self.ended.push_back(tag);
+        }
         if self.write(&Record::Ended { plan: plan.aim.plan, ending }).is_err() {
             self.halt(Latch::Journal, acts);
         }
@@ -421,7 +586,8 @@ impl<S: Store> Executor<S> {
         }
     }
 
-    fn halt(&mut self, latch: Latch, acts: &mut Acts) {
+    /// The latch falls.
+    pub fn halt(&mut self, latch: Latch, acts: &mut Acts) {
         if self.halted.is_none() {
             self.halted = Some(latch);
             acts.words.push(Word::Halt { latch });
@@ -433,16 +599,16 @@ impl<S: Store> Executor<S> {
     }
 }
 
-/// An entry that came too late: nothing of it leaves.
-fn refuse(entry: &Entry, at: Arrival, acts: &mut Acts) {
+/// An entry of which nothing leaves.
+fn withhold(entry: &Entry, why: Withheld, at: Arrival, acts: &mut Acts) {
     let intent = entry.approved.intent();
     for (venue, amount) in Venue::ALL.into_iter().zip(entry.reserved) {
         acts.words.push(Word::Released { pair: intent.pair, venue, amount });
     }
     acts.words.push(Word::PlanEnded { pair: intent.pair });
     let (id, sighting) = (entry.plan, entry.sighting);
-    let nothing = Qty::ZERO;
-    let what =
-        What::PlanEnded { id, sighting, paired: nothing, naked: nothing, unwound: Money::ZERO, state: Ending::Missed };
+    acts.events.push(Event { at: at.unix, what: What::Withheld { plan: id, why } });
+    let (nothing, state) = (Qty::ZERO, Ending::Withheld);
+    let what = What::PlanEnded { id, sighting, paired: nothing, naked: nothing, unwound: Money::ZERO, state };
     acts.events.push(Event { at: at.unix, what });
 }

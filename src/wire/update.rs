@@ -123,11 +123,13 @@ pub enum Canary {
     FeeChanged,
     RulesChanged,
     ClockNonsense,
+    /// A venue refused an order for the market's terms.
+    OrderRefused,
 }
 
 impl Canary {
     /// All of them, for counters.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::UnknownFrame,
         Self::UnknownField,
         Self::UnknownGrid,
@@ -135,6 +137,7 @@ impl Canary {
         Self::FeeChanged,
         Self::RulesChanged,
         Self::ClockNonsense,
+        Self::OrderRefused,
     ];
 
     /// The name in counters and logs.
@@ -147,6 +150,7 @@ impl Canary {
             Self::FeeChanged => "fee_changed",
             Self::RulesChanged => "rules_changed",
             Self::ClockNonsense => "clock_nonsense",
+            Self::OrderRefused => "order_refused",
         }
     }
 }

@@ -11,7 +11,7 @@ use orion::{
     run::{
         desk::{self, Orders},
         detect::{MarketSetup, PairSetup, PaperSetup, Setup},
-        event::{Control, Event, What},
+        event::{Control, Event, What, Word},
     },
     spread::{Direction, Pair, Rate, Terms},
     unit::{BookSide, FeedId, Grid, MarketId, Money, Nanos, Price, Qty, UnixMs, Venue},
@@ -193,6 +193,12 @@ impl Desk {
 
     pub fn control(&mut self, control: Control) -> &mut Self {
         self.engine.control(&control, at(self.now));
+        self.turn()
+    }
+
+    /// A word of the executor's.
+    pub fn word(&mut self, word: Word) -> &mut Self {
+        self.engine.word(&word, at(self.now));
         self.turn()
     }
 

@@ -126,6 +126,8 @@ struct MarketState {
     settled: bool,
     /// Terms or rules are in doubt until the catalogue was read anew.
     suspended: Option<Canary>,
+    /// Somebody else holds something of it in our account.
+    foreign: bool,
     asked: Nanos,
 }
 
@@ -198,6 +200,10 @@ pub struct Detector {
     holding: usize,
     /// Money moved since the balances were told last.
     moved: bool,
+    /// Until when each venue takes no entries.
+    shut: [Nanos; 2],
+    /// Do orders and positions agree with the venues?
+    agrees: bool,
     /// Ladders for markets whose grid becomes finer.
     spare: Vec<[Ladder; 2]>,
 }
@@ -213,6 +219,7 @@ impl Detector {
                 held: [Qty::ZERO; 2],
                 settled: false,
                 suspended: None,
+                foreign: false,
                 asked: Nanos::ZERO,
             })
             .collect();
@@ -263,6 +270,8 @@ impl Detector {
             polled,
             holding: 0,
             moved: false,
+            shut: [Nanos::ZERO; 2],
+            agrees: true,
             spare: (0..setup.regrids).map(|_| Ladder::any_price()).collect(),
         };
         for pair in 0..detector.pairs.len() {
@@ -507,6 +516,7 @@ impl Detector {
         let slots = [pair.kalshi.0 as usize, pair.polymarket.0 as usize];
         let terms = slots.map(|slot| &self.markets[slot].terms);
         let shards = [terms[0].shard, terms[1].shard];
+        let foreign = slots.iter().any(|slot| self.markets[*slot].foreign).then_some(Reason::Foreign);
         let suspended = (0..2).find_map(|v| {
             let canary = self.markets[slots[v]].suspended?;
             Some(match canary {
@@ -520,7 +530,7 @@ impl Detector {
             direction,
             books: slots.map(|slot| &self.books[slot]),
             terms,
-            barred: state.setup.barred.or(suspended),
+            barred: state.setup.barred.or(foreign).or(suspended),
             odds: state.setup.odds,
             links: &self.links,
             now: at.now,
@@ -537,6 +547,8 @@ impl Detector {
             plan_ended: state.plan_ended,
             shards,
             event,
+            shut: Venue::ALL.into_iter().find(|venue| at.now < self.shut[*venue as usize]),
+            agrees: self.agrees,
         };
         let approved = outcome
             .and_then(|intent| check(intent, &self.limits, self.state, &standing, &self.budget, &self.pace, at.now));
@@ -585,7 +597,7 @@ impl Detector {
     }
 
     fn canary(&mut self, market: MarketId, canary: Canary, at: Arrival, out: &mut Outbox) {
-        if matches!(canary, Canary::FeeChanged | Canary::RulesChanged | Canary::UnknownGrid) {
+        if matches!(canary, Canary::FeeChanged | Canary::RulesChanged | Canary::UnknownGrid | Canary::OrderRefused) {
             self.markets[market.0 as usize].suspended = Some(canary);
         }
         out.events.push(Event { at: at.unix, what: What::Canary { market, canary } });

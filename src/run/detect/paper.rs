@@ -17,7 +17,7 @@ use crate::{
         BookSide, MarketId, Money, Nanos, Outcome, PairId, Picture, Price, Qty, Refusal, Sent, Stage, Tag, Told, Trade,
         UnixMs, Venue,
     },
-    wire::Arrival,
+    wire::{Arrival, Canary},
 };
 
 /// One order on its way to the paper exchange.
@@ -102,6 +102,13 @@ impl Detector {
             }
             Word::Naked { value } => self.stats.naked = value,
             Word::Halt { latch } => self.halt(latch, at.unix, out),
+            Word::Doubtful { market } => self.canary(market, Canary::OrderRefused, at, out),
+            Word::Shut { venue, span } => {
+                let until = &mut self.shut[venue as usize];
+                *until = (*until).max(at.now + span);
+            }
+            Word::Agrees { clean } => self.agrees = clean,
+            Word::Foreign { market, found } => self.markets[market.0 as usize].foreign = found,
         }
     }
 

@@ -238,6 +238,20 @@ impl Keeper {
             What::Confirmed { plan, fill } => self.fill_row(at, plan, &fill, Finality::Final),
             What::Holding { market, qty, cost } => self.holding(at, market, qty, cost),
             What::Netted { .. } => {}
+            What::Withheld { plan, why } => {
+                let text = format!("plan {plan} was not begun: {}", why.sentence());
+                self.push(Row::Event(audit::Event { at, kind: "withheld".into(), text }));
+            }
+            What::Differs { venue, difference } => {
+                let text = format!("{venue}: {}", difference.sentence(|market| self.market(market).name.clone()));
+                tracing::error!("{text}");
+                self.push(Row::Event(audit::Event { at, kind: "differs".into(), text }));
+            }
+            What::Stranger { venue, told } => {
+                let text = format!("{venue} tells of an order that is not ours: {told:?}");
+                tracing::warn!("{text}");
+                self.push(Row::Event(audit::Event { at, kind: "stranger".into(), text }));
+            }
             What::PlanEnded { id, sighting, paired, naked, unwound, state } => {
                 self.plan_ended(at, id, sighting, paired, naked, unwound, state);
             }

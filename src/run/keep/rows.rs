@@ -306,9 +306,12 @@ impl Keeper {
                 (Fate::Partial, Some(state.name().to_uppercase()))
             }
             Ending::Missed => (Fate::Missed, Some(Reason::Gone.code().to_owned())),
+            Ending::Withheld => (Fate::Missed, Some(Reason::NotReady.code().to_owned())),
         };
-        if state == Ending::Missed {
-            *self.reasons.entry(Reason::Gone.code()).or_default() += 1;
+        match state {
+            Ending::Missed => *self.reasons.entry(Reason::Gone.code()).or_default() += 1,
+            Ending::Withheld => *self.reasons.entry(Reason::NotReady.code()).or_default() += 1,
+            _ => {}
         }
         let (row, over) = (seen.row.clone(), seen.over);
         self.push(Row::Opportunity(row));

@@ -1,0 +1,278 @@
+//! The executor between two gateways, without I/O: what the `execute` thread drives over sockets, and the deterministic
+//! suite in virtual time.
+//!
+//! ```text
+//! detector ─ Ready ─► executor ─ orders, cancels, looks ─► gateways ─ calls ─► venues
+//!          ◄─ Word ─          ◄────── reports ──────────           ◄─ answers, private frames
+//! ```
+//!
+//! Nothing is entered before both venues' accounts were read whole and agree with the journal, nor while they do not.
+
+use super::{
+    event::{Event, Ready, What, Word},
+    execute::{About, Acts, Door, Executor},
+    reconcile::{self, Difference},
+    restore::Restored,
+};
+use crate::{
+    ledger::journal::Store,
+    order::Ask,
+    risk::Latch,
+    unit::{MarketId, Nanos, Tag, Venue},
+    venue::gateway::{Answer, Call, CallNo, Gateway, Out, Prepared, Unready},
+    wire::Arrival,
+};
+
+/// How often accounts are read while nothing is amiss: orders, positions and cash in one go.
+pub const COMPARE_EVERY: Nanos = Nanos::secs(30);
+/// The same while they are not known to agree.
+const COMPARE_AGAIN: Nanos = Nanos::secs(2);
+/// Reads may lag behind fills by a second or so; a difference that a third reading in a row shows is one.
+const DIFFERENCES_MAX: u32 = 3;
+
+/// One venue's side.
+pub struct Side {
+    gateway: Box<dyn Gateway + Send>,
+    out: Out,
+    compare: Compare,
+}
+
+/// How the comparison with one venue stands.
+#[derive(Debug)]
+struct Compare {
+    /// When the account was asked for last; zero makes it due.
+    asked: Nanos,
+    /// Readings in a row that differed.
+    differs: u32,
+    agrees: bool,
+    /// What was told of the differences.
+    told: Vec<Difference>,
+}
+
+/// The gateways, as the executor sees them.
+struct Doors<'a>(&'a mut [Side; 2]);
+
+impl Door for Doors<'_> {
+    fn prepare(&mut self, ask: &Ask, at: Arrival) -> Result<Prepared, Unready> {
+        self.0[ask.venue as usize].gateway.prepare(ask, at)
+    }
+
+    fn withdraw(&mut self, ask: &Ask) {
+        self.0[ask.venue as usize].gateway.withdraw(ask.id);
+    }
+}
+
+/// Executor and gateways, owned by one thread.
+pub struct Trader<S> {
+    executor: Executor<S>,
+    sides: [Side; 2],
+    acts: Acts,
+    names: Vec<(Venue, Tag)>,
+    /// Markets of which somebody else holds something in our account.
+    foreign: Vec<bool>,
+    halted: bool,
+    told_clean: Option<bool>,
+}
+
+impl<S: Store> Trader<S> {
+    /// Entries wait until both accounts were compared.
+    pub fn new(mut executor: Executor<S>, gateways: [Box<dyn Gateway + Send>; 2], names: Vec<(Venue, Tag)>) -> Self {
+        executor.block(true);
+        let sides = gateways.map(|gateway| Side {
+            gateway,
+            out: Out::default(),
+            compare: Compare { asked: Nanos::ZERO, differs: 0, agrees: false, told: Vec::new() },
+        });
+        Self {
+            executor,
+            sides,
+            acts: Acts::with_room(),
+            foreign: vec![false; names.len()],
+            names,
+            halted: false,
+            told_clean: None,
+        }
+    }
+
+    /// Goes on from what the journal says of the time before this start.
+    pub fn restore(&mut self, restored: Restored) {
+        self.executor.restore(restored.plans, restored.positions);
+    }
+
+    /// Something of the detector's.
+    pub fn ready(&mut self, ready: Ready, at: Arrival) {
+        if let Ready::Halted { .. } = ready {
+            self.halt(at);
+        }
+        self.executor.ready(ready, at, &mut Doors(&mut self.sides), &mut self.acts);
+    }
+
+    /// What came of a call.
+    pub fn answered(&mut self, venue: Venue, no: CallNo, answer: Answer<'_>, at: Arrival) {
+        let side = &mut self.sides[venue as usize];
+        side.gateway.answered(no, answer, at, &mut side.out);
+        self.learn(venue, at);
+    }
+
+    /// The private stream's connection stands.
+    pub fn opened(&mut self, venue: Venue, at: Arrival) {
+        let side = &mut self.sides[venue as usize];
+        side.gateway.opened(at, &mut side.out);
+        self.learn(venue, at);
+    }
+
+    /// A text message of the private stream.
+    pub fn text(&mut self, venue: Venue, bytes: &mut [u8], at: Arrival) {
+        let side = &mut self.sides[venue as usize];
+        side.gateway.text(bytes, at, &mut side.out);
+        self.learn(venue, at);
+    }
+
+    /// A control frame of the private stream.
+    pub fn alive(&mut self, venue: Venue, at: Arrival) {
+        let side = &mut self.sides[venue as usize];
+        side.gateway.alive(at, &mut side.out);
+        self.learn(venue, at);
+    }
+
+    /// Moves every plan on, and asks for what is to be known. Call after all that came was taken in, and a few hundred
+    /// times a second.
+    pub fn turn(&mut self, at: Arrival) {
+        for venue in Venue::ALL {
+            let side = &mut self.sides[venue as usize];
+            side.gateway.timeout(at, &mut side.out);
+            self.compare(venue, at);
+            self.learn(venue, at);
+        }
+        self.executor.turn(at, &mut self.acts);
+        for ask in self.acts.sends.drain(..) {
+            let side = &mut self.sides[ask.venue as usize];
+            side.gateway.send(ask.id, &mut side.out);
+        }
+        for About { ask, tag } in self.acts.cancels.drain(..) {
+            let side = &mut self.sides[ask.venue as usize];
+            side.gateway.cancel(&ask, tag, at, &mut side.out);
+        }
+        for About { ask, tag } in self.acts.looks.drain(..) {
+            let side = &mut self.sides[ask.venue as usize];
+            side.gateway.look(&ask, tag, at, &mut side.out);
+        }
+        if self.acts.words.iter().any(|word| matches!(word, Word::Halt { .. })) {
+            self.halt(at);
+        }
+        self.tell_clean();
+    }
+
+    /// Calls that are to leave for a venue. Whoever takes them answers each, once.
+    pub fn calls(&mut self, venue: Venue) -> impl Iterator<Item = Call> {
+        self.sides[venue as usize].out.calls.drain(..)
+    }
+
+    /// Texts for a venue's private stream, and whether it is to be opened anew.
+    pub fn stream(&mut self, venue: Venue) -> (Vec<String>, bool) {
+        let out = &mut self.sides[venue as usize].out;
+        (std::mem::take(&mut out.sends), std::mem::take(&mut out.lost))
+    }
+
+    /// Words for the detector and events for the keeper; to be emptied after every turn.
+    pub fn acts(&mut self) -> &mut Acts {
+        &mut self.acts
+    }
+
+    /// The executor.
+    pub fn executor(&mut self) -> &mut Executor<S> {
+        &mut self.executor
+    }
+
+    /// Do both accounts agree with the journal?
+    pub fn is_clean(&self) -> bool {
+        self.sides.iter().all(|side| side.compare.agrees)
+    }
+
+    /// Takes in what a gateway learnt.
+    fn learn(&mut self, venue: Venue, at: Arrival) {
+        let side = &mut self.sides[venue as usize];
+        let (mut strangers, mut heard) = (false, std::mem::take(&mut side.out.heard));
+        for report in heard.drain(..) {
+            if !self.executor.heard(&report, at, &mut self.acts) {
+                strangers = true;
+                let what = What::Stranger { venue, told: report.told };
+                self.acts.events.push(Event { at: at.unix, what });
+            }
+        }
+        let side = &mut self.sides[venue as usize];
+        side.out.heard = heard;
+        if std::mem::take(&mut side.out.missed) {
+            self.executor.missed(venue);
+        }
+        if strangers {
+            // Somebody else trades this account: nothing is entered before it was read again.
+            side.compare.agrees = false;
+            side.compare.asked = Nanos::ZERO;
+        }
+        if let Some(account) = side.out.account.take() {
+            let found = reconcile::compare(&self.names, venue, &account, &self.executor);
+            self.judge(venue, &found, at);
+        }
+    }
+
+    /// What a reading says. Reads lag behind fills by a second or so, so only a difference that stays is one.
+    fn judge(&mut self, venue: Venue, found: &[Difference], at: Arrival) {
+        let compare = &mut self.sides[venue as usize].compare;
+        compare.differs = if found.is_empty() { 0 } else { compare.differs + 1 };
+        if 0 < compare.differs && compare.differs < DIFFERENCES_MAX {
+            return;
+        }
+        let lost = found.iter().any(Difference::halts);
+        compare.agrees = !lost;
+        let foreign = |market: MarketId| {
+            found.iter().any(|difference| matches!(difference, Difference::More { market: of, .. } if *of == market))
+        };
+        for slot in (0..self.names.len()).filter(|slot| self.names[*slot].0 == venue) {
+            let market = MarketId(slot as u32);
+            let known = &mut self.foreign[slot];
+            if *known != foreign(market) {
+                *known = !*known;
+                self.acts.words.push(Word::Foreign { market, found: *known });
+            }
+        }
+        if self.sides[venue as usize].compare.told != *found {
+            self.sides[venue as usize].compare.told = found.to_vec();
+            for difference in found {
+                self.acts.events.push(Event { at: at.unix, what: What::Differs { venue, difference: *difference } });
+            }
+        }
+        if lost {
+            self.executor.halt(Latch::Disagrees, &mut self.acts);
+        }
+    }
+
+    fn compare(&mut self, venue: Venue, at: Arrival) {
+        let side = &mut self.sides[venue as usize];
+        let pace = if side.compare.agrees && side.compare.differs == 0 { COMPARE_EVERY } else { COMPARE_AGAIN };
+        // A reading that got lost is asked for again.
+        let due = side.compare.asked == Nanos::ZERO || pace <= at.now.since(side.compare.asked);
+        if due {
+            side.compare.asked = at.now;
+            side.gateway.account(at, &mut side.out);
+        }
+    }
+
+    fn tell_clean(&mut self) {
+        // A plan that is in doubt since before this start keeps the pair to itself; it does not block the others.
+        let clean = self.is_clean();
+        self.executor.block(!clean);
+        if self.told_clean != Some(clean) {
+            self.told_clean = Some(clean);
+            self.acts.words.push(Word::Agrees { clean });
+        }
+    }
+
+    fn halt(&mut self, at: Arrival) {
+        if !std::mem::replace(&mut self.halted, true) {
+            for side in &mut self.sides {
+                side.gateway.halt(at, &mut side.out);
+            }
+        }
+    }
+}
