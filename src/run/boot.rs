@@ -22,6 +22,7 @@ use super::{
     keep::{self, KeepSetup, Told},
     latency::{self, Latencies},
     look::{self, LookSetup},
+    pipe::Place,
     restore,
     ring::{self, Idle, Stop, Waker},
     sign::Signing,
@@ -308,7 +309,7 @@ impl Engine {
         let mut spawn = |venue: Venue, links: Vec<LinkSetup>, rings, url: &str, desk, recorder| -> anyhow::Result<()> {
             let id = FeedId(venue as u8);
             let (answers, dialled) = bounded(64);
-            routes.insert(id, Route { authority: authority(url)?, desk, answers });
+            routes.insert(id, Route { authority: Place::of(url)?.authority(), desk, answers });
             let setup = FeedSetup {
                 id,
                 venue,
@@ -462,14 +463,6 @@ fn pin(core: Option<usize>) {
     {
         tracing::warn!("core {id} of engine.cores cannot be used by this process");
     }
-}
-
-/// `host:port` of a WebSocket address.
-fn authority(url: &str) -> anyhow::Result<String> {
-    let (host, secure) = feed::host(url)?;
-    let rest = url.split("//").nth(1).unwrap_or_default();
-    let port = rest.split('/').next().and_then(|authority| authority.rsplit_once(':')).map(|(_, port)| port);
-    Ok(format!("{host}:{}", port.unwrap_or(if secure { "443" } else { "80" })))
 }
 
 fn sources(endpoints: &Endpoints, polled: bool, config: &Config, idle: Idle) -> Vec<String> {

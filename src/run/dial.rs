@@ -65,7 +65,7 @@ fn serve(routes: &Routes, requests: &Receiver<Dial>) {
             let headers = route.desk.as_ref().map_or(Ok(Vec::new()), |desk| desk.handshake(clock::unix()))?;
             Ok((addresses, headers))
         });
-        let _ = route.answers.send(Dialled { link: dial.link, result });
+        let _ = route.answers.send(Dialled { feed: dial.feed, link: dial.link, result });
     }
 }
 

@@ -4,7 +4,7 @@
 //! should carry. A full ring stops the reading of sockets, never the process.
 
 use std::{
-    io::{self, Read as _, Write as _},
+    io,
     net::SocketAddr,
     sync::{
         Arc,
@@ -14,28 +14,24 @@ use std::{
 };
 
 use crossbeam::channel::{Receiver, Sender, TrySendError};
-use mio::{Events, Interest, Poll, Token, net::TcpStream};
-use rustls::{ClientConfig, ClientConnection, pki_types::ServerName};
+use mio::{Events, Interest, Poll, Token};
+use rustls::ClientConfig;
 
 use super::{
     clock,
     latency::{Recorder, Stage},
     redial::Redial,
     ring::{FeedRings, Idle, Sent, Stop},
+    socket::Socket,
 };
 use crate::{
     unit::{FeedId, MarketId, Nanos, UnixMs, Venue},
     venue::{Counts, Feed, Out},
-    wire::{
-        Arrival, Kind, Update,
-        frame::{Frames, Incoming},
-    },
+    wire::{Arrival, Kind, Update, frame::Incoming},
 };
 
 /// An upgrade that takes longer is given up.
 const UPGRADE_WAIT: Nanos = Nanos::secs(10);
-/// Unanswered data for this long ends a connection (half-open TCP).
-const USER_TIMEOUT: Duration = Duration::from_secs(15);
 const TICK: Nanos = Nanos::millis(250);
 
 /// Addresses, and headers for the upgrade.
@@ -44,6 +40,7 @@ pub type Site = (Vec<SocketAddr>, Vec<(String, String)>);
 /// What dialling needs from the cold side: addresses and signed headers.
 #[derive(Debug)]
 pub struct Dialled {
+    pub feed: FeedId,
     pub link: u8,
     pub result: Result<Site, String>,
 }
@@ -107,16 +104,6 @@ pub struct FeedSetup {
     pub jitter: fastrand::Rng,
     /// Told how connections come and go; never waits.
     pub notes: Sender<String>,
-}
-
-struct Socket {
-    tcp: TcpStream,
-    tls: Option<ClientConnection>,
-    frames: Frames,
-    /// The protocol was told that the upgrade is done.
-    opened: bool,
-    readable: bool,
-    since: Nanos,
 }
 
 enum State {
@@ -376,7 +363,7 @@ impl Thread {
 
     fn down(&mut self, at: u8, link: &mut Link, why: &str) {
         if let State::Up(socket) = &mut link.state {
-            let _ = self.poll.registry().deregister(&mut socket.tcp);
+            let _ = self.poll.registry().deregister(&mut socket.pipe.tcp);
             if socket.opened {
                 self.setup.gauge.up.fetch_sub(1, Ordering::Relaxed);
             }
@@ -407,7 +394,7 @@ impl Thread {
             Ok(mut socket) => {
                 let token = Token(usize::from(answer.link));
                 let interest = Interest::READABLE | Interest::WRITABLE;
-                if let Err(e) = self.poll.registry().register(&mut socket.tcp, token, interest) {
+                if let Err(e) = self.poll.registry().register(&mut socket.pipe.tcp, token, interest) {
                     return self.down(answer.link, link, &e.to_string());
                 }
                 link.state = State::Up(Box::new(socket));
@@ -415,107 +402,4 @@ impl Thread {
             Err(why) => self.down(answer.link, link, &why),
         }
     }
-}
-
-impl Socket {
-    fn open(
-        address: SocketAddr,
-        url: &str,
-        headers: &[(String, String)],
-        tls: &Arc<ClientConfig>,
-        now: Nanos,
-    ) -> anyhow::Result<Self> {
-        let tcp = TcpStream::connect(address)?;
-        let options = socket2::SockRef::from(&tcp);
-        options.set_tcp_nodelay(true)?;
-        options.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
-        let (host, secure) = host(url)?;
-        let tls = if secure {
-            Some(ClientConnection::new(tls.clone(), ServerName::try_from(host.to_owned())?)?)
-        } else {
-            None
-        };
-        let frames = Frames::connect(url, headers)?;
-        Ok(Self { tcp, tls, frames, opened: false, readable: true, since: now })
-    }
-
-    /// One read. The number of plain bytes in `buffer`, and whether more may be waiting.
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<(usize, bool)> {
-        self.write()?;
-        let Some(tls) = &mut self.tls else {
-            return match self.tcp.read(buffer) {
-                Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(len) => Ok((len, true)),
-                Err(e) if not_now(&e) => Ok((0, false)),
-                Err(e) => Err(e),
-            };
-        };
-        // What was decrypted already comes first.
-        match tls.reader().read(buffer) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(len) => return Ok((len, true)),
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-            Err(e) => return Err(e),
-        }
-        match tls.read_tls(&mut self.tcp) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(_) => {}
-            Err(e) if not_now(&e) => return Ok((0, false)),
-            Err(e) => return Err(e),
-        }
-        tls.process_new_packets().map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
-        match tls.reader().read(buffer) {
-            Ok(len) => Ok((len, true)),
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok((0, true)),
-            Err(e) => Err(e),
-        }
-    }
-
-    /// Writes what waits, as far as the socket takes it.
-    fn write(&mut self) -> io::Result<()> {
-        loop {
-            let waiting = self.frames.to_send();
-            if waiting.is_empty() {
-                break;
-            }
-            let len = match &mut self.tls {
-                Some(tls) => tls.writer().write(waiting)?,
-                None => match self.tcp.write(waiting) {
-                    Ok(len) => len,
-                    Err(e) if not_now(&e) => return Ok(()),
-                    Err(e) => return Err(e),
-                },
-            };
-            if len == 0 {
-                break;
-            }
-            self.frames.sent(len);
-        }
-        if let Some(tls) = &mut self.tls {
-            while tls.wants_write() {
-                match tls.write_tls(&mut self.tcp) {
-                    Ok(_) => {}
-                    Err(e) if not_now(&e) => return Ok(()),
-                    Err(e) => return Err(e),
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A socket that is not connected yet says so in its own words.
-fn not_now(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::NotConnected | io::ErrorKind::Interrupted)
-}
-
-/// The host of a WebSocket address, and whether it is encrypted.
-pub fn host(url: &str) -> anyhow::Result<(&str, bool)> {
-    let (rest, secure) = match (url.strip_prefix("wss://"), url.strip_prefix("ws://")) {
-        (Some(rest), _) => (rest, true),
-        (_, Some(rest)) => (rest, false),
-        _ => anyhow::bail!("{url} is no WebSocket address"),
-    };
-    let authority = rest.split('/').next().unwrap_or(rest);
-    Ok((authority.rsplit_once(':').map_or(authority, |(host, _)| host), secure))
 }

@@ -72,6 +72,8 @@ pub struct Trader<S> {
     foreign: Vec<bool>,
     halted: bool,
     told_clean: Option<bool>,
+    /// Is there room in the rings for what an entry would bring about?
+    room: bool,
 }
 
 impl<S: Store> Trader<S> {
@@ -91,6 +93,7 @@ impl<S: Store> Trader<S> {
             names,
             halted: false,
             told_clean: None,
+            room: true,
         }
     }
 
@@ -184,6 +187,11 @@ impl<S: Store> Trader<S> {
         &mut self.executor
     }
 
+    /// Is there room in the rings to detector and keeper? Without it nothing new is entered.
+    pub fn set_room(&mut self, room: bool) {
+        self.room = room;
+    }
+
     /// Do both accounts agree with the journal?
     pub fn is_clean(&self) -> bool {
         self.sides.iter().all(|side| side.compare.agrees)
@@ -261,7 +269,7 @@ impl<S: Store> Trader<S> {
     fn tell_clean(&mut self) {
         // A plan that is in doubt since before this start keeps the pair to itself; it does not block the others.
         let clean = self.is_clean();
-        self.executor.block(!clean);
+        self.executor.block(!clean || !self.room);
         if self.told_clean != Some(clean) {
             self.told_clean = Some(clean);
             self.acts.words.push(Word::Agrees { clean });
