@@ -109,6 +109,8 @@ pub struct Out {
     pub account: Option<Account>,
     /// Something the venue says that this build does not know, secrets cut: for the log, and a reason to look.
     pub strange: Vec<String>,
+    /// The venue has thrown a switch that stops entries, and nobody here asked for it: the latch is to fall.
+    pub halt: Option<&'static str>,
 }
 
 /// Order entry and private reports of one venue.
