@@ -88,6 +88,9 @@ pub struct Account {
     pub as_of: UnixMs,
     /// Cash by shard; shard 0 alone on Polymarket.
     pub cash: Vec<(u8, Money)>,
+    /// How much of the cash the contracts may move that settle our markets: the least of them. Polymarket alone; `None`
+    /// where the venue does not say.
+    pub allowance: Option<Money>,
     pub held: Vec<Held>,
     /// Orders that stand: the venue's id, and our number where it is ours.
     pub standing: Vec<(Tag, Option<OrderId>)>,
