@@ -149,7 +149,7 @@ fn an_order_is_written_on_the_yes_leg_and_recognised_again() {
     ] {
         assert_eq!(yes_leg(&ask(outcome, buys, 4_700, Purpose::Entry)), (side, Price::new(price).unwrap()));
     }
-    let place = Place { ticker: "KXA-26-B", shard: 2 };
+    let place = Place { ticker: "KXA-26-B", shard: 2, subaccount: None };
     let body = |ask: &Ask| {
         let mut out = Vec::new();
         write_create(ask, place, NAMES, Some("g-1"), &mut out);

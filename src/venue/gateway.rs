@@ -88,6 +88,9 @@ pub struct Account {
     pub as_of: UnixMs,
     /// Cash by shard; shard 0 alone on Polymarket.
     pub cash: Vec<(u8, Money)>,
+    /// How much of the cash the contracts may move that settle our markets: the least of them. Polymarket alone; `None`
+    /// where the venue does not say.
+    pub allowance: Option<Money>,
     pub held: Vec<Held>,
     /// Orders that stand: the venue's id, and our number where it is ours.
     pub standing: Vec<(Tag, Option<OrderId>)>,
@@ -109,6 +112,8 @@ pub struct Out {
     pub account: Option<Account>,
     /// Something the venue says that this build does not know, secrets cut: for the log, and a reason to look.
     pub strange: Vec<String>,
+    /// The venue has thrown a switch that stops entries, and nobody here asked for it: the latch is to fall.
+    pub halt: Option<&'static str>,
 }
 
 /// Order entry and private reports of one venue.

@@ -9,6 +9,7 @@ pub mod gateway;
 pub mod http;
 pub mod kalshi;
 pub mod listing;
+pub mod pace;
 pub mod polymarket;
 pub mod rest;
 

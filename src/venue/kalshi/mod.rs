@@ -4,12 +4,16 @@ pub mod account;
 pub mod catalog;
 pub mod feed;
 mod frame;
+pub mod gateway;
+pub mod group;
+pub mod limits;
 pub mod order;
 pub mod report;
 mod scan;
 pub mod sign;
 
 pub use feed::KalshiFeed;
+pub use gateway::KalshiGateway;
 
 use crate::{
     spread::FeeCurve,

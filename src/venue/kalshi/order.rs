@@ -45,6 +45,8 @@ pub struct Place<'a> {
     pub ticker: &'a str,
     /// `exchange_index`.
     pub shard: u8,
+    /// Whose money it is; `None` for the primary account, or for the one that the key is locked to.
+    pub subaccount: Option<u8>,
 }
 
 /// Which side of the YES book an order stands on, and its price there.
@@ -78,12 +80,16 @@ pub fn write_create(ask: &Ask, place: Place<'_>, names: Names, group: Option<&st
     if let (Some(group), Purpose::Entry) = (group, ask.purpose) {
         let _ = write!(out, ",\"order_group_id\":\"{group}\"");
     }
+    if let Some(subaccount) = place.subaccount {
+        let _ = write!(out, ",\"subaccount\":{subaccount}");
+    }
     out.push(b'}');
 }
 
 /// Path and query of the call that cancels. Without the ticker the venue asks shard 0 alone.
 pub fn cancel(tag: &Tag, place: Place<'_>) -> (String, String) {
-    let query = format!("market_ticker={}&exchange_index={}", place.ticker, place.shard);
+    let subaccount = place.subaccount.map_or_else(String::new, |number| format!("&subaccount={number}"));
+    let query = format!("market_ticker={}&exchange_index={}{subaccount}", place.ticker, place.shard);
     (format!("{CREATE}/{tag}"), query)
 }
 

@@ -6,6 +6,7 @@ pub mod call;
 pub mod catalog;
 pub mod contract;
 pub mod feed;
+pub mod gateway;
 pub mod order;
 pub mod position;
 pub mod relay;
@@ -16,6 +17,7 @@ mod tokens;
 pub mod wallet;
 
 pub use feed::PolymarketFeed;
+pub use gateway::PolymarketGateway;
 pub use shadow::{Checked, Checker, Shadow};
 
 use crate::{

@@ -18,6 +18,7 @@ pub type Outcomes<'a> = &'a dyn Fn(&str) -> Option<Outcome>;
 pub fn order(item: Item<'_, '_>, at: UnixMs) -> Result<Heard, Malformed> {
     let (mut id, mut kind, mut status) = (Slot::new("id"), Slot::new("type"), Slot::new("status"));
     let (mut size, mut matched) = (Slot::new("original_size"), Slot::new("size_matched"));
+    let mut lives = Slot::new("order_type");
     for (key, value) in item.members()? {
         match key {
             "id" => id.fill(value)?,
@@ -25,6 +26,7 @@ pub fn order(item: Item<'_, '_>, at: UnixMs) -> Result<Heard, Malformed> {
             "status" => status.fill(value)?,
             "original_size" => size.fill(value)?,
             "size_matched" => matched.fill(value)?,
+            "order_type" => lives.fill(value)?,
             _ => {}
         }
     }
@@ -35,8 +37,11 @@ pub fn order(item: Item<'_, '_>, at: UnixMs) -> Result<Heard, Malformed> {
     let size = Qty::parse(size.text()?.as_bytes()).ok_or(Malformed::Qty("original_size"))?;
     let status = status.text_if_any()?.unwrap_or_default();
     let status = status.strip_prefix("ORDER_STATUS_").unwrap_or(status);
+    // What takes at once has matched once and for all, and its rest is gone.
+    let kills = matches!(lives.text_if_any()?, Some("FAK" | "FOK"));
     // Only ends that we know are ends: a new word leaves the order open, and it is asked for again.
-    let ended = kind.text_if_any()? == Some("CANCELLATION")
+    let ended = (kills && status == "MATCHED")
+        || kind.text_if_any()? == Some("CANCELLATION")
         || status.starts_with("CANCELED")
         || status == "INVALID"
         || status == "UNMATCHED";

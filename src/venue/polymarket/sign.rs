@@ -192,13 +192,16 @@ pub struct ApiSigner {
     address: String,
     api_key: String,
     passphrase: Zeroizing<String>,
+    /// As it was given: the user channel wants it itself.
+    secret: Zeroizing<String>,
     key: hmac::Key,
 }
 
 impl ApiSigner {
     /// Credentials as the venue gave them; `address` is that of the signing key, for every kind of wallet.
     pub fn new(address: &str, api_key: &str, secret: &str, passphrase: &str) -> Result<Self, SignError> {
-        let secret = Zeroizing::new(secret.trim().replace('+', "-").replace('/', "_"));
+        let given = Zeroizing::new(secret.trim().to_owned());
+        let secret = Zeroizing::new(given.replace('+', "-").replace('/', "_"));
         let mut bytes = BASE64.decode(secret.as_bytes()).map_err(|_| SignError::NotASecret)?;
         if bytes.is_empty() {
             return Err(SignError::NotASecret);
@@ -209,6 +212,7 @@ impl ApiSigner {
             address: address.into(),
             api_key: api_key.into(),
             passphrase: Zeroizing::new(passphrase.into()),
+            secret: given,
             key,
         })
     }
@@ -229,6 +233,30 @@ impl ApiSigner {
             timestamp,
             signature: BASE64.encode(context.sign()),
         }
+    }
+
+    /// Whose orders these are, in the venue's words: the API key.
+    #[must_use]
+    pub fn owner(&self) -> &str {
+        &self.api_key
+    }
+
+    /// The first message of the user channel, for every market (dossier 4.6). It holds the secret: for the socket alone.
+    #[must_use]
+    pub fn hello(&self) -> String {
+        let auth = serde_json::json!({
+            "apiKey": self.api_key, "secret": *self.secret, "passphrase": *self.passphrase,
+        });
+        serde_json::json!({"auth": auth, "type": "user"}).to_string()
+    }
+
+    /// A text of the venue's without anything that would let its reader sign in, for a log.
+    #[must_use]
+    pub fn cut(&self, text: &str) -> String {
+        [&*self.secret, &*self.passphrase, &self.api_key]
+            .into_iter()
+            .filter(|secret| !secret.is_empty())
+            .fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
     }
 }
 

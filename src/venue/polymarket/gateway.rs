@@ -1,0 +1,382 @@
+//! Polymarket's order entry as a protocol without I/O (dossier 2.2, 3, 4.6, 5.5): orders, cancels, looks at an order's
+//! record, the account, the user channel and heartbeats.
+//!
+//! What a newcomer gets wrong: nothing here is ever sent again, and it need not be. An order's id is the digest that was
+//! signed, known before the first byte leaves, so the venue can always be asked what became of it; and every order ends
+//! by itself, because a buy carries its expiry and a sell takes at once. An order that cannot be found is therefore
+//! absent only once its time has passed.
+
+mod account;
+mod beat;
+mod channel;
+mod line;
+mod look;
+
+use std::collections::BTreeMap;
+
+use super::{
+    amount::{Amounts, Side, Terms},
+    answer,
+    contract::Chain,
+    order::{Body, Exchange, Order, OrderId as Digest, OrderSigner, OrderType, Salt},
+    position::TokenId,
+    sign::ApiSigner,
+};
+use crate::{
+    fill::{Heard, Whose},
+    order::{Ask, Purpose},
+    unit::{MarketId, Nanos, OrderId, Outcome, Refusal, Sent, Tag, Told, Unclear, UnixMs},
+    venue::{
+        gateway::{Answer, CallNo, Gateway, Lane, Out, Prepared, Unready},
+        pace::Bucket,
+    },
+    wire::{Arrival, json::Parser},
+};
+use account::Survey;
+use beat::Beat;
+use channel::Channel;
+use line::{Line, What};
+use look::Look;
+
+/// An answer to an order or a cancel is waited for this long, besides the venue's own hold.
+const ANSWER_WAIT: Nanos = Nanos::secs(5);
+/// A signed request that has not left after this long is signed anew; its expiry moves with it.
+const REQUEST_AGE_MAX: Nanos = Nanos::secs(2);
+/// How long a buy may stand: the shortest that the venue takes, and what may pass between writing the expiry and its
+/// arrival. Without that, a request that crosses a second on its way is refused as `invalid expiration`.
+const LIFE_S: u64 = OrderType::LIFE_MIN_S + 10;
+/// From writing an order to its stated end, which is a minute later than the venue acts on it.
+const END_MS: u64 = (LIFE_S + OrderType::EARLY_S) * 1_000;
+/// An order is remembered for so long after its end.
+const KEPT_MS: u64 = 600_000;
+
+/// Of an ordinary signer, a second and at once (dossier 5.5). A third of the orders is kept for hedges.
+const ORDERS: Bucket = Bucket::new(40, 60);
+const KEPT_FOR_HEDGES: u32 = 20;
+const CANCELS: Bucket = Bucket::new(80, 120);
+/// `/order`, `/data/orders` and `/data/trades` together get 900 in ten seconds, by address.
+const READS: Bucket = Bucket::new(60, 200);
+
+/// Makes signed orders: inline, or from a store of tickets.
+pub trait SignOrders {
+    /// The order's id and its body; `None` where nobody signed it in time.
+    fn sign(&mut self, order: &Order) -> Option<(Digest, Body)>;
+}
+
+impl SignOrders for OrderSigner {
+    fn sign(&mut self, order: &Order) -> Option<(Digest, Body)> {
+        let signed = Self::sign(self, order);
+        Some((signed.id, self.body(&signed)))
+    }
+}
+
+/// What the gateway has to know of a market.
+#[derive(Clone, Copy, Debug)]
+pub struct Market {
+    /// The condition id, as the venue writes it.
+    pub condition: Tag,
+    /// YES, then NO.
+    pub tokens: [TokenId; 2],
+    pub exchange: Exchange,
+    pub terms: Terms,
+    /// How long the venue holds an order that takes, inside the call (dossier 3.7).
+    pub hold: Nanos,
+}
+
+/// Whose orders, and for which markets.
+#[expect(missing_debug_implementations, reason = "a key is never printed")]
+pub struct Setup {
+    /// Without a scheme.
+    pub host: String,
+    pub chain: Chain,
+    /// By [`MarketId`].
+    pub markets: Vec<Option<Market>>,
+    pub api: ApiSigner,
+    pub signer: Box<dyn SignOrders + Send>,
+    /// Of the wallet: the venue's balances are asked for by it.
+    pub signature_type: u8,
+    /// The venue's dead-man switch is fed. Once it was, it must always be.
+    pub heartbeats: bool,
+}
+
+/// An order that is written out.
+struct Ready {
+    ask: Ask,
+    tag: Tag,
+    body: Body,
+    /// The whole request, with the end that it states.
+    request: Vec<u8>,
+    end: UnixMs,
+    written: Nanos,
+}
+
+/// An order that was sent, as long as it may matter.
+#[derive(Clone, Copy, Debug)]
+struct Life {
+    tag: Tag,
+    /// `None` for an order of an earlier start.
+    sent: Option<UnixMs>,
+    /// By then it cannot stand any more.
+    end: UnixMs,
+    /// The last look at it found nothing although its end had passed.
+    missing: bool,
+}
+
+/// Polymarket's gateway.
+#[expect(missing_debug_implementations, reason = "it holds keys")]
+pub struct PolymarketGateway {
+    chain: Chain,
+    markets: Vec<Option<Market>>,
+    outcomes: BTreeMap<String, Outcome>,
+    signature_type: u8,
+    signer: Box<dyn SignOrders + Send>,
+    line: Line,
+    parser: Parser,
+    /// The latest time that anybody told.
+    clock: Arrival,
+    /// When it first heard the time: orders that it does not know were sent before.
+    born: Option<UnixMs>,
+    ready: BTreeMap<OrderId, Ready>,
+    lives: BTreeMap<OrderId, Life>,
+    looks: BTreeMap<OrderId, Look>,
+    survey: Option<Survey>,
+    surveys: u32,
+    beat: Option<Beat>,
+    channel: Channel,
+    orders: Bucket,
+    cancels: Bucket,
+    reads: Bucket,
+    balances: Bucket,
+    swept: Nanos,
+}
+
+impl PolymarketGateway {
+    /// A gateway that has sent nothing.
+    pub fn new(setup: Setup) -> Self {
+        let Setup { host, chain, markets, api, signer, signature_type, heartbeats } = setup;
+        let tokens = markets.iter().flatten().flat_map(|market| {
+            [(market.tokens[0].to_string(), Outcome::Yes), (market.tokens[1].to_string(), Outcome::No)]
+        });
+        Self {
+            chain,
+            outcomes: tokens.collect(),
+            markets,
+            signature_type,
+            signer,
+            line: Line::new(host, api),
+            parser: Parser::default(),
+            clock: Arrival::default(),
+            born: None,
+            ready: BTreeMap::new(),
+            lives: BTreeMap::new(),
+            looks: BTreeMap::new(),
+            survey: None,
+            surveys: 0,
+            beat: heartbeats.then(Beat::default),
+            channel: Channel::default(),
+            orders: ORDERS,
+            cancels: CANCELS,
+            reads: READS,
+            balances: account::BALANCES,
+            swept: Nanos::ZERO,
+        }
+    }
+
+    /// The market's tick or smallest size is another one from now on. Orders that are ready on the old one are their
+    /// owner's to withdraw.
+    pub fn set_terms(&mut self, market: MarketId, terms: Terms) {
+        if let Some(market) = self.markets.get_mut(market.0 as usize).and_then(Option::as_mut) {
+            market.terms = terms;
+        }
+    }
+
+    fn market(&self, id: MarketId) -> Option<&Market> {
+        self.markets.get(id.0 as usize)?.as_ref()
+    }
+
+    fn heard_time(&mut self, at: Arrival) {
+        self.clock = at;
+        self.born.get_or_insert(at.unix);
+    }
+
+    /// The venue's id of an order, from whoever knows it.
+    fn tag(&self, order: OrderId, told: Option<Tag>) -> Option<Tag> {
+        told.or_else(|| self.lives.get(&order).map(|life| life.tag))
+            .or_else(|| self.ready.get(&order).map(|ready| ready.tag))
+    }
+
+    /// The request with an expiry counted from now, and the moment from which the order cannot stand.
+    fn write(&self, body: &Body, buys: bool, unix: UnixMs) -> Option<(Vec<u8>, UnixMs)> {
+        // A sell is sized in shares either way. It never rests, but it may be held, or be on its way, like a buy.
+        let kind = if buys { OrderType::gtd(unix, LIFE_S, false).ok()? } else { OrderType::Fak };
+        let mut bytes = Vec::with_capacity(body.len_max());
+        body.write(kind, &mut bytes).ok()?;
+        let request = self.line.request(unix, "POST", "/order", Some(&bytes));
+        Some((request, UnixMs::new(unix.raw() + END_MS)))
+    }
+
+    fn posted(&mut self, ask: &Ask, tag: &Tag, answer: Answer<'_>, at: Arrival, out: &mut Out) {
+        let mut told = match answer {
+            Answer::Whole { status, body } => answer::posted(status, body, ask, !ask.buys, &mut self.parser),
+            Answer::NotSent => [Told::Sent(Sent::Refused(Refusal::Unsent))].into_iter().collect(),
+            Answer::Lost(why) => [Told::Sent(Sent::Unknown(why))].into_iter().collect(),
+        };
+        if let Some(&Told::Sent(Sent::Accepted(other))) = told.first()
+            && !other.as_str().eq_ignore_ascii_case(tag.as_str())
+        {
+            out.strange.push(format!("order {} is {tag}, and the venue answers with {other}", ask.id));
+            told = [Told::Sent(Sent::Unknown(Unclear::Unreadable))].into_iter().collect();
+        }
+        if told.contains(&Told::Sent(Sent::Refused(Refusal::Rate))) {
+            self.orders.drain(at.now);
+        }
+        out.heard.extend(told.into_iter().map(|told| ours(ask.id, told, at)));
+    }
+
+    /// Forgets orders whose end is long past.
+    fn sweep(&mut self, at: Arrival) {
+        if at.now.since(self.swept) < Nanos::secs(60) {
+            return;
+        }
+        self.swept = at.now;
+        self.lives.retain(|_, life| life.missing || at.unix.since(life.end) < KEPT_MS);
+    }
+}
+
+fn ours(order: OrderId, told: Told, at: Arrival) -> Heard {
+    Heard { order: Whose::Ours(order), told, at: at.unix, met: None }
+}
+
+impl Gateway for PolymarketGateway {
+    fn prepare(&mut self, ask: &Ask, at: Arrival) -> Result<Prepared, Unready> {
+        assert!(
+            !self.ready.contains_key(&ask.id) && !self.lives.contains_key(&ask.id),
+            "an order's number is its salt: it is used once"
+        );
+        self.heard_time(at);
+        let market = *self.market(ask.market).ok_or(Unready::NoMarket)?;
+        let entry = ask.purpose == Purpose::Entry;
+        if entry && self.beat.as_ref().is_some_and(|beat| !beat.is_fed(at.now)) {
+            return Err(Unready::Heartbeat);
+        }
+        let side = if ask.buys { Side::Buy } else { Side::Sell };
+        let amounts = Amounts::limit(side, ask.limit, ask.qty, &market.terms).and_then(Amounts::taking);
+        let order = Order {
+            exchange: market.exchange,
+            token: market.tokens[ask.outcome as usize],
+            amounts: amounts.map_err(|_| Unready::Amounts)?,
+            salt: Salt::new(ask.id.raw()).ok_or(Unready::Amounts)?,
+            created: at.unix,
+            metadata: [0; 32],
+            builder: [0; 32],
+        };
+        if !self.orders.take(1, if entry { KEPT_FOR_HEDGES } else { 0 }, at.now) {
+            return Err(Unready::Pace);
+        }
+        let (digest, body) = self.signer.sign(&order).ok_or(Unready::Unsigned)?;
+        let tag = Tag::new(&digest.to_string()).ok_or(Unready::Unsigned)?;
+        let (request, end) = self.write(&body, ask.buys, at.unix).ok_or(Unready::Amounts)?;
+        self.ready.insert(ask.id, Ready { ask: *ask, tag, body, request, end, written: at.now });
+        Ok(Prepared { digest: Some(digest.bytes()), tag: Some(tag) })
+    }
+
+    fn send(&mut self, order: OrderId, out: &mut Out) {
+        let at = self.clock;
+        let Some(mut ready) = self.ready.remove(&order) else {
+            out.heard.push(ours(order, Told::Sent(Sent::Refused(Refusal::Unsent)), at));
+            return;
+        };
+        if REQUEST_AGE_MAX < at.now.since(ready.written)
+            && let Some(written) = self.write(&ready.body, ready.ask.buys, at.unix)
+        {
+            (ready.request, ready.end) = written;
+        }
+        let Ready { ask, tag, request, end, .. } = ready;
+        self.lives.insert(order, Life { tag, sent: Some(at.unix), end, missing: false });
+        let lane = if ask.purpose == Purpose::Entry { Lane::Entry } else { Lane::Safety };
+        let hold = self.market(ask.market).map_or(Nanos::ZERO, |market| market.hold);
+        self.line.push(What::Post { ask, tag }, lane, ANSWER_WAIT + hold, request, out);
+    }
+
+    fn withdraw(&mut self, order: OrderId) {
+        self.ready.remove(&order);
+    }
+
+    fn cancel(&mut self, ask: &Ask, tag: Option<Tag>, at: Arrival, out: &mut Out) {
+        self.heard_time(at);
+        // Where nothing can be sent, that is said: the plan looks, and asks again if the order stands.
+        let tag = self.tag(ask.id, tag).filter(|_| self.cancels.take(1, 0, at.now));
+        let Some(tag) = tag else {
+            out.heard.push(ours(ask.id, Told::NotCancelled, at));
+            return;
+        };
+        let body = format!("{{\"orderID\":\"{tag}\"}}");
+        let request = self.line.request(at.unix, "DELETE", "/order", Some(body.as_bytes()));
+        self.line.push(What::Cancel { order: ask.id, tag }, Lane::Safety, ANSWER_WAIT, request, out);
+    }
+
+    fn look(&mut self, ask: &Ask, tag: Option<Tag>, at: Arrival, out: &mut Out) {
+        self.heard_time(at);
+        self.start_look(ask, tag, at, out);
+    }
+
+    fn account(&mut self, at: Arrival, out: &mut Out) {
+        self.heard_time(at);
+        self.start_survey(at, out);
+    }
+
+    fn halt(&mut self, at: Arrival, _out: &mut Out) {
+        // The venue has no switch for entries alone: a heartbeat that stops would cancel hedges too, and keep new ones
+        // from being made. So heartbeats go on, and the latch below the sender keeps entries back.
+        self.heard_time(at);
+    }
+
+    fn answered(&mut self, no: CallNo, answer: Answer<'_>, at: Arrival, out: &mut Out) {
+        self.heard_time(at);
+        let Some(what) = self.line.answered(no) else { return };
+        match what {
+            What::Post { ask, tag } => self.posted(&ask, &tag, answer, at, out),
+            What::Cancel { order, tag } => {
+                let told = match answer {
+                    Answer::Whole { status, body } => {
+                        if status == 429 {
+                            self.cancels.drain(at.now);
+                        }
+                        answer::cancelled(status, body, &tag, &mut self.parser)
+                    }
+                    Answer::NotSent | Answer::Lost(_) => Told::NotCancelled,
+                };
+                out.heard.push(ours(order, told, at));
+            }
+            What::Record { order } => self.record_answered(order, answer, at, out),
+            What::Trades { order } => self.trades_answered(order, answer, at, out),
+            What::Account { survey, part } => self.survey_answered(survey, part, answer, at, out),
+            What::Beat { asked } => self.beat_answered(asked, answer, at),
+        }
+    }
+
+    fn opened(&mut self, at: Arrival, out: &mut Out) {
+        self.heard_time(at);
+        self.channel.open(at.now);
+        out.sends.push(self.line.api().hello());
+        out.missed = true;
+    }
+
+    fn text(&mut self, bytes: &mut [u8], at: Arrival, out: &mut Out) {
+        self.heard_time(at);
+        self.channel_text(bytes, at, out);
+    }
+
+    fn alive(&mut self, at: Arrival, _out: &mut Out) {
+        self.heard_time(at);
+        self.channel.heard(at.now);
+    }
+
+    fn timeout(&mut self, at: Arrival, out: &mut Out) {
+        self.heard_time(at);
+        self.channel.timeout(at.now, out);
+        self.feed_beat(at, out);
+        self.feed_survey(at, out);
+        self.sweep(at);
+    }
+}
