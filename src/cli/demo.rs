@@ -88,7 +88,8 @@ pub fn run(global: &Global, args: &DemoArgs) -> Done {
         let (running, site) = super::sim::embed(args.seed, args.speed, args.chaos)?;
         (Some(running), site)
     };
-    let super::sim::Site { endpoints, pairs, listed, signer } = site;
+    let super::sim::Site { endpoints, pairs, listed, signer, wallet } = site;
+    let (orders, wired) = wallet.wire(&endpoints)?;
     if style == Style::Human {
         banner(args, &endpoints, running.as_ref(), pairs.pairs().len())?;
     }
@@ -101,7 +102,8 @@ pub fn run(global: &Global, args: &DemoArgs) -> Done {
         endpoints,
         pairs,
         listed,
-        signing: sign::start(Keys::Made(signer))?,
+        signing: sign::start(Keys::Made { kalshi: signer, polymarket: Some(orders) })?,
+        wired: Some(wired),
         record: None,
     };
     let engine = Engine::start(start)?;

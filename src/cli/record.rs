@@ -52,7 +52,7 @@ pub fn run(global: &Global, args: &RecordArgs) -> Done {
     let config = loaded.config;
     let (endpoints, pairs, listed, signing) = if let Some(folder) = &args.sim {
         let site = super::sim::attach(folder)?;
-        (site.endpoints, site.pairs, site.listed, sign::start(Keys::Made(site.signer))?)
+        (site.endpoints, site.pairs, site.listed, sign::start(Keys::Made { kalshi: site.signer, polymarket: None })?)
     } else {
         let pairs = PairBook::load(&config.pairs.file).map_err(|e| Fault::Config(e.to_string()))?;
         let signing = passphrase::signing(&config, args.keys)?;
@@ -88,6 +88,7 @@ pub fn run(global: &Global, args: &RecordArgs) -> Done {
         pairs,
         listed,
         signing,
+        wired: None,
         record: Some(frames_in),
     };
     let engine = Engine::start(start)?;

@@ -87,6 +87,7 @@ pub fn run(global: &Global, args: &RunArgs) -> Done {
         pairs,
         listed,
         signing,
+        wired: None,
         record: None,
     };
     let engine = Engine::start(start)?;

@@ -23,8 +23,10 @@ use super::{Done, Fault, Signals, span};
 use crate::{
     pairing::{ApprovedPair, PairBook, Polarity, Tail, pairbook::Fingerprint},
     run::{
+        accounts,
         boot::Endpoints,
         catalogue::{self, Listing},
+        trading::Wired,
     },
     sim::{
         clob::account::{Kind, NewWallet},
@@ -34,12 +36,20 @@ use crate::{
     unit::{Money, UnixMs, Venue},
     venue::{
         kalshi::sign::{KalshiSigner, KeyKind},
-        polymarket::{sign::WalletSigner, wallet},
+        polymarket::{
+            contract::Chain,
+            order::OrderSigner,
+            sign::WalletSigner,
+            wallet::{self, Wallet},
+        },
     },
 };
 
 /// The id under which the simulated Kalshi knows the generated key.
 pub const KEY_ID: &str = "00000000-0000-4000-8000-000000000001";
+
+/// Of a thousand signed requests and private frames, something goes wrong with so many in `demo --chaos`.
+const ORDER_CHAOS: u32 = 50;
 
 /// What the simulated Polymarket's demo wallets are opened with.
 const DEMO_CASH: Money = Money::dollars(25_000);
@@ -183,7 +193,7 @@ fn new_key() -> Result<(String, Vec<u8>), Unspecified> {
 }
 
 /// A Polymarket customer for practice, made for one run.
-struct DemoWallet {
+pub struct DemoWallet {
     /// `0x` and 64 hex digits.
     secret: Zeroizing<String>,
     owner: Address,
@@ -194,10 +204,24 @@ impl DemoWallet {
     fn generate() -> anyhow::Result<Self> {
         let mut bytes = Zeroizing::new([0; 32]);
         SystemRandom::new().fill(&mut *bytes).map_err(|_| anyhow::anyhow!("the system has no random numbers"))?;
-        let secret = Zeroizing::new(hex::encode_prefixed(*bytes));
+        Self::of(Zeroizing::new(hex::encode_prefixed(*bytes)))
+    }
+
+    /// That of a key which was made before.
+    fn of(secret: Zeroizing<String>) -> anyhow::Result<Self> {
         let owner = WalletSigner::from_hex(&secret)?.address();
         let funder = wallet::deposit_address(&owner)?.parse()?;
         Ok(Self { secret, owner: owner.parse()?, funder })
+    }
+
+    /// The signer of its orders and what sends them: signs in at the exchange, which must be running.
+    pub fn wire(&self, endpoints: &Endpoints) -> anyhow::Result<(OrderSigner, Wired)> {
+        let key = WalletSigner::from_hex(&self.secret)?;
+        let (id, api) = accounts::polymarket(endpoints, &key, Chain::Polygon)?;
+        let wallet = Wallet::of(&key.address(), &self.funder.to_checksum(None))?;
+        let signer = OrderSigner::new(key, wallet, Chain::Polygon, &id)?;
+        let signature_type = wallet.signature_type();
+        Ok((signer, Wired { chain: Chain::Polygon, api, signature_type, heartbeats: true }))
     }
 
     /// What it is opened with: a deposit wallet, and the key's own account.
@@ -243,6 +267,7 @@ pub fn addresses(endpoints: &serve::Endpoints) -> anyhow::Result<Endpoints> {
         clob: polymarket.clone(),
         data: polymarket.clone(),
         polymarket_ws: endpoints.polymarket_ws.clone(),
+        polymarket_user_ws: endpoints.polymarket_user_ws.clone(),
         root: endpoints.ca_pem.clone(),
     })
 }
@@ -278,6 +303,7 @@ pub struct Site {
     pub pairs: PairBook,
     pub listed: Listing,
     pub signer: KalshiSigner,
+    pub wallet: DemoWallet,
 }
 
 /// The exchanges of a running `orion sim`: addresses, pairs, key.
@@ -303,16 +329,30 @@ pub fn attach(folder: &Path) -> Result<Site, Fault> {
     let signer = KalshiSigner::load(&sheet.kalshi_key_id, &sheet.kalshi_key_file).map_err(anyhow::Error::from)?;
     let (pairs, listed) = approve(&endpoints, &pairs, crate::run::clock::unix())
         .with_context(|| format!("no exchanges answer at the addresses in {}", path.display()))?;
-    Ok(Site { endpoints, pairs, listed, signer })
+    let secret = std::fs::read_to_string(&sheet.polymarket_key_file).map(Zeroizing::new);
+    let secret = secret.with_context(|| format!("{} cannot be read", sheet.polymarket_key_file.display()))?;
+    let wallet = DemoWallet::of(secret)?;
+    Ok(Site { endpoints, pairs, listed, signer, wallet })
 }
 
-/// Starts exchanges in this process, with a generated key.
+/// Starts exchanges in this process, with generated keys.
 pub fn embed(seed: u64, speed: u32, chaos: bool) -> anyhow::Result<(Running, Site)> {
     let (signer, public) = KalshiSigner::generate_demo(KeyKind::Ed25519, KEY_ID)?;
-    let kalshi_keys = vec![(KEY_ID.into(), public)];
-    let options = Options { seed, speed, chaos, tls: true, kalshi_keys, ..Options::default() };
+    let wallet = DemoWallet::generate()?;
+    let order_chaos = if chaos { ORDER_CHAOS } else { 0 };
+    let options = Options {
+        seed,
+        speed,
+        chaos,
+        tls: true,
+        kalshi_keys: vec![(KEY_ID.into(), public)],
+        kalshi: Settings { seed, faults: OrderPlan::drawn(seed, order_chaos), ..Settings::default() },
+        polymarket_wallets: wallet.opened(),
+        polymarket_order_chaos: order_chaos,
+        ..Options::default()
+    };
     let running = serve::start(options)?;
     let endpoints = addresses(&running.endpoints)?;
     let (pairs, listed) = approve(&endpoints, &running.pairs(), crate::run::clock::unix())?;
-    Ok((running, Site { endpoints, pairs, listed, signer }))
+    Ok((running, Site { endpoints, pairs, listed, signer, wallet }))
 }

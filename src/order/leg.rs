@@ -177,6 +177,11 @@ impl Leg {
         }
     }
 
+    /// When it left, by the wall clock.
+    pub fn sent_at(&self) -> UnixMs {
+        self.sent
+    }
+
     /// No answer came in time.
     pub fn overdue(&mut self, now: Nanos) {
         if self.state == State::Sent {

@@ -15,7 +15,8 @@ use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::
 
 use super::{
     catalogue::Listing,
-    check, core,
+    check,
+    core::{self, Seat},
     desk::{Desk, Orders},
     dial::{self, Route},
     feed::{self, FeedGauge, FeedSetup, LinkSetup, Recorded},
@@ -29,6 +30,7 @@ use super::{
     snapshot::Snapshot,
     sync,
     tables::{kalshi_links, polymarket_links, setup, tables},
+    trading::{Parts, Running, Wired, gateways},
 };
 use crate::{
     book::Fitness,
@@ -59,6 +61,7 @@ pub struct Endpoints {
     pub clob: String,
     pub data: String,
     pub polymarket_ws: String,
+    pub polymarket_user_ws: String,
     /// The only root that is trusted, as PEM; `None` for the roots of the build.
     pub root: Option<String>,
 }
@@ -73,6 +76,7 @@ impl Endpoints {
             clob: polymarket::CLOB.into(),
             data: polymarket::DATA.into(),
             polymarket_ws: polymarket::SOCKET.into(),
+            polymarket_user_ws: polymarket::USER_SOCKET.into(),
             root: None,
         }
     }
@@ -91,6 +95,8 @@ pub struct Start {
     pub listed: Listing,
     /// `None`: Kalshi is read by polling its public REST.
     pub signing: Option<Signing>,
+    /// Orders leave for the venues. `None`: fills are made on paper, and no sender exists.
+    pub wired: Option<Wired>,
     /// Raw frames go here, if anywhere.
     pub record: Option<Sender<Recorded>>,
 }
@@ -211,7 +217,7 @@ pub fn idle(config: &Config, hot: usize) -> Idle {
 impl Engine {
     /// Starts an engine; every reason why not is named before a thread runs.
     pub fn start(start: Start) -> anyhow::Result<Self> {
-        let Start { mode, config, config_hash, settings, endpoints, pairs, listed, signing, record } = start;
+        let Start { mode, config, config_hash, settings, endpoints, pairs, listed, signing, wired, record } = start;
         let state = config.engine.state_dir.join(mode);
         let lock = claim(&state)?;
         let database = state.join("orion.db");
@@ -231,7 +237,7 @@ impl Engine {
         for (market, name) in tables.markets.iter_mut().zip(&tables.names) {
             market.polled = polled && name.venue == Venue::Kalshi;
         }
-        let hot = 3;
+        let hot = if wired.is_some() { 4 } else { 3 };
         let idle = idle(&config, hot);
         let (waker, parker) = Waker::new(idle);
         // Feed 0 is Kalshi (its socket, or its poller), feed 1 Polymarket.
@@ -260,7 +266,7 @@ impl Engine {
         let ids = Ids::new(restored.epoch + 1).context("every epoch of this journal has been used")?;
         let setup = setup(&config, &tables, &known, &restored, &state, now);
         opened.journal.append(&Record::Opened { epoch: ids.epoch(), at: now })?;
-        for (slot, (venue, name)) in names.into_iter().enumerate() {
+        for (slot, (venue, name)) in names.iter().copied().enumerate() {
             opened.journal.append(&Record::Market { id: MarketId(slot as u32), venue, name })?;
         }
         for (venue, shard, account) in setup.budget.accounts() {
@@ -271,8 +277,41 @@ impl Engine {
         let (spares, syncing) = sync::start(&opened.journal, folder, controls.clone(), stop.clone())?;
         let orders = Orders { journal: opened.journal, ids, budget: closing(&config) };
         let held = setup.held.clone();
-        let mut desk = Desk::new(setup, orders);
-        desk.restore(restored, super::clock::arrival());
+        let trading_state = setup.state;
+        let detector_ended = Stop::default();
+        let (dial_in, dial_out) = bounded(64);
+        let mut routes = HashMap::new();
+        let tls = tls(endpoints.root.as_deref())?;
+        let mut lines = None;
+        let seat = match (wired, &signing) {
+            (Some(wired), Some(signing)) => {
+                let gateways = gateways(wired, &tables, &endpoints, &signing.desk, &restored.plans, &state)?;
+                let parts = Parts {
+                    setup,
+                    orders,
+                    restored,
+                    gateways,
+                    names: names.clone(),
+                    spares,
+                    idle,
+                    tls: tls.clone(),
+                    dial: dial_in.clone(),
+                    desk: &signing.desk,
+                    stop: stop.clone(),
+                    detector_ended: detector_ended.clone(),
+                    seed: now.raw(),
+                };
+                let (booth, running) = parts.start(&mut routes)?;
+                lines = Some(running);
+                Seat::Booth(Box::new(booth))
+            }
+            (Some(_), None) => anyhow::bail!("orders need keys: put them into the vault with: orion secrets set"),
+            (None, _) => {
+                let mut desk = Desk::new(setup, orders);
+                desk.restore(restored, super::clock::arrival());
+                Seat::Desk(Box::new(desk), spares)
+            }
+        };
         let mut collectors = Vec::new();
         let mut recorder = || {
             let (recorder, collector) = latency::recorder();
@@ -285,7 +324,7 @@ impl Engine {
             pid: std::process::id(),
             started_ms: now.raw(),
             at_ms: now.raw(),
-            state: desk.detector.state().name().into(),
+            state: trading_state.name().into(),
             latch: latch(&state).map(|l| l.name().into()),
             auto_execute: config.trading.auto_execute,
             sources: sources(&endpoints, polled, &config, idle),
@@ -297,15 +336,11 @@ impl Engine {
         let latencies = Arc::new(Mutex::new(Latencies::default()));
         let (verdicts_in, verdicts) = bounded(16);
         let (reread_in, reread) = bounded(4_096);
-        let detector_ended = Stop::default();
         let gauges: Vec<_> = Venue::ALL.iter().map(|venue| (*venue, Arc::new(FeedGauge::default()))).collect();
         let polymarket_rings = feed_rings.pop().expect("two feeds were asked for");
         let kalshi_rings = feed_rings.pop().expect("two feeds were asked for");
 
         let mut others = vec![syncing];
-        let (dial_in, dial_out) = bounded(64);
-        let mut routes = HashMap::new();
-        let tls = tls(endpoints.root.as_deref())?;
         let mut spawn = |venue: Venue, links: Vec<LinkSetup>, rings, url: &str, desk, recorder| -> anyhow::Result<()> {
             let id = FeedId(venue as u8);
             let (answers, dialled) = bounded(64);
@@ -378,11 +413,17 @@ impl Engine {
         let (recorder, ended, stopping) = (recorder(), detector_ended.clone(), stop.clone());
         let detector = std::thread::Builder::new().name("detect".into()).spawn(move || {
             pin(core);
-            core::run(desk, detect_rings, spares, recorder, idle, &parker, &stopping);
+            core::run(seat, detect_rings, recorder, idle, &parker, &stopping);
             ended.raise();
         })?;
+        let (mut executed, mut lines_ended) = (None, None);
+        if let Some(Running { events, ended, thread, .. }) = lines {
+            (executed, lines_ended) = (Some(events), Some(ended));
+            others.push(thread);
+        }
         let keep = KeepSetup {
             events: cold.events,
+            executed,
             audit,
             markets: tables.names,
             pairs: tables.pair_names,
@@ -399,7 +440,7 @@ impl Engine {
             rows,
             held,
         };
-        let ended = detector_ended.clone();
+        let ended: Vec<Stop> = lines_ended.into_iter().chain([detector_ended.clone()]).collect();
         let keeper = std::thread::Builder::new().name("keep".into()).spawn(move || keep::run(keep, &ended))?;
         Ok(Self {
             stop,

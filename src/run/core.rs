@@ -1,13 +1,16 @@
-//! The desk's thread: drains every ring, turns detector and executor, hands on what came of it. Never waits on a lock or a
-//! log; of the disk it knows the journal's next bytes, which were laid out beforehand.
+//! The `detect` thread: drains every ring, turns the detector, and on paper the executor beside it, hands on what came of
+//! it. Never waits on a lock or a log; of the disk it knows the journal's next bytes, which were laid out beforehand.
 
 use std::time::Duration;
 
 use crossbeam::sync::Parker;
 
 use super::{
+    booth::Booth,
     clock,
     desk::Desk,
+    detect::Detector,
+    event::{Control, Event, Resnapshot},
     latency::{Recorder, Stage},
     ring::{DetectRings, Idle, Stop},
     sync::Spares,
@@ -15,6 +18,7 @@ use super::{
 use crate::{
     ledger::segments::Segment,
     unit::{FeedId, Nanos},
+    wire::{Arrival, Update},
 };
 
 /// Updates taken from one ring before the next one is looked at.
@@ -22,20 +26,78 @@ const BATCH: usize = 256;
 /// How long a parked detector sleeps at most: paper orders land and books age without any update.
 const NAP: Duration = Duration::from_millis(10);
 
-/// Runs the desk until it is stopped and its plans are over.
-pub fn run(
-    mut desk: Desk<Segment>,
-    mut rings: DetectRings,
-    mut spares: Spares,
-    mut recorder: Recorder,
-    idle: Idle,
-    parker: &Parker,
-    stop: &Stop,
-) {
+/// Where the detector sits: beside the executor, or with a ring between them.
+pub enum Seat {
+    /// On paper, with the journal's next segments.
+    Desk(Box<Desk<Segment>>, Spares),
+    Booth(Box<Booth>),
+}
+
+impl Seat {
+    fn detector(&mut self) -> &mut Detector {
+        match self {
+            Self::Desk(desk, _) => &mut desk.detector,
+            Self::Booth(booth) => &mut booth.detector,
+        }
+    }
+
+    fn apply(&mut self, update: &Update) {
+        match self {
+            Self::Desk(desk, _) => desk.apply(update),
+            Self::Booth(booth) => booth.apply(update),
+        }
+    }
+
+    fn control(&mut self, control: &Control, at: Arrival) {
+        match self {
+            Self::Desk(desk, _) => desk.control(control, at),
+            Self::Booth(booth) => booth.control(control, at),
+        }
+    }
+
+    fn turn(&mut self, at: Arrival) {
+        match self {
+            Self::Desk(desk, _) => desk.turn(at),
+            Self::Booth(booth) => booth.turn(at),
+        }
+    }
+
+    /// What follows once the keeper was told.
+    fn told(&mut self) {
+        match self {
+            Self::Desk(desk, spares) => spares.rotate(desk.executor.journal_mut()),
+            Self::Booth(booth) => booth.hand_over(),
+        }
+    }
+
+    fn farewell(&mut self, at: Arrival) {
+        match self {
+            Self::Desk(desk, _) => desk.farewell(at),
+            Self::Booth(booth) => booth.farewell(at),
+        }
+    }
+
+    fn events(&mut self) -> &mut Vec<Event> {
+        match self {
+            Self::Desk(desk, _) => desk.events(),
+            Self::Booth(booth) => booth.events(),
+        }
+    }
+
+    fn resnapshots(&mut self) -> &mut Vec<Resnapshot> {
+        match self {
+            Self::Desk(desk, _) => desk.resnapshots(),
+            Self::Booth(booth) => booth.resnapshots(),
+        }
+    }
+}
+
+/// Runs the detector until it is stopped and its plans are over.
+pub fn run(mut desk: Seat, mut rings: DetectRings, mut recorder: Recorder, idle: Idle, parker: &Parker, stop: &Stop) {
     loop {
         if stop.raised() {
-            desk.detector.drain();
-            if desk.plans() == 0 {
+            desk.detector().drain();
+            if desk.detector().plans() == 0 {
                 break;
             }
         }
@@ -66,8 +128,8 @@ pub fn run(
         }
         hand_over(&mut rings, &mut desk);
         let room = desk.events().is_empty();
-        desk.detector.set_room(room);
-        spares.rotate(desk.executor.journal_mut());
+        desk.detector().set_room(room);
+        desk.told();
         recorder.poll();
         match (busy, idle) {
             (true, _) | (_, Idle::Spin) => std::hint::spin_loop(),
@@ -83,7 +145,7 @@ pub fn run(
     }
 }
 
-fn hand_over(rings: &mut DetectRings, desk: &mut Desk<Segment>) {
+fn hand_over(rings: &mut DetectRings, desk: &mut Seat) {
     let mut sent = 0;
     for event in desk.events().iter() {
         if rings.events.push(*event).is_err() {

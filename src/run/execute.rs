@@ -586,6 +586,11 @@ impl<S: Store> Executor<S> {
         }
     }
 
+    /// Has the latch fallen?
+    pub fn is_halted(&self) -> bool {
+        self.halted.is_some()
+    }
+
     /// The latch falls.
     pub fn halt(&mut self, latch: Latch, acts: &mut Acts) {
         if self.halted.is_none() {

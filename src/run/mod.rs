@@ -1,6 +1,8 @@
 //! The shell around the stages: threads, sockets, rings, pins, signals, start and end.
 
+pub mod accounts;
 pub mod boot;
+pub mod booth;
 pub mod catalogue;
 pub mod check;
 pub mod clock;
@@ -26,3 +28,4 @@ mod socket;
 pub mod sync;
 mod tables;
 pub mod trader;
+pub mod trading;

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use alloy_primitives::hex;
+
 use crate::{
     ledger::{Positions, journal::Record, position::Holding},
     order::{
@@ -152,11 +154,13 @@ impl Walk<'_> {
                 let aim = Aim { plan, sighting, pair: PairId(u32::MAX), legs, qty };
                 self.plans.insert(plan, Plan::open(aim, [], self.known.budget, minimum));
             }
-            Record::Intended { plan, ask, at, .. } => {
+            Record::Intended { plan, ask, at, digest } => {
                 let market = self.slot(sequence, ask.market)?;
                 if let Some(open) = self.plans.get_mut(&plan) {
                     open.add(crate::order::Ask { market, ..ask });
                     open.sent(ask.id, now, at);
+                    // Polymarket's name for an order is the digest that was signed.
+                    open.named(ask.id, digest.and_then(|digest| Tag::new(&hex::encode_prefixed(digest))));
                     self.orders.insert(ask.id, plan);
                 }
             }

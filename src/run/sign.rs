@@ -1,21 +1,56 @@
 //! The only thread that holds keys: it opens the vault, takes out what it signs with, and wipes the rest. It reads no
-//! network input: requests name what is to be signed, answers carry headers.
+//! network input: requests name what is to be signed, answers carry headers and signed orders.
+//!
+//! Kalshi signs a time, a method and a path, not the body: headers for creating an order are signed ahead, a few at any
+//! time, none older than the venue takes. Whatever is not ready is signed on request, and counted.
 
-use std::{io, path::PathBuf, thread::JoinHandle};
+use std::{
+    io,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
 
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::{
+    channel::{Receiver, RecvTimeoutError, Sender, bounded},
+    queue::ArrayQueue,
+};
 
+use super::clock;
 use crate::{
     unit::UnixMs,
     vault::{Name, Secret, Vault, VaultError},
-    venue::kalshi::sign::{KalshiSigner, SignError},
+    venue::{
+        kalshi::{
+            gateway::SignCalls,
+            order::CREATE,
+            sign::{Headers, KalshiSigner, SignError},
+        },
+        polymarket::{
+            gateway::SignOrders,
+            order::{Body, Order, OrderId, OrderSigner},
+        },
+    },
 };
+
+/// Headers for creating an order that lie ready.
+const READY: usize = 8;
+/// They are made anew this often.
+const MINT_EVERY: Duration = Duration::from_secs(1);
+/// None older is used: the venue takes about five seconds, and the gateway may hold a request for two.
+const READY_MS: u64 = 1_800;
+/// Whoever waits for a signature gives up after this.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Where the thread's keys come from.
 #[expect(missing_debug_implementations, reason = "a key is never printed")]
 pub enum Keys {
     /// Made for the simulated exchanges.
-    Made(KalshiSigner),
+    Made { kalshi: KalshiSigner, polymarket: Option<OrderSigner> },
     /// In a vault, which is opened on the thread itself.
     Sealed { vault: PathBuf, passphrase: Secret },
 }
@@ -35,25 +70,109 @@ pub enum KeysError {
     Ended,
 }
 
-/// A handshake to be signed, and where the headers go.
-pub struct Request {
-    /// Milliseconds; goes into the signed text.
-    pub now: UnixMs,
-    pub answer: Sender<Result<Vec<(String, String)>, String>>,
+/// What is to be signed, and where the answer goes.
+enum Request {
+    /// The socket's handshake.
+    Handshake {
+        now: UnixMs,
+        answer: Sender<Result<Vec<(String, String)>, String>>,
+    },
+    Call {
+        number: u64,
+        now: UnixMs,
+        method: &'static str,
+        path: String,
+        answer: Sender<(u64, Option<Headers>)>,
+    },
+    Order {
+        number: u64,
+        order: Box<Order>,
+        answer: Sender<(u64, Option<(OrderId, Body)>)>,
+    },
 }
 
 /// Asks the sign thread.
 #[derive(Clone)]
 pub struct SignDesk {
     requests: Sender<Request>,
+    ready: Arc<ArrayQueue<(UnixMs, Headers)>>,
+    gauge: Arc<SignGauge>,
+}
+
+/// How often a signature lay ready, and how often it had to be waited for.
+#[derive(Debug, Default)]
+pub struct SignGauge {
+    pub ready: AtomicU64,
+    pub inline: AtomicU64,
 }
 
 impl SignDesk {
     /// Kalshi's three headers for the socket's handshake.
     pub fn handshake(&self, now: UnixMs) -> Result<Vec<(String, String)>, String> {
         let (answer, answered) = bounded(1);
-        self.requests.send(Request { now, answer }).map_err(|_| "the sign thread has ended".to_owned())?;
+        self.requests.send(Request::Handshake { now, answer }).map_err(|_| "the sign thread has ended".to_owned())?;
         answered.recv().map_err(|_| "the sign thread has ended".to_owned())?
+    }
+
+    /// A signer for one gateway's calls and orders.
+    pub fn signer(&self) -> RemoteSigner {
+        RemoteSigner { desk: self.clone(), calls: bounded(4), orders: bounded(4), number: 0 }
+    }
+
+    /// Signatures so far.
+    pub fn gauge(&self) -> &SignGauge {
+        &self.gauge
+    }
+}
+
+/// What comes back, with the number of its request: whoever gave up waiting must not take it for the next answer.
+type Answers<T> = (Sender<(u64, Option<T>)>, Receiver<(u64, Option<T>)>);
+
+/// Signs by asking the sign thread, and takes what lies ready where it can.
+pub struct RemoteSigner {
+    desk: SignDesk,
+    calls: Answers<Headers>,
+    orders: Answers<(OrderId, Body)>,
+    number: u64,
+}
+
+impl SignCalls for RemoteSigner {
+    fn sign(&mut self, now: UnixMs, method: &'static str, path: &str) -> Option<Headers> {
+        if (method, path) == ("POST", CREATE) {
+            while let Some((made, headers)) = self.desk.ready.pop() {
+                if now.since(made) <= READY_MS {
+                    self.desk.gauge.ready.fetch_add(1, Ordering::Relaxed);
+                    return Some(headers);
+                }
+            }
+        }
+        self.number += 1;
+        let (number, answer) = (self.number, self.calls.0.clone());
+        let request = Request::Call { number, now, method, path: path.to_owned(), answer };
+        self.desk.requests.try_send(request).ok()?;
+        self.desk.gauge.inline.fetch_add(1, Ordering::Relaxed);
+        wait(&self.calls.1, number)
+    }
+}
+
+impl SignOrders for RemoteSigner {
+    fn sign(&mut self, order: &Order) -> Option<(OrderId, Body)> {
+        self.number += 1;
+        let (number, answer) = (self.number, self.orders.0.clone());
+        let request = Request::Order { number, order: Box::new(*order), answer };
+        self.desk.requests.try_send(request).ok()?;
+        self.desk.gauge.inline.fetch_add(1, Ordering::Relaxed);
+        wait(&self.orders.1, number)
+    }
+}
+
+fn wait<T>(answers: &Receiver<(u64, Option<T>)>, number: u64) -> Option<T> {
+    loop {
+        match answers.recv_timeout(PATIENCE) {
+            Ok((of, answer)) if of == number => return answer,
+            Ok(_) => {}
+            Err(_) => return None,
+        }
     }
 }
 
@@ -66,27 +185,36 @@ pub struct Signing {
 
 /// Starts the thread with its keys. `None` if the vault holds none that open a stream.
 pub fn start(keys: Keys) -> Result<Option<Signing>, KeysError> {
-    let (requests, incoming) = bounded(16);
+    let (requests, incoming) = bounded(64);
     let (opened, found) = bounded(1);
+    let ready = Arc::new(ArrayQueue::new(READY));
+    let stock = ready.clone();
     let thread = std::thread::Builder::new().name("sign".into()).spawn(move || {
-        let (signer, told) = match unseal(keys) {
-            Ok(signer) => (signer, Ok(())),
+        let (signers, told) = match unseal(keys) {
+            Ok(signers) => (signers, Ok(())),
             Err(error) => (None, Err(error)),
         };
         // Whoever started this waits for it, or is gone; then nobody asks either.
-        let _ = opened.send(told.map(|()| signer.is_some()));
-        if let Some(signer) = signer {
-            serve(&signer, &incoming);
+        let _ = opened.send(told.map(|()| signers.is_some()));
+        if let Some(signers) = signers {
+            serve(signers, &incoming, &stock);
         }
     })?;
     let holds = found.recv().map_err(|_| KeysError::Ended)??;
-    Ok(holds.then_some(Signing { desk: SignDesk { requests }, thread }))
+    let desk = SignDesk { requests, ready, gauge: Arc::default() };
+    Ok(holds.then_some(Signing { desk, thread }))
 }
 
-/// Kalshi's signer. What else the vault holds is wiped when this returns.
-fn unseal(keys: Keys) -> Result<Option<KalshiSigner>, KeysError> {
+/// What the thread signs with.
+struct Signers {
+    kalshi: KalshiSigner,
+    polymarket: Option<OrderSigner>,
+}
+
+/// What signs. What else the vault holds is wiped when this returns.
+fn unseal(keys: Keys) -> Result<Option<Signers>, KeysError> {
     let (vault, passphrase) = match keys {
-        Keys::Made(signer) => return Ok(Some(signer)),
+        Keys::Made { kalshi, polymarket } => return Ok(Some(Signers { kalshi, polymarket })),
         Keys::Sealed { vault, passphrase } => (vault, passphrase),
     };
     let vault = Vault::open(&vault, &passphrase)?;
@@ -96,18 +224,52 @@ fn unseal(keys: Keys) -> Result<Option<KalshiSigner>, KeysError> {
         (Some(_), None) => Err(KeysError::Half(id.text(), key.text())),
         (None, Some(_)) => Err(KeysError::Half(key.text(), id.text())),
         (Some(id), Some(pem)) => KalshiSigner::from_pem(id.expose(), pem.expose().as_bytes())
-            .map(Some)
+            .map(|kalshi| Some(Signers { kalshi, polymarket: None }))
             .map_err(|error| KeysError::Key(key.text(), error)),
     }
 }
 
-fn serve(signer: &KalshiSigner, incoming: &Receiver<Request>) {
-    while let Ok(request) = incoming.recv() {
-        let signed = signer
-            .sign_handshake(request.now)
-            .map_err(|e| e.to_string())
-            .map(|headers| headers.pairs().map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec());
-        // The asker may have gone; then nobody needs the answer.
-        let _ = request.answer.send(signed);
+fn serve(mut signers: Signers, incoming: &Receiver<Request>, ready: &ArrayQueue<(UnixMs, Headers)>) {
+    let mut minted = clock::now();
+    mint(&signers, ready);
+    loop {
+        match incoming.recv_timeout(MINT_EVERY) {
+            Ok(request) => answer(&mut signers, request),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if MINT_EVERY.as_nanos() <= u128::from(clock::now().since(minted).raw()) {
+            minted = clock::now();
+            mint(&signers, ready);
+        }
+    }
+}
+
+/// Signs headers ahead; the oldest make room.
+fn mint(signers: &Signers, ready: &ArrayQueue<(UnixMs, Headers)>) {
+    for _ in 0..READY {
+        let now = clock::unix();
+        if let Ok(headers) = signers.kalshi.sign(now, "POST", CREATE) {
+            let _ = ready.force_push((now, headers));
+        }
+    }
+}
+
+fn answer(signers: &mut Signers, request: Request) {
+    // The asker may have gone, or given up; then nobody needs the answer.
+    match request {
+        Request::Handshake { now, answer } => {
+            let signed = signers.kalshi.sign_handshake(now).map_err(|e| e.to_string());
+            let pairs =
+                |headers: Headers| headers.pairs().map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+            let _ = answer.try_send(signed.map(pairs));
+        }
+        Request::Call { number, now, method, path, answer } => {
+            let _ = answer.try_send((number, signers.kalshi.sign(now, method, &path).ok()));
+        }
+        Request::Order { number, order, answer } => {
+            let signed = signers.polymarket.as_mut().and_then(|signer| SignOrders::sign(signer, &order));
+            let _ = answer.try_send((number, signed));
+        }
     }
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable as _};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use reqwest::header::{CONTENT_ENCODING, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, StatusCode, Url};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::{Client, Method, StatusCode, Url};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
@@ -158,7 +158,7 @@ impl Rest {
             .with_jitter()
             .with_jitter_seed(seed);
         let full = format!("{}{path}", self.prefix);
-        (|| async { self.once(path, query, sign(&full)).await })
+        (|| async { self.once(Method::GET, path, query, sign(&full), Vec::new()).await })
             .retry(backoff)
             .sleep(tokio::time::sleep)
             .when(RestError::passes)
@@ -168,6 +168,18 @@ impl Rest {
                 _ => pause,
             })
             .await
+    }
+
+    /// Posts once: what changes something at a venue is not tried again by itself. `sign` is given the path as the host
+    /// sees it.
+    pub async fn post(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+        sign: impl Fn(&str) -> Result<HeaderMap, String>,
+    ) -> Result<Vec<u8>, RestError> {
+        let headers = sign(&format!("{}{path}", self.prefix));
+        self.once(Method::POST, path, &[], headers, body).await
     }
 
     /// Reads and understands one body.
@@ -210,9 +222,11 @@ impl Rest {
 
     async fn once(
         &self,
+        method: Method,
         path: &str,
         query: &[(&str, String)],
         headers: Result<HeaderMap, String>,
+        body: Vec<u8>,
     ) -> Result<Vec<u8>, RestError> {
         let headers = headers.map_err(|what| RestError::Unsigned { path: path.into(), what })?;
         self.limiter.until_ready().await;
@@ -227,7 +241,10 @@ impl Rest {
             }
             RestError::Transport { path: path.into(), what }
         };
-        let request = self.client.get(format!("{}{path}", self.base)).query(query).headers(headers);
+        let mut request = self.client.request(method, format!("{}{path}", self.base)).query(query).headers(headers);
+        if !body.is_empty() {
+            request = request.header(CONTENT_TYPE, "application/json").body(body);
+        }
         let mut answer = request.send().await.map_err(lost)?;
         let head: usize = answer.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
         if HEAD_BYTES_MAX < head {
@@ -235,7 +252,7 @@ impl Rest {
         }
         let status = answer.status();
         let encoding = answer.headers().get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity");
-        if let (Some(encoding), StatusCode::OK) = (encoding, status) {
+        if let (Some(encoding), true) = (encoding, status.is_success()) {
             let encoding = encoding.to_str().unwrap_or("?").chars().take(40).collect();
             return Err(RestError::Packed { path: path.into(), encoding });
         }
@@ -248,7 +265,7 @@ impl Rest {
             }
             body.extend_from_slice(&chunk);
         }
-        if status == StatusCode::OK {
+        if matches!(status, StatusCode::OK | StatusCode::CREATED) {
             return Ok(body);
         }
         let excerpt: String = String::from_utf8_lossy(&body).chars().filter(|c| !c.is_control()).take(200).collect();

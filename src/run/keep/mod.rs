@@ -108,6 +108,8 @@ pub enum Told {
 /// Everything the keeper is made from.
 pub struct KeepSetup {
     pub events: Consumer<Event>,
+    /// The executor's, where it has a thread of its own.
+    pub executed: Option<Consumer<Event>>,
     pub audit: Audit,
     pub markets: Vec<MarketName>,
     pub pairs: Vec<PairName>,
@@ -165,7 +167,7 @@ struct Keeper {
 }
 
 /// Runs the keeper until it is stopped and everything is written; ends the run in the database.
-pub fn run(mut setup: KeepSetup, detector_ended: &Stop) {
+pub fn run(mut setup: KeepSetup, sources_ended: &[Stop]) {
     let status = setup.snapshot.lock().map(|status| status.clone()).unwrap_or_default();
     let held = setup.held.iter().map(|(m, o, q, c)| ((*m, *o), (*q, *c))).collect();
     let rows = std::mem::take(&mut setup.rows).into();
@@ -187,11 +189,19 @@ pub fn run(mut setup: KeepSetup, detector_ended: &Stop) {
         storms: HashMap::new(),
     };
     loop {
-        let ended = detector_ended.raised();
+        let ended = sources_ended.iter().all(Stop::raised);
         let mut idle = true;
+        // What the executor tells of a plan follows what the detector told of it: its ring is counted first, and read last.
+        let executed = keeper.setup.executed.as_ref().map_or(0, Consumer::slots);
         while let Ok(event) = keeper.setup.events.pop() {
             idle = false;
             keeper.handle(&event);
+        }
+        for _ in 0..executed {
+            idle = false;
+            if let Some(Ok(event)) = keeper.setup.executed.as_mut().map(Consumer::pop) {
+                keeper.handle(&event);
+            }
         }
         let now = clock::now();
         if COLLECT_EVERY <= now.since(keeper.collected) || ended {

@@ -225,6 +225,9 @@ impl Thread {
             self.trader.ready(ready, clock::arrival());
         }
         self.trader.turn(clock::arrival());
+        if self.trader.executor().is_halted() {
+            self.fallen.fall();
+        }
         self.carry(poll);
         self.hand_over();
     }

@@ -34,6 +34,9 @@ pub const DATA: &str = "https://data-api.polymarket.com";
 /// The market channel.
 pub const SOCKET: &str = "wss://ws-subscriptions-clob.polymarket.com/ws/market";
 
+/// The user channel.
+pub const USER_SOCKET: &str = "wss://ws-subscriptions-clob.polymarket.com/ws/user";
+
 /// The taker curve of a market's schedule (`feeSchedule`, or `fd`); `None` for a power we do not know. The charge of a
 /// fill is rounded to 5 decimals, direction undocumented: up is against us (dossier 6.1).
 pub fn fee_curve(rate_ppm: u32, exponent: u64) -> Option<FeeCurve> {

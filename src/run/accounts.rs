@@ -1,0 +1,95 @@
+//! What trading has to know of both accounts before the first order, asked for once, cold: request budgets, the venue's
+//! switches for entries, API credentials.
+
+use anyhow::Context as _;
+use reqwest::header::{HeaderMap, HeaderValue};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::{boot::Endpoints, clock, sign::SignDesk};
+use crate::{
+    unit::{Qty, Tag},
+    venue::{
+        kalshi::{gateway::SignCalls as _, group, limits, limits::Rates},
+        polymarket::{
+            contract::Chain,
+            sign::{ApiSigner, KeyCall, WalletSigner},
+        },
+        rest::{Access, Rest, RestError},
+    },
+};
+
+/// What a group lets through in fifteen seconds: the venue's largest. It is a switch to throw, not a limit of ours.
+const GROUP_LIMIT: Qty = Qty::whole(1_000_000);
+
+fn rest(base: &str, endpoints: &Endpoints) -> Result<Rest, RestError> {
+    let per_second = std::num::NonZeroU32::new(5).expect("five");
+    let extra_root = endpoints.root.as_ref().map(String::as_bytes);
+    Rest::new(&Access { base, extra_root, per_second, jitter_seed: clock::unix().raw() })
+}
+
+/// Kalshi's request budgets, and a group for entries on each shard.
+pub fn kalshi(endpoints: &Endpoints, desk: &SignDesk, shards: &[u8]) -> anyhow::Result<(Rates, Vec<(u8, Tag)>)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let rest = rest(&endpoints.kalshi_rest, endpoints)?;
+        let sign = |method: &'static str| {
+            move |path: &str| {
+                let signed =
+                    desk.signer().sign(clock::unix(), method, path).ok_or("the sign thread does not answer")?;
+                headers(&signed.pairs())
+            }
+        };
+        let limited = rest.get_signed(limits::LIMITS, &[], sign("GET")).await.context("Kalshi's request budgets")?;
+        let priced = rest.get_signed(limits::COSTS, &[], sign("GET")).await.context("Kalshi's request costs")?;
+        let rates = Rates::default().limited(&limited).and_then(|rates| rates.priced(&priced));
+        let rates = rates.map_err(|refused| anyhow::anyhow!("Kalshi's request budgets cannot be read: {refused}"))?;
+        let mut groups = Vec::with_capacity(shards.len());
+        for shard in shards {
+            let body = group::write_create(GROUP_LIMIT, *shard, None);
+            let made = rest.post(group::CREATE, body, sign("POST")).await;
+            let made = made
+                .with_context(|| format!("no order group on Kalshi's shard {shard}: entries would have no switch"))?;
+            let group = group::parse_created(&made).map_err(|refused| {
+                anyhow::anyhow!("the order group on Kalshi's shard {shard} cannot be read: {refused}")
+            })?;
+            groups.push((*shard, group));
+        }
+        Ok((rates, groups))
+    })
+}
+
+#[derive(Deserialize)]
+struct Credentials {
+    #[serde(rename = "apiKey")]
+    key: String,
+    secret: Zeroizing<String>,
+    passphrase: Zeroizing<String>,
+}
+
+/// API credentials of a wallet's key: made, or derived where they exist. The id, and what signs with them.
+pub fn polymarket(endpoints: &Endpoints, key: &WalletSigner, chain: Chain) -> anyhow::Result<(String, ApiSigner)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let body = runtime.block_on(async {
+        let rest = rest(&endpoints.clob, endpoints)?;
+        let sign = |_: &str| headers(&key.sign_in(clock::unix(), 0, chain.id()).pairs());
+        match rest.post(KeyCall::Create.request().1, Vec::new(), sign).await {
+            Err(RestError::Status { status: 400, .. }) => rest.get_signed(KeyCall::Derive.request().1, &[], sign).await,
+            made => made,
+        }
+    });
+    let body = Zeroizing::new(body.context("Polymarket gives no API credentials")?);
+    // The text of such an error would repeat what could not be read.
+    let read: Result<Credentials, _> = serde_json::from_slice(&body);
+    let read = read.map_err(|_| anyhow::anyhow!("Polymarket's API credentials cannot be read"))?;
+    let api = ApiSigner::new(&key.address(), &read.key, &read.secret, &read.passphrase)?;
+    Ok((read.key, api))
+}
+
+fn headers(pairs: &[(&'static str, &str)]) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in pairs {
+        headers.insert(*name, HeaderValue::from_str(value).map_err(|error| error.to_string())?);
+    }
+    Ok(headers)
+}

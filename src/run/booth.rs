@@ -1,0 +1,85 @@
+//! The detector with the executor in another thread: what it decides leaves by one ring, what was booked comes by another.
+//! On paper both sit at one [`Desk`](super::desk::Desk).
+
+use std::sync::Arc;
+
+use rtrb::{Consumer, Producer};
+
+use super::{
+    detect::{Detector, Outbox, Setup},
+    event::{Control, Event, Ready, Resnapshot, Word},
+};
+use crate::wire::{Arrival, Update};
+
+/// Slots of the ring to the executor: every open plan may want a price at once, beside what is entered.
+pub const READY_SLOTS: usize = 4_096;
+/// Slots of the ring from it.
+pub const WORD_SLOTS: usize = 16_384;
+
+/// The detector and its ends of both rings.
+pub struct Booth {
+    pub detector: Detector,
+    out: Outbox,
+    ready: Producer<Ready>,
+    words: Consumer<Word>,
+    /// Wakes the executor, where it sleeps.
+    waker: Option<Arc<mio::Waker>>,
+}
+
+impl Booth {
+    /// Lays every table out.
+    pub fn new(setup: Setup, ready: Producer<Ready>, words: Consumer<Word>, waker: Option<Arc<mio::Waker>>) -> Self {
+        let out = Outbox::with_room(setup.markets.len());
+        Self { detector: Detector::new(setup), out, ready, words, waker }
+    }
+
+    /// One update of one market.
+    pub fn apply(&mut self, update: &Update) {
+        self.detector.apply(update, &mut self.out);
+    }
+
+    /// A word from the cold side.
+    pub fn control(&mut self, control: &Control, at: Arrival) {
+        self.detector.control(control, at, &mut self.out);
+    }
+
+    /// Takes in what the executor booked, and decides.
+    pub fn turn(&mut self, at: Arrival) {
+        while let Ok(word) = self.words.pop() {
+            self.detector.word(&word, at, &mut self.out);
+        }
+        self.detector.turn(at, &mut self.out);
+        self.detector.tell_moved(at, &mut self.out);
+    }
+
+    /// Hands decisions over, once the keeper has been told of them.
+    pub fn hand_over(&mut self) {
+        if !self.out.events.is_empty() {
+            return;
+        }
+        let mut handed = false;
+        while !self.out.ready.is_empty() && !self.ready.is_full() {
+            let ready = self.out.ready.remove(0);
+            handed |= self.ready.push(ready).is_ok();
+        }
+        if let (true, Some(waker)) = (handed, &self.waker) {
+            // An executor that cannot be woken looks by itself a moment later.
+            let _ = waker.wake();
+        }
+    }
+
+    /// The last word before the end.
+    pub fn farewell(&mut self, at: Arrival) {
+        self.detector.farewell(at, &mut self.out);
+    }
+
+    /// What is for the keeper.
+    pub fn events(&mut self) -> &mut Vec<Event> {
+        &mut self.out.events
+    }
+
+    /// What is for the feeds.
+    pub fn resnapshots(&mut self) -> &mut Vec<Resnapshot> {
+        &mut self.out.resnapshots
+    }
+}
