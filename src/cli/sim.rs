@@ -52,7 +52,7 @@ pub const KEY_ID: &str = "00000000-0000-4000-8000-000000000001";
 const ORDER_CHAOS: u32 = 50;
 
 /// What the simulated Polymarket's demo wallets are opened with.
-const DEMO_CASH: Money = Money::dollars(25_000);
+pub const DEMO_CASH: Money = Money::dollars(25_000);
 
 #[derive(Args, Debug)]
 pub struct SimArgs {

@@ -368,6 +368,11 @@ impl Plan {
         back.fold(Qty::ZERO, |sum, leg| sum.checked_add(leg.filled()).unwrap_or(Qty::MAX))
     }
 
+    /// Is it level, with nothing left to learn but that its trades are final?
+    pub fn rests(&self) -> bool {
+        !self.broken && self.legs().all(Leg::is_complete) && self.excess().is_none_or(|excess| excess.qty <= DUST)
+    }
+
     /// What one leg holds more than the other.
     pub fn excess(&self) -> Option<Excess> {
         let [k, p] = Venue::ALL.map(|venue| self.held(venue)[1]);

@@ -14,6 +14,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject as _};
 
 use super::{
+    booth::Ending,
     catalogue::Listing,
     check,
     core::{self, Seat},
@@ -278,7 +279,8 @@ impl Engine {
         let orders = Orders { journal: opened.journal, ids, budget: closing(&config) };
         let held = setup.held.clone();
         let trading_state = setup.state;
-        let detector_ended = Stop::default();
+        let ending = Ending::default();
+        let detector_ended = ending.detector.clone();
         let (dial_in, dial_out) = bounded(64);
         let mut routes = HashMap::new();
         let tls = tls(endpoints.root.as_deref())?;
@@ -298,7 +300,7 @@ impl Engine {
                     dial: dial_in.clone(),
                     desk: &signing.desk,
                     stop: stop.clone(),
-                    detector_ended: detector_ended.clone(),
+                    ending,
                     seed: now.raw(),
                 };
                 let (booth, running) = parts.start(&mut routes)?;

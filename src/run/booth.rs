@@ -8,6 +8,7 @@ use rtrb::{Consumer, Producer};
 use super::{
     detect::{Detector, Outbox, Setup},
     event::{Control, Event, Ready, Resnapshot, Word},
+    ring::Stop,
 };
 use crate::wire::{Arrival, Update};
 
@@ -24,13 +25,31 @@ pub struct Booth {
     words: Consumer<Word>,
     /// Wakes the executor, where it sleeps.
     waker: Option<Arc<mio::Waker>>,
+    ending: Ending,
+}
+
+/// How detector and executor end together.
+#[derive(Clone, Debug, Default)]
+pub struct Ending {
+    /// The detector decides nothing new any more, and all that it decided has been handed over.
+    pub drained: Stop,
+    /// The executor has nothing left that needs the detector.
+    pub quiet: Stop,
+    /// The detector has ended.
+    pub detector: Stop,
 }
 
 impl Booth {
     /// Lays every table out.
-    pub fn new(setup: Setup, ready: Producer<Ready>, words: Consumer<Word>, waker: Option<Arc<mio::Waker>>) -> Self {
+    pub fn new(
+        setup: Setup,
+        ready: Producer<Ready>,
+        words: Consumer<Word>,
+        waker: Option<Arc<mio::Waker>>,
+        ending: Ending,
+    ) -> Self {
         let out = Outbox::with_room(setup.markets.len());
-        Self { detector: Detector::new(setup), out, ready, words, waker }
+        Self { detector: Detector::new(setup), out, ready, words, waker, ending }
     }
 
     /// One update of one market.
@@ -62,10 +81,18 @@ impl Booth {
             let ready = self.out.ready.remove(0);
             handed |= self.ready.push(ready).is_ok();
         }
+        if self.detector.is_draining() && self.out.ready.is_empty() {
+            self.ending.drained.raise();
+        }
         if let (true, Some(waker)) = (handed, &self.waker) {
             // An executor that cannot be woken looks by itself a moment later.
             let _ = waker.wake();
         }
+    }
+
+    /// Needs the executor nobody any more who prices what is open?
+    pub fn may_end(&self) -> bool {
+        self.ending.quiet.raised()
     }
 
     /// The last word before the end.

@@ -70,6 +70,14 @@ impl Seat {
         }
     }
 
+    /// On paper every plan ends before the process; orders at a venue may go on in the next one.
+    fn may_end(&self) -> bool {
+        match self {
+            Self::Desk(desk, _) => desk.plans() == 0,
+            Self::Booth(booth) => booth.may_end(),
+        }
+    }
+
     fn farewell(&mut self, at: Arrival) {
         match self {
             Self::Desk(desk, _) => desk.farewell(at),
@@ -97,7 +105,7 @@ pub fn run(mut desk: Seat, mut rings: DetectRings, mut recorder: Recorder, idle:
     loop {
         if stop.raised() {
             desk.detector().drain();
-            if desk.detector().plans() == 0 {
+            if desk.may_end() {
                 break;
             }
         }

@@ -298,6 +298,11 @@ impl<S: Store> Executor<S> {
         self.plans.len()
     }
 
+    /// Of those, the ones that are not only waiting for trades to become final.
+    pub fn restless(&self) -> usize {
+        self.plans.iter().filter(|open| !open.plan.rests()).count()
+    }
+
     /// Those plans.
     pub fn open(&self) -> impl Iterator<Item = &Plan> {
         self.plans.iter().map(|open| &open.plan)

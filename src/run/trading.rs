@@ -12,7 +12,7 @@ use rustls::ClientConfig;
 use super::{
     accounts,
     boot::Endpoints,
-    booth::{Booth, READY_SLOTS, WORD_SLOTS},
+    booth::{Booth, Ending, READY_SLOTS, WORD_SLOTS},
     clock,
     desk::Orders,
     detect::Setup,
@@ -181,7 +181,7 @@ pub(super) struct Parts<'a> {
     pub(super) dial: Sender<Dial>,
     pub(super) desk: &'a SignDesk,
     pub(super) stop: Stop,
-    pub(super) detector_ended: Stop,
+    pub(super) ending: Ending,
     pub(super) seed: u64,
 }
 
@@ -223,7 +223,7 @@ impl Parts<'_> {
             trader.ready(Ready::Halted { latch }, clock::arrival());
         }
         let (poll, waker) = lines::poller()?;
-        let booth = Booth::new(setup, ready_in, words_out, (idle == Idle::Park).then_some(waker));
+        let booth = Booth::new(setup, ready_in, words_out, (idle == Idle::Park).then_some(waker), self.ending.clone());
         let (gauge, ended) = (Arc::new(LineGauge::default()), Stop::default());
         let lines = LinesSetup {
             trader,
@@ -239,7 +239,7 @@ impl Parts<'_> {
             gauge: gauge.clone(),
             idle,
             stop,
-            detector_ended: self.detector_ended,
+            ending: self.ending,
             seed: self.seed,
         };
         let over = ended.clone();

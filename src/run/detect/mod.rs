@@ -367,6 +367,11 @@ impl Detector {
         self.draining = true;
     }
 
+    /// Is the process ending?
+    pub fn is_draining(&self) -> bool {
+        self.draining
+    }
+
     /// Is there room in the ring to the keeper? Without it nothing new is entered.
     pub fn set_room(&mut self, room: bool) {
         self.room = room;

@@ -27,6 +27,7 @@ use self::{
     stream::{Stream, Told},
 };
 use super::{
+    booth::Ending,
     clock,
     event::{Event, Ready, Word},
     feed::{Dial, Dialled},
@@ -36,7 +37,7 @@ use super::{
 };
 use crate::{
     ledger::segments::Segment,
-    unit::{FeedId, Venue},
+    unit::{FeedId, Nanos, Venue},
     venue::gateway::{Answer, Call, Lane},
 };
 
@@ -46,6 +47,9 @@ const WAKER: Token = Token(1_000);
 const TOKENS: usize = 100;
 /// How long a parked executor sleeps at most: answers become overdue without any news.
 const NAP: Duration = Duration::from_millis(5);
+/// A process that is to end waits this long for plans that could still be moved on. What waits for finality alone goes on
+/// in the next process.
+const CLOSING_MAX: Nanos = Nanos::secs(15);
 /// Dial requests of this thread: its calls' connections by venue, then its streams.
 const DIALS: u8 = 2;
 
@@ -100,8 +104,7 @@ pub struct LinesSetup {
     pub gauge: Arc<LineGauge>,
     pub idle: Idle,
     pub stop: Stop,
-    /// The detector has ended: nothing new comes, and nobody prices what is open.
-    pub detector_ended: Stop,
+    pub ending: Ending,
     pub seed: u64,
 }
 
@@ -123,10 +126,10 @@ struct Side {
     over: Vec<Over>,
 }
 
-/// Runs the thread until the process ends and every plan is over.
+/// Runs the thread until the process ends and no plan needs it any more.
 pub fn run(setup: LinesSetup, mut poll: Poll) -> io::Result<()> {
     let LinesSetup { trader, sites, tls, ready, words, events, spares, dial, dialled, .. } = setup;
-    let LinesSetup { fallen, gauge, idle, stop, detector_ended, seed, .. } = setup;
+    let LinesSetup { fallen, gauge, idle, stop, ending, seed, .. } = setup;
     let sides = Venue::ALL.map(|venue| {
         let (site, token) = (&sites[venue as usize], TOKENS * venue as usize);
         let jitter = seed ^ (venue as u64 + 1);
@@ -139,9 +142,17 @@ pub fn run(setup: LinesSetup, mut poll: Poll) -> io::Result<()> {
     let mut thread = Thread { trader, sides, ready, words, events, dial, fallen, gauge, buffer: vec![0; 64 * 1024] };
     let mut spares = spares;
     let mut stirred = Events::with_capacity(64);
+    let mut closing = None;
     loop {
-        if stop.raised() && detector_ended.raised() && thread.trader.executor().plans() == 0 {
-            return Ok(());
+        if stop.raised() {
+            let since = *closing.get_or_insert_with(clock::now);
+            let done = thread.trader.executor().restless() == 0 || CLOSING_MAX < clock::now().since(since);
+            if done && ending.drained.raised() && thread.ready.is_empty() {
+                ending.quiet.raise();
+            }
+            if ending.detector.raised() {
+                return Ok(());
+            }
         }
         let wait = if idle == Idle::Park && thread.ready.is_empty() { NAP } else { Duration::ZERO };
         match poll.poll(&mut stirred, Some(wait)) {

@@ -43,9 +43,11 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// A desk without customers; the seed decides credentials and ids.
-    pub fn new(seed: u64) -> Self {
-        Self { desk: ClobDesk::new(seed, Rules::default()), links: Vec::new(), seats: 0 }
+    /// A desk without customers; the seed decides credentials and ids. The chain keeps pace with the world.
+    pub fn new(seed: u64, speed: u32) -> Self {
+        let mut rules = Rules::default();
+        rules.pace = rules.pace.sped_up(speed);
+        Self { desk: ClobDesk::new(seed, rules), links: Vec::new(), seats: 0 }
     }
 
     /// Lets the desk hear what happened and do what is due; what that made happen is returned as well, behind the rest.

@@ -59,9 +59,9 @@ pub struct Hall {
 
 impl Hall {
     /// A hall around a world, with Kalshi's accounts; with a seed, chaos reigns.
-    pub fn new(mut world: World, kalshi: Settings, chaos: Option<u64>, now: UnixMs) -> Self {
+    pub fn new(mut world: World, kalshi: Settings, speed: u32, chaos: Option<u64>, now: UnixMs) -> Self {
         Self {
-            clob: Counter::new(kalshi.seed),
+            clob: Counter::new(kalshi.seed, speed),
             desk: Desk::new(kalshi, &mut world),
             stream: polymarket::Stream::new(&world),
             links: Vec::new(),
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_reader_who_has_stopped_gets_error_25_past_his_queue_and_loses_his_seat() {
-        let mut hall = Hall::new(World::new(42, 20, START), Settings::default(), None, START);
+        let mut hall = Hall::new(World::new(42, 20, START), Settings::default(), 1, None, START);
         let mut seat = hall.sit(Venue::Kalshi, None, START);
         subscribe(&mut hall, &seat);
         let mut now = START;
@@ -298,7 +298,7 @@ mod tests {
     fn an_hour_of_chaos_breaks_everything_there_is_to_break_except_the_world() {
         let mut counts = std::collections::BTreeMap::new();
         for seed in 0..4 {
-            let mut hall = Hall::new(World::new(seed, 20, START), Settings::default(), Some(seed), START);
+            let mut hall = Hall::new(World::new(seed, 20, START), Settings::default(), 1, Some(seed), START);
             let mut seats = [hall.sit(Venue::Kalshi, None, START), hall.sit(Venue::Polymarket, None, START)];
             subscribe(&mut hall, &seats[0]);
             let tokens: Vec<String> =

@@ -136,7 +136,7 @@ pub fn start(options: Options) -> anyhow::Result<Running> {
     let now = now();
     let world = World::new(seed, speed, now);
     let kalshi = with_keys(kalshi, kalshi_keys);
-    let hall = Arc::new(Mutex::new(Hall::new(world, kalshi, chaos.then_some(seed), now)));
+    let hall = Arc::new(Mutex::new(Hall::new(world, kalshi, speed, chaos.then_some(seed), now)));
     lock(&hall).ask_polymarket(now, |desk, _, _| {
         desk.faults.by_chance(seed, polymarket_order_chaos);
         for wallet in &polymarket_wallets {
@@ -273,6 +273,12 @@ impl Running {
     /// Looks at, or changes, Kalshi's accounts, faults and second look while they run.
     pub fn with_kalshi<T>(&self, act: impl FnOnce(&mut Desk) -> T) -> T {
         act(lock(&self.hall).desk_mut())
+    }
+
+    /// Looks at Kalshi's accounts between two steps of the world.
+    pub fn kalshi_account<T>(&self, ask: impl FnOnce(&Desk, &World) -> T) -> T {
+        let hall = lock(&self.hall);
+        ask(hall.desk(), hall.world())
     }
 
     /// What Kalshi's accounts should never have sent.
