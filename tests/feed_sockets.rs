@@ -101,7 +101,7 @@ impl Bench {
     fn dial(&self, result: Result<SocketAddr, String>) {
         let dial = self.dials.recv_timeout(PATIENCE).expect("the feed dials");
         let result = result.map(|address| (vec![address], Vec::new()));
-        self.dialled.send(Dialled { link: dial.link, result }).unwrap();
+        self.dialled.send(Dialled { feed: dial.feed, link: dial.link, result }).unwrap();
     }
 
     fn note(&self) -> String {

@@ -33,6 +33,11 @@ fn id(venue: Venue) -> OrderId {
 }
 
 impl Desk {
+    /// When a venue that has refused is asked again.
+    fn later(&self) -> Nanos {
+        self.now + Nanos::secs(1)
+    }
+
     /// Ten contracts: YES on Kalshi at 0.45, NO on Polymarket at 0.50. Both orders are out.
     fn new() -> Self {
         let pair = Pair { kalshi: MarketId(0), polymarket: MarketId(1), inverted: false };
@@ -147,7 +152,8 @@ fn a_refused_second_leg_is_completed_where_that_is_cheaper_than_unwinding() {
     // Buying NO at 0.57 loses 2 ¢ a contract; selling YES at 0.42 loses 3 ¢.
     let complete = offer(10, 5_700, true, Outcome::No);
     let unwind = offer(10, 4_200, false, Outcome::Yes);
-    let chosen = desk.plan.choose(&naked, &Offers { complete: Some(complete), unwind: Some(unwind) }).unwrap();
+    let chosen =
+        desk.plan.choose(&naked, &Offers { complete: Some(complete), unwind: Some(unwind) }, desk.now).unwrap();
     assert_eq!(chosen, (Venue::Polymarket, Purpose::Complete, complete));
     desk.remedy(7, chosen, 10);
     assert_eq!(desk.after(1), Step::End(Ending::Filled));
@@ -164,14 +170,14 @@ fn a_refused_second_leg_is_unwound_where_completing_costs_more() {
         complete: Some(offer(10, 6_000, true, Outcome::No)),
         unwind: Some(offer(10, 4_200, false, Outcome::Yes)),
     };
-    let chosen = desk.plan.choose(&naked, &offers).unwrap();
+    let chosen = desk.plan.choose(&naked, &offers, desk.now).unwrap();
     assert_eq!((chosen.0, chosen.1), (Venue::Kalshi, Purpose::Unwind));
     desk.remedy(7, chosen, 4);
     // What the sale left is priced again.
     let rest = excess(desk.after(200));
     assert_eq!(rest.qty, Qty::whole(6));
     let again = offer(6, 4_100, false, Outcome::Yes);
-    let chosen = desk.plan.choose(&rest, &Offers { complete: None, unwind: Some(again) }).unwrap();
+    let chosen = desk.plan.choose(&rest, &Offers { complete: None, unwind: Some(again) }, desk.now).unwrap();
     desk.remedy(8, chosen, 6);
     assert_eq!(desk.after(1), Step::End(Ending::Unwound));
     assert_eq!(desk.plan.spent(), Money::micros(4_500_000 - 4 * 420_000 - 6 * 410_000));
@@ -184,7 +190,11 @@ fn half_a_leg_is_levelled_by_the_difference_alone() {
     desk.done(Venue::Polymarket, 5, Stage::Confirmed);
     let naked = excess(desk.after(1));
     assert_eq!((naked.long, naked.qty), (Venue::Kalshi, Qty::whole(5)));
-    let chosen = desk.plan.choose(&naked, &Offers { complete: Some(offer(5, 5_100, true, Outcome::No)), unwind: None });
+    let chosen = desk.plan.choose(
+        &naked,
+        &Offers { complete: Some(offer(5, 5_100, true, Outcome::No)), unwind: None },
+        desk.now,
+    );
     desk.remedy(7, chosen.unwrap(), 5);
     assert_eq!(desk.after(1), Step::End(Ending::Filled));
 }
@@ -197,7 +207,7 @@ fn a_long_leg_that_cannot_be_sold_yet_is_closed_by_buying_its_complement() {
     let naked = excess(desk.after(1));
     assert_eq!(naked, Excess { long: Venue::Polymarket, qty: Qty::whole(10), sellable: Qty::ZERO });
     let unwind = offer(10, 5_200, true, Outcome::Yes);
-    let chosen = desk.plan.choose(&naked, &Offers { complete: None, unwind: Some(unwind) }).unwrap();
+    let chosen = desk.plan.choose(&naked, &Offers { complete: None, unwind: Some(unwind) }, desk.now).unwrap();
     desk.remedy(7, chosen, 10);
     assert_eq!(desk.after(1), Step::Wait, "until the entry is final");
     desk.tell(Venue::Polymarket, trade(Venue::Polymarket, tag, 10, Stage::Confirmed));
@@ -213,7 +223,7 @@ fn nothing_is_done_at_a_loss_beyond_the_budget_and_a_person_is_told_in_time() {
     let naked = excess(desk.after(1));
     // Sold for next to nothing, ten contracts at 0.45 lose four and a half dollars: within five, not within four.
     let ruin = Offers { complete: None, unwind: Some(offer(10, 1, false, Outcome::Yes)) };
-    assert!(desk.plan.choose(&naked, &ruin).is_some());
+    assert!(desk.plan.choose(&naked, &ruin, desk.now).is_some());
     let tight = Budget { loss_max: Money::dollars(4), ..BUDGET };
     let mut poor = Desk::new();
     poor.plan = Plan::open(
@@ -228,8 +238,8 @@ fn nothing_is_done_at_a_loss_beyond_the_budget_and_a_person_is_told_in_time() {
     poor.done(Venue::Kalshi, 10, Stage::Confirmed);
     poor.refused(Venue::Polymarket);
     let naked = excess(poor.after(1));
-    assert_eq!(poor.plan.choose(&naked, &ruin), None);
-    assert_eq!(poor.plan.choose(&naked, &Offers::default()), None);
+    assert_eq!(poor.plan.choose(&naked, &ruin, poor.now), None);
+    assert_eq!(poor.plan.choose(&naked, &Offers::default(), poor.now), None);
     let mut prices = 1;
     for _ in 0..19 {
         prices += u32::from(matches!(poor.after(100), Step::Price(_)));
@@ -362,4 +372,22 @@ fn something_impossible_freezes_the_plan_for_good() {
     desk.refused(Venue::Polymarket);
     assert_eq!(desk.plan.frozen(desk.now), Some(Frozen::Impossible));
     assert_eq!(desk.after(10_000), Step::Wait);
+}
+
+/// A hedge that was refused for lack of money is not sent again a moment later, sixteen times; the leg is sold meanwhile.
+#[test]
+fn a_venue_that_refuses_to_close_an_excess_is_left_alone_while_the_other_one_can() {
+    let mut desk = Desk::new();
+    desk.done(Venue::Kalshi, 10, Stage::Confirmed);
+    desk.tell(Venue::Polymarket, Told::Sent(Sent::Refused(Refusal::Funds)));
+    let naked = Excess { long: Venue::Kalshi, qty: Qty::whole(10), sellable: Qty::whole(10) };
+    let complete = offer(10, 5_100, true, Outcome::No);
+    let unwind = offer(10, 4_000, false, Outcome::Yes);
+    let offers = Offers { complete: Some(complete), unwind: Some(unwind) };
+    let (venue, purpose, _) = desk.plan.choose(&naked, &offers, desk.now).unwrap();
+    assert_eq!((venue, purpose), (Venue::Kalshi, Purpose::Unwind), "the dearer way, which is open");
+    let alone = Offers { complete: Some(complete), unwind: None };
+    assert_eq!(desk.plan.choose(&naked, &alone, desk.now), None);
+    let (venue, purpose, _) = desk.plan.choose(&naked, &offers, desk.later()).unwrap();
+    assert_eq!((venue, purpose), (Venue::Polymarket, Purpose::Complete));
 }

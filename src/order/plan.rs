@@ -9,6 +9,7 @@
 //! | more | less, too small for either venue | ended: naked, worth less than an order |
 //! | more | less, for longer than the time budget | the latch falls, a person is told, and closing it goes on |
 //! | more | less, and a leg's market has paid or closed for good | ended: naked |
+//! | more | less, and a venue refused the order that was to close it | the other way is taken; that venue is asked again half a second later |
 //! | any | an order stands that should have ended | it is cancelled, and again until the record shows its end |
 //! | any | an answer is overdue | Unknown: the venue's record is asked for; nothing is hedged on a guess |
 //! | any | Unknown | frozen: no order of this plan leaves until the record ends it |
@@ -28,7 +29,7 @@ use super::{
 };
 use crate::{
     spread::Legs,
-    unit::{Money, Nanos, OrderId, Outcome, PairId, Price, Qty, Stage, Tag, Told, Venue},
+    unit::{Money, Nanos, OrderId, Outcome, PairId, Price, Qty, Refusal, Sent, Stage, Tag, Told, Venue},
 };
 
 /// An answer is overdue after this long.
@@ -41,6 +42,8 @@ pub const SETTLED_LOOK: Nanos = Nanos::secs(15);
 pub const PROVISIONAL_MAX: Nanos = Nanos::secs(120);
 /// Offers are asked for this often while an excess stands.
 const OFFER_EVERY: Nanos = Nanos::millis(100);
+/// After a refusal a venue is left alone for this long where the other leg's venue can close the excess, and where not.
+const SHUN_FOR: Nanos = Nanos::millis(500);
 /// Orders on one venue, entry and remedies together: as many as a plan may ever send there.
 const ORDERS_MAX: usize = 16;
 
@@ -176,6 +179,8 @@ pub struct Plan {
     /// Since when an excess is known.
     naked_since: Option<Nanos>,
     priced: Option<Nanos>,
+    /// Until when nothing is sent to a venue that has refused just now: what it refused once it refuses again.
+    shunned: [Nanos; 2],
     overdue: bool,
     broken: bool,
 }
@@ -210,6 +215,7 @@ impl Plan {
             minimum,
             naked_since: None,
             priced: None,
+            shunned: [Nanos::ZERO; 2],
             overdue: false,
             broken: false,
         };
@@ -255,6 +261,11 @@ impl Plan {
         let waits = order.leg.trades().iter().any(|t| matches!(t.stage, Stage::Matched | Stage::Mined));
         order.provisional = if waits { order.provisional.or(Some(now)) } else { None };
         self.broken |= result.is_err();
+        if let Told::Sent(Sent::Refused(refusal)) = told
+            && !matches!(refusal, Refusal::Killed | Refusal::Unsent)
+        {
+            self.shunned[order.leg.ask.venue as usize] = now + SHUN_FOR;
+        }
         // Something is new: the next look need not wait.
         if matches!(result, Ok(change) if change != Change::Nothing) {
             self.priced = None;
@@ -452,8 +463,8 @@ impl Plan {
         Step::Price(excess)
     }
 
-    /// The better of two offers that keeps within the loss budget: its venue and purpose.
-    pub fn choose(&self, excess: &Excess, offers: &Offers) -> Option<(Venue, Purpose, Offer)> {
+    /// The better of two offers that keeps within the loss budget and whose venue has not just refused: its venue and purpose.
+    pub fn choose(&self, excess: &Excess, offers: &Offers, now: Nanos) -> Option<(Venue, Purpose, Offer)> {
         let contract = Money::dollar_each;
         // A completed contract pays its dollar; an unwound one has been paid for already. Compared per contract, because
         // the two books may not offer the same quantity.
@@ -467,7 +478,9 @@ impl Plan {
             let part = Money::micros((worth(offer, completes) * i128::from(excess.qty.micros()) / 1_000_000) as i64);
             -self.budget.loss_max <= entered + part - spent
         };
-        let usable = |offer: &Offer, venue: Venue| self.minimum[venue as usize] <= offer.qty;
+        let usable = |offer: &Offer, venue: Venue| {
+            self.minimum[venue as usize] <= offer.qty && self.shunned[venue as usize] <= now
+        };
         let short = excess.long.other();
         let complete = offers.complete.filter(|o| usable(o, short) && fits(o, true));
         let unwind = offers.unwind.filter(|o| usable(o, excess.long) && fits(o, false));

@@ -25,6 +25,8 @@ pub struct Account {
     pub cash: Money,
     /// Promised to open plans.
     pub reserved: Money,
+    /// What the venue says is there, brought up to date by what was traded since; `None` on paper.
+    pub there: Option<Money>,
 }
 
 /// What may be spent.
@@ -70,7 +72,9 @@ impl Budget {
     pub fn accounts(&self) -> impl Iterator<Item = (Venue, u8, &Account)> {
         Venue::ALL.into_iter().flat_map(|venue| {
             let accounts = self.accounts[venue as usize].iter().enumerate();
-            accounts.filter(|(_, a)| **a != Account::default()).map(move |(shard, a)| (venue, shard as u8, a))
+            accounts
+                .filter(|(_, a)| (a.cash, a.reserved) != (Money::ZERO, Money::ZERO))
+                .map(move |(shard, a)| (venue, shard as u8, a))
         })
     }
 
@@ -81,7 +85,9 @@ impl Budget {
             let account = self.account(venue, shards[v]);
             // The reserve is kept back from each account in proportion, so that it exists where fees fall due.
             let kept = self.allocated[v].share(self.shares.reserve_ppm);
-            account.cash - account.reserved - kept.min(account.cash)
+            // What was allocated may be more than what is there, and what is there more than what was allocated.
+            let cash = account.there.map_or(account.cash, |there| there.min(account.cash));
+            cash - account.reserved - kept.min(cash)
         });
         Caps {
             trade: self.bankroll.share(self.shares.trade_ppm),
@@ -109,6 +115,21 @@ impl Budget {
     pub fn book(&mut self, venue: Venue, shard: u8, event: usize, cash: Money, exposure: Money) {
         self.account_mut(venue, shard).cash += cash;
         self.events[event] += exposure;
+    }
+
+    /// The venue says what is on an account. While something is on its way only less is believed.
+    pub fn read(&mut self, venue: Venue, shard: u8, amount: Money, exact: bool) {
+        let account = self.account_mut(venue, shard);
+        account.there = Some(match account.there {
+            Some(there) if !exact => there.min(amount),
+            _ => amount,
+        });
+    }
+
+    /// What is there moves with a trade.
+    pub fn moved(&mut self, venue: Venue, shard: u8, cash: Money) {
+        let account = self.account_mut(venue, shard);
+        account.there = account.there.map(|there| there + cash);
     }
 
     /// Books a realised result on the UTC day of `unix_ms` and says whether the day's loss limit is reached.

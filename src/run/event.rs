@@ -231,8 +231,10 @@ pub enum Word {
     Paper { ask: Ask },
     /// What would closing this excess cost?
     Price { plan: u64, legs: Legs, excess: Excess },
-    /// A market's holding, cash and result moved.
-    Booked { market: MarketId, held: [Qty; 2], cash: Money, exposure: Money, realised: Money },
+    /// A market's holding, cash and result moved; `paid` by its settlement.
+    Booked { market: MarketId, held: [Qty; 2], cash: Money, exposure: Money, realised: Money, paid: bool },
+    /// What an account has, as its venue says; `exact` where nothing was on its way there.
+    Cash { venue: Venue, shard: u8, amount: Money, exact: bool },
     /// What was promised to a plan's leg is spent, or no longer needed.
     Released { pair: PairId, venue: Venue, amount: Money },
     /// A plan is over.

@@ -407,7 +407,7 @@ impl<S: Store> Executor<S> {
         if plan.excess() != Some(*asked) || plan.frozen(at.now).is_some() || plan.legs().any(|leg| !leg.is_complete()) {
             return;
         }
-        let Some((venue, purpose, offer)) = plan.choose(asked, offers) else { return };
+        let Some((venue, purpose, offer)) = plan.choose(asked, offers, at.now) else { return };
         let takes = [plan.aim.legs.kalshi, plan.aim.legs.polymarket];
         let market = takes[venue as usize].market;
         let fee = self.markets[market.0 as usize].fee.at_most(offer.limit, Qty::whole(1), 1);
@@ -525,7 +525,7 @@ impl<S: Store> Executor<S> {
         {
             acts.events.push(Event { at: at.unix, what: What::Netted { market, qty: netted } });
         }
-        self.tell_booked(market, &before, at, acts);
+        self.tell_booked(market, &before, false, at, acts);
     }
 
     fn voided(&mut self, plan: u64, market: MarketId, trade: &Trade, at: Arrival, acts: &mut Acts) {
@@ -533,7 +533,7 @@ impl<S: Store> Executor<S> {
         self.positions.void(market, trade.tag);
         let fill = self.fill(market, trade, None);
         acts.events.push(Event { at: at.unix, what: What::Voided { plan, fill } });
-        self.tell_booked(market, &before, at, acts);
+        self.tell_booked(market, &before, false, at, acts);
     }
 
     fn settle(&mut self, market: MarketId, yes_payout: Money, at: Arrival, acts: &mut Acts) {
@@ -547,7 +547,7 @@ impl<S: Store> Executor<S> {
         }
         let what = What::Settled { market, yes_payout, held: before.qty, paid, result };
         acts.events.push(Event { at: at.unix, what });
-        self.tell_booked(market, &before, at, acts);
+        self.tell_booked(market, &before, true, at, acts);
         self.paid[market.0 as usize] = true;
     }
 
@@ -570,7 +570,7 @@ impl<S: Store> Executor<S> {
         }
     }
 
-    fn tell_booked(&self, market: MarketId, before: &Holding, at: Arrival, acts: &mut Acts) {
+    fn tell_booked(&self, market: MarketId, before: &Holding, paid: bool, at: Arrival, acts: &mut Acts) {
         let after = self.positions.holding(market);
         let what = What::Holding { market, qty: after.qty, cost: after.cost };
         acts.events.push(Event { at: at.unix, what });
@@ -580,6 +580,7 @@ impl<S: Store> Executor<S> {
             cash: after.cash - before.cash,
             exposure: after.at_stake() - before.at_stake(),
             realised: after.realised - before.realised,
+            paid,
         });
     }
 

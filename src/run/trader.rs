@@ -219,6 +219,10 @@ impl<S: Store> Trader<S> {
             side.compare.asked = Nanos::ZERO;
         }
         if let Some(account) = side.out.account.take() {
+            let exact = !self.executor.open().any(|plan| plan.legs().any(|leg| leg.ask.venue == venue));
+            for (shard, amount) in &account.cash {
+                self.acts.words.push(Word::Cash { venue, shard: *shard, amount: *amount, exact });
+            }
             let found = reconcile::compare(&self.names, venue, &account, &self.executor);
             self.judge(venue, &found, at);
         }

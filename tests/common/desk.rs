@@ -112,7 +112,7 @@ pub fn setup(rate_ppm: u32) -> Setup {
     let shares = Shares { trade_ppm: 1_000_000, event_ppm: 1_000_000, reserve_ppm: 0, daily_loss_ppm: 100_000 };
     let mut budget = Budget::new(shares, bankroll, [half; 2], 1);
     for venue in Venue::ALL {
-        *budget.account_mut(venue, 0) = Account { cash: half, reserved: Money::ZERO };
+        *budget.account_mut(venue, 0) = Account { cash: half, ..Account::default() };
     }
     let market = |terms| MarketSetup { terms, trading: Trading::Open, polled: false };
     Setup {

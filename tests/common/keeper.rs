@@ -54,6 +54,7 @@ pub fn kept_beside(events: &[Event], storms: u64) -> Kept {
     let name = |venue, name: &str| MarketName { venue, name: name.into() };
     let setup = KeepSetup {
         events: ring_out,
+        executed: None,
         audit: Audit::open(&path, &run).expect("a new database"),
         markets: vec![name(Venue::Kalshi, "FED-DEC"), name(Venue::Polymarket, "0xc")],
         pairs: vec![PairName {
@@ -77,7 +78,7 @@ pub fn kept_beside(events: &[Event], storms: u64) -> Kept {
     // The detector is over, so the keeper writes down what there is and ends.
     let ended = Stop::default();
     ended.raise();
-    keep::run(setup, &ended);
+    keep::run(setup, &[ended]);
     let snapshot = snapshot.lock().expect("nobody else holds it").clone();
     let reader = AuditReader::open(&path).expect("what the keeper wrote");
     Kept { reader, told: told_out.try_iter().collect(), snapshot, controls: controls_out, folder }

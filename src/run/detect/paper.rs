@@ -73,7 +73,8 @@ impl Detector {
                 let offers = self.offers(&legs, &excess, at);
                 out.ready.push(Ready::Offers { plan, excess, offers });
             }
-            Word::Booked { market, held, cash, exposure, realised } => {
+            Word::Cash { venue, shard, amount, exact } => self.budget.read(venue, shard, amount, exact),
+            Word::Booked { market, held, cash, exposure, realised, paid } => {
                 self.moved = true;
                 let state = &mut self.markets[market.0 as usize];
                 state.held = held;
@@ -81,6 +82,10 @@ impl Detector {
                 if let Some(&first) = self.market_lines[market.0 as usize].pairs.first() {
                     let event = self.pairs[first.0 as usize].setup.event as usize;
                     self.budget.book(venue, shard, event, cash, exposure);
+                    // A payout on Polymarket arrives when it is redeemed, and is seen in the wallet then.
+                    if !(paid && venue == Venue::Polymarket) {
+                        self.budget.moved(venue, shard, cash);
+                    }
                 }
                 self.note_holdings(market);
                 if realised != Money::ZERO {
