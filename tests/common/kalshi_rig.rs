@@ -176,8 +176,7 @@ impl Rig {
         let [key, timestamp, signature] = ["KEY", "TIMESTAMP", "SIGNATURE"].map(|name| format!("KALSHI-ACCESS-{name}"));
         let headers =
             Headers { key: read.header(&key), timestamp: read.header(&timestamp), signature: read.header(&signature) };
-        let request =
-            Request { method: &read.method, path: &read.path, query: &query, headers, body: &read.body };
+        let request = Request { method: &read.method, path: &read.path, query: &query, headers, body: &read.body };
         let answer = self.town.carry(&request);
         let list: Vec<String> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
         self.carried.push(format!("{} {}?{}", read.method, read.path, list.join("&")));
