@@ -326,8 +326,7 @@ fn listings_are_read_to_their_end_and_a_loop_of_cursors_tells_nothing() {
     assert!(matches!(told[1..3], [Told::Trade(_), Told::Trade(_)]));
     assert_eq!(told[3..], [picture(1, false)]);
 
-    type Bodies = Vec<String>;
-    let bad: [(&str, Bodies); 7] = [
+    let bad = [
         ("a loop", vec![page(&[], "a"), page(&[], "b"), page(&[], "a")]),
         ("a page of something else", vec![String::from("<html>")]),
         ("a page that does not say whether it is the last", vec![String::from(r#"{"orders":[]}"#)]),
@@ -389,6 +388,9 @@ fn a_cancel_goes_by_the_venues_id_and_finds_it_first_where_nobody_knows_it() {
     for knows in [true, false] {
         let mut rig = rig(Vec::new());
         let tag = resting(&mut rig);
+        rig.look(&ask(1), Some(tag));
+        rig.wait(300);
+        assert_eq!(rig.told(), [picture(0, true)], "a look cancels nothing");
         rig.gateway.cancel(&ask(1), knows.then_some(tag), rig.at(), &mut rig.out);
         rig.wait(300);
         let told = rig.told();

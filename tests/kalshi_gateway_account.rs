@@ -116,18 +116,25 @@ fn an_account_that_cannot_be_read_whole_is_not_told() {
 }
 
 #[test]
-fn a_position_in_no_is_no_and_cash_may_be_owed() {
+fn every_page_counts_a_position_in_no_is_no_and_cash_may_be_owed() {
+    let order = |id: &str| {
+        format!(r#"{{"order_id":"{id}","status":"resting","fill_count_fp":"0.00","remaining_count_fp":"1.00"}}"#)
+    };
     let mut rig = rig();
     rig.gateway.account(rig.at(), &mut rig.out);
     rig.tell(r#"{"as_of_time":"2026-11-20T00:00:01Z"}"#);
-    rig.tell(r#"{"orders":[],"cursor":""}"#);
-    rig.tell(
-        r#"{"market_positions":[{"ticker":"A","position_fp":"-1.50"},{"ticker":"B","position_fp":"0.00"}],"cursor":""}"#,
-    );
+    rig.tell(&format!(r#"{{"orders":[{}],"cursor":"x"}}"#, order("o-1")));
+    // One that moved to the next page while it was read.
+    let target = rig.tell(&format!(r#"{{"orders":[{},{}],"cursor":""}}"#, order("o-1"), order("o-2")));
+    assert!(target.ends_with("orders?status=resting&limit=1000&cursor=x"), "{target}");
+    rig.tell(r#"{"market_positions":[{"ticker":"A","position_fp":"-1.50"}],"cursor":"y"}"#);
+    let target = rig.tell(r#"{"market_positions":[{"ticker":"B","position_fp":"0.00"}],"cursor":""}"#);
+    assert!(target.ends_with("positions?limit=1000&cursor=y"), "{target}");
     rig.tell(r#"{"balance":-1,"balance_breakdown":[{"exchange_index":2,"balance":"-0.0150"}]}"#);
     let account = rig.out.account.unwrap();
     let held = Held { market: Tag::new("A").unwrap(), qty: [Qty::ZERO, Qty::new(1_500_000).unwrap()] };
     assert_eq!((account.held, account.cash), (vec![held], vec![(2, Money::micros(-15_000))]));
+    assert_eq!(account.standing, ["o-1", "o-2"].map(|id| (Tag::new(id).unwrap(), None)));
 }
 
 #[test]

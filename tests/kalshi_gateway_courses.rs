@@ -10,6 +10,8 @@ mod kalshi_rig;
 #[path = "common/sim_kalshi.rs"]
 mod sim_kalshi;
 
+use std::fmt::Write as _;
+
 use kalshi_rig::{NAMES, Rig, ask};
 use orion::{
     fill::{Heard, Whose},
@@ -18,7 +20,7 @@ use orion::{
         leg::{Cancel, End, State},
     },
     sim::kalshi::{desk::Settings, order_fault::OrderPlan},
-    unit::{Nanos, OrderId, Outcome, Price, Qty},
+    unit::{Money, Nanos, OrderId, Outcome, Price, Qty},
     venue::gateway::Gateway as _,
 };
 use sim_kalshi::settings;
@@ -147,18 +149,22 @@ fn tick(rig: &mut Rig, courses: &mut [Course]) {
         course.leg.next(&told, now).unwrap();
     }
     if std::mem::take(&mut rig.out.missed) {
-        courses.iter_mut().for_each(|course| course.looked = Nanos::ZERO);
+        for course in &mut *courses {
+            course.looked = Nanos::ZERO;
+        }
     }
-    courses.iter_mut().for_each(|course| course.step(rig));
+    for course in courses {
+        course.step(rig);
+    }
 }
 
-fn check(rig: &Rig, courses: &[Course], cash: orion::unit::Money, seed: u64) -> String {
+fn check(rig: &Rig, courses: &[Course], cash: Money, seed: u64) -> String {
     let name = |id: OrderId| {
         let mut name = Vec::new();
         NAMES.write(id, &mut name);
         String::from_utf8(name).unwrap()
     };
-    let (mut bought, mut spent, mut story) = ([0_i64; 2], orion::unit::Money::ZERO, String::new());
+    let (mut bought, mut spent, mut story) = ([0_i64; 2], Money::ZERO, String::new());
     for Course { leg, .. } in courses {
         let name = name(leg.ask.id);
         assert!(leg.is_complete(), "town {seed}: {name} is {:?}, and {} untold", leg.state(), leg.untold());
@@ -171,13 +177,13 @@ fn check(rig: &Rig, courses: &[Course], cash: orion::unit::Money, seed: u64) -> 
         assert_eq!(leg.filled(), there.unwrap_or(Qty::ZERO), "town {seed}: {name}");
         let sign = if leg.ask.buys { 1 } else { -1 };
         bought[leg.ask.outcome as usize] += sign * leg.filled().micros() as i64;
-        spent = spent + leg.spent();
-        story += &format!("{:?} {} {}; ", leg.state(), leg.filled(), leg.spent());
+        spent += leg.spent();
+        let _ = write!(story, "{:?} {} {}; ", leg.state(), leg.filled(), leg.spent());
     }
     assert_eq!(bought[0] - bought[1], rig.town.position(0), "town {seed}");
     // A YES and a NO of the same market are a dollar at once.
     let netted = Qty::new(bought[0].min(bought[1]).try_into().unwrap()).unwrap();
-    let gone = spent - orion::unit::Money::dollar_each(netted);
+    let gone = spent - Money::dollar_each(netted);
     assert_eq!(cash - gone, rig.town.cash(0, 0), "town {seed}");
     assert!(rig.town.desk.violations().is_empty(), "town {seed}: {:?}", rig.town.desk.violations());
     story + &format!("{:?}", rig.town.desk.faults().happened())
