@@ -142,12 +142,37 @@ impl Town {
     }
 
     fn subscribe(&mut self, account: usize, params: &Value) -> usize {
-        let mut session = Session::of(Member { account, locked: None });
+        let session = self.open(account);
         let command = json!({"id": 1, "cmd": "subscribe", "params": params});
-        session.handle_text(&command.to_string(), &self.world, self.now);
-        self.sessions.push(session);
+        self.command(session, &command.to_string());
+        self.frames[session].clear();
+        session
+    }
+
+    /// Opens a stream of an account that has subscribed to nothing.
+    pub fn open(&mut self, account: usize) -> usize {
+        self.sessions.push(Session::of(Member { account, locked: None }));
         self.frames.push(Vec::new());
         self.sessions.len() - 1
+    }
+
+    /// Ends a stream: nothing comes any more.
+    pub fn close(&mut self, session: usize) {
+        self.sessions[session] = Session::default();
+    }
+
+    /// Sends a text on a stream; what is answered is among its frames.
+    pub fn command(&mut self, session: usize, text: &str) {
+        let replies = self.sessions[session].handle_text(text, &self.world, self.now);
+        self.frames[session].extend(replies.iter().map(|text| serde_json::from_str::<Value>(text).unwrap()));
+    }
+
+    /// Carries a request that somebody else has written and signed.
+    pub fn carry(&mut self, request: &Request) -> Answer {
+        let mut answer = self.desk.handle(&mut self.world, request, self.now);
+        let happenings = std::mem::take(&mut answer.happenings);
+        self.show(&happenings);
+        answer
     }
 
     /// Frames of one type that have come.
@@ -168,11 +193,7 @@ impl Town {
         let signature = pair(key).sign(format!("{timestamp}{method}{path}").as_bytes());
         let (id, signature) = (format!("key-{key}"), BASE64_STANDARD.encode(signature.as_ref()));
         let headers = Headers { key: Some(&id), timestamp: Some(&timestamp), signature: Some(&signature) };
-        let request = Request { method, path: &path, query: &query, headers, body };
-        let mut answer = self.desk.handle(&mut self.world, &request, self.now);
-        let happenings = std::mem::take(&mut answer.happenings);
-        self.show(&happenings);
-        answer
+        self.carry(&Request { method, path: &path, query: &query, headers, body })
     }
 
     /// The same, read: status and JSON, null where there is none.

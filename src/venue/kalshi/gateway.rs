@@ -13,7 +13,7 @@ mod stream;
 use std::collections::BTreeMap;
 
 use holdings::Reading;
-use line::{Asked, Line, Request};
+use line::{Asked, Line, Progress, Request};
 use look::{HISTORY_MS, Look, ours};
 use stream::{Stream, excerpt};
 
@@ -175,8 +175,8 @@ impl KalshiGateway {
         let (names, now) = (self.line.names, self.line.at);
         match look.answered(body, names, now.unix, &mut self.parser) {
             None => {}
-            Some(look::Progress::More) => self.go_on(look, out),
-            Some(look::Progress::Done) => {
+            Some(Progress::More) => self.go_on(look, out),
+            Some(Progress::Done) => {
                 look.tell(now, out);
                 if let Some(tag) = look.tag() {
                     self.learn(order, tag);
@@ -214,8 +214,8 @@ impl KalshiGateway {
         let (Some(mut reading), Some(body)) = (self.reading.take(), body) else { return };
         match reading.answered(body, self.line.names, &mut self.parser) {
             None => {}
-            Some(holdings::Progress::More) => self.read_on(reading, out),
-            Some(holdings::Progress::Done) => out.account = Some(reading.account),
+            Some(Progress::More) => self.read_on(reading, out),
+            Some(Progress::Done) => out.account = Some(reading.account),
         }
     }
 
@@ -237,7 +237,7 @@ impl KalshiGateway {
         }
     }
 
-    /// Notes an answer to an order whose words are not on our list: 409 and the like are, and nobody asks for those.
+    /// Tells what the answer to an order means. Words that are on no list are told too: a person has to read them.
     fn created(&mut self, order: OrderId, status: u16, body: &mut [u8], out: &mut Out) {
         let words = (400..500).contains(&status).then(|| {
             let head = &body[..body.len().min(EXCERPT_BYTES)];
@@ -269,7 +269,7 @@ impl Gateway for KalshiGateway {
         let now = self.line.at.now;
         let place = self.line.place(ask).ok_or(Unready::NoMarket)?;
         // The venue counts hundredths of a contract.
-        if ask.qty.is_zero() || ask.qty.micros() % 10_000 != 0 {
+        if ask.qty.is_zero() || !ask.qty.micros().is_multiple_of(10_000) {
             return Err(Unready::Amounts);
         }
         let (lane, keep) = match ask.purpose {

@@ -6,7 +6,7 @@
 //! missing from both, or money would be counted that is spent.
 
 use super::{
-    line::{API, Pages, Question},
+    line::{API, Pages, Progress, Question},
     page::{self, Cash},
 };
 use crate::{
@@ -27,13 +27,6 @@ enum Step {
     Cash,
     /// Of one shard, by its place in the list.
     CashOn(usize),
-}
-
-/// What came of an answer.
-#[derive(Debug, Eq, PartialEq)]
-pub(super) enum Progress {
-    More,
-    Done,
 }
 
 /// One reading of the account.

@@ -159,6 +159,14 @@ pub(super) struct Question {
     pub(super) cost: u32,
 }
 
+/// What an answer to a question leaves to do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Progress {
+    /// The next question.
+    More,
+    Done,
+}
+
 /// How far a listing has been read.
 #[derive(Debug, Default)]
 pub(super) struct Pages {

@@ -13,7 +13,7 @@
 use std::collections::HashSet;
 
 use super::{
-    line::{API, Pages, Question},
+    line::{API, Pages, Progress, Question},
     page::{self, Row},
 };
 use crate::{
@@ -42,13 +42,6 @@ enum Step {
     Stamp,
     Orders,
     Fills,
-}
-
-/// What came of an answer.
-#[derive(Debug, Eq, PartialEq)]
-pub(super) enum Progress {
-    More,
-    Done,
 }
 
 /// One order's look.
@@ -124,7 +117,7 @@ impl Look {
             Step::Order(tag) => {
                 let row = page::order(body, names, parser)?;
                 let same = row.tag == tag && row.ours.is_none_or(|ours| ours == id);
-                self.found(&row).filter(|_| same)
+                same.then(|| self.found(&row))
             }
             Step::FillsOf(tag) => {
                 let page = page::fills(body, names, at, parser)?;
@@ -146,7 +139,7 @@ impl Look {
                 let page = page::orders(body, names, parser)?;
                 if let Some(row) = page.rows.iter().find(|row| row.ours == Some(id)) {
                     self.news = Some(row.tag);
-                    return self.found(row);
+                    return Some(self.found(row));
                 }
                 self.others.extend(page.rows.iter().map(|row| row.tag));
                 if !self.pages.next(&page.cursor)? {
@@ -165,10 +158,10 @@ impl Look {
         }
     }
 
-    fn found(&mut self, row: &Row) -> Option<Progress> {
+    fn found(&mut self, row: &Row) -> Progress {
         self.picture = Some(row.picture);
         (self.step, self.pages) = (Step::FillsOf(row.tag), Pages::default());
-        Some(Progress::More)
+        Progress::More
     }
 
     /// The venue's id of an order that stands and is to be cancelled.
