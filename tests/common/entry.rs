@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use alloy_primitives::Address;
 use orion::fill::{Heard, Whose};
 use orion::order::plan::{Aim, Budget, Step};
-use orion::order::{Ask, Leg, Plan, Purpose};
+use orion::order::{Ask, Impossible, Leg, Plan, Purpose};
 use orion::sim::clob::account::Kind;
 use orion::sim::clob::stream::{Notice, Session};
 use orion::sim::clob::{self as sim, Carry, Handled, Request, Rules};
@@ -73,6 +73,8 @@ pub struct Rig {
     pub strange: Vec<String>,
     pub missed: u32,
     pub lost: u32,
+    /// What cannot be, and was told.
+    pub wrong: Vec<Impossible>,
     pub account: Option<orion::venue::gateway::Account>,
     /// What befalls the next call of an order.
     pub way: Option<Way>,
@@ -151,6 +153,7 @@ impl Rig {
             strange: Vec::new(),
             missed: 0,
             lost: 0,
+            wrong: Vec::new(),
             account: None,
             way: None,
             lively: false,
@@ -225,6 +228,12 @@ impl Rig {
 
     /// Lets time pass until every order has ended and every trade is final; `false` if that does not come.
     pub fn settle(&mut self, most_ms: u64) -> bool {
+        let settled = self.settles(most_ms);
+        assert!(self.wrong.is_empty(), "{:?}: {:#?}", self.wrong, self.heard);
+        settled
+    }
+
+    fn settles(&mut self, most_ms: u64) -> bool {
         let end = UnixMs::new(self.bench.now.raw() + most_ms);
         while self.bench.now < end {
             if self.flights.is_empty() && self.plan.legs().all(|leg| leg.is_complete() && leg.provisional().is_zero()) {
@@ -388,9 +397,7 @@ impl Rig {
             assert!(!there, "{id} is called absent, and the venue has it");
         }
         let now = self.at().now;
-        if let Err(wrong) = self.plan.next(id, &heard.told, now) {
-            panic!("{id}: {wrong} {heard:?} after {:?}", self.told(id));
-        }
+        self.wrong.extend(self.plan.next(id, &heard.told, now).err());
     }
 }
 
@@ -413,12 +420,11 @@ pub fn setup(bench: &Bench, trader: &Trader, form: Wallet, markets: &[usize], he
     let key = WalletSigner::from_hex(trader.secret).unwrap();
     let (address, own) = (key.address(), &trader.key);
     assert_eq!(address.parse::<Address>().unwrap(), trader.address);
-    let mut known: Vec<Option<Market>> = markets.iter().map(|&at| Some(self::known(bench, at))).collect();
-    known.insert(0, None);
+    let markets = std::iter::once(None).chain(markets.iter().map(|&at| Some(known(bench, at)))).collect();
     Setup {
         host: String::from("clob.example"),
         chain: Chain::Polygon,
-        markets: known,
+        markets,
         api: ApiSigner::new(&address, &own.id, &own.secret, &own.passphrase).unwrap(),
         signer: Box::new(OrderSigner::new(key, form, Chain::Polygon, &own.id).unwrap()),
         signature_type: form.signature_type(),
