@@ -515,3 +515,57 @@ fn a_fill_under_two_names_is_told_twice_and_found_out() {
     assert!(matches!(rig.wrong[0], Impossible::Overfilled { .. }), "{:?}", rig.wrong);
     assert_eq!(held(&rig, 0), Qty::whole(10));
 }
+
+#[test]
+fn no_bytes_of_the_venues_bring_it_down_or_make_it_conclude_anything() {
+    let mut rng = fastrand::Rng::with_seed(11);
+    let order = json!({"event_type": "order", "id": format!("0x{}", "1".repeat(64)), "type": "UPDATE", "status": "LIVE",
+        "original_size": "10", "size_matched": "5", "order_type": "GTD"});
+    let maker = json!({"order_id": "0x2", "owner": "o", "asset_id": "1", "price": "0.5", "matched_amount": "5"});
+    let trade = json!({"event_type": "trade", "id": "t", "taker_order_id": "0x1", "status": "MINED", "asset_id": "1",
+        "side": "BUY", "size": "5", "price": "0.5", "trader_side": "TAKER", "maker_orders": [maker]});
+    let texts = [
+        order.to_string(),
+        trade.to_string(),
+        json!({"data": [trade, order], "next_cursor": "MTAw"}).to_string(),
+        json!({"balance": "25000000", "allowances": {"0x1": "7"}}).to_string(),
+        json!({"success": true, "errorMsg": "", "orderID": "0x1", "status": "live", "takingAmount": "1"}).to_string(),
+        json!({"error": "order not found"}).to_string(),
+        json!({"canceled": ["0x1"], "not_canceled": {}}).to_string(),
+        json!({"heartbeat_id": "7", "error": "Invalid Heartbeat ID"}).to_string(),
+    ];
+    let mut rig = Rig::with(calm(), PURE, Bench::plain, true);
+    let (mut out, mut lost) = (Out::default(), 0);
+    for round in 0..20_000_u64 {
+        rig.bench.now = UnixMs::new(rig.bench.now.raw() + 500);
+        let at = rig.at();
+        if round % 50 == 0 {
+            let (ask, _) = rig.prepare(&Wish { purpose: Purpose::Unwind, ..taking(&rig) }).unwrap();
+            rig.gateway.send(ask.id, &mut out);
+            rig.gateway.cancel(&ask, None, at, &mut out);
+            rig.gateway.look(&ask, None, at, &mut out);
+            rig.gateway.account(at, &mut out);
+            rig.gateway.opened(at, &mut out);
+        }
+        rig.gateway.timeout(at, &mut out);
+        let mut bytes = texts[rng.usize(0..texts.len())].clone().into_bytes();
+        for _ in 0..rng.u8(0..4) {
+            let place = rng.usize(0..bytes.len());
+            match rng.u8(0..3) {
+                0 => bytes[place] = rng.u8(..),
+                1 => bytes.truncate(place.max(1)),
+                _ => bytes.insert(place, b"{}[]\",:0\\"[rng.usize(0..9)]),
+            }
+        }
+        if let Some(call) = out.calls.pop() {
+            let status = [200, 200, 200, 400, 404, 503][rng.usize(0..6)];
+            rig.gateway.answered(call.no, Answer::Whole { status, body: &mut bytes }, at, &mut out);
+        } else {
+            rig.gateway.text(&mut bytes, at, &mut out);
+        }
+        lost += u32::from(std::mem::take(&mut out.lost));
+        assert!(out.strange.drain(..).all(|text| text.len() < 2_000));
+        assert!(out.heard.drain(..).all(|heard| !matches!(heard.told, Told::Absent { .. })));
+    }
+    assert!(0 < lost, "and a stream of such bytes is given up");
+}

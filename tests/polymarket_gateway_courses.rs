@@ -165,6 +165,8 @@ fn in_hundreds_of_random_courses_what_is_believed_is_what_is_held() {
         course(seed, &mut count);
     }
     let Count { filled, failed, absent, refused, faults } = count;
-    println!("{filled} filled, {failed} failed trades, {absent} absent, {refused} refused, {faults} faults");
-    assert!(300 < filled && 30 < failed && 30 < absent && 50 < refused && 500 < faults);
+    assert!(
+        200 < filled && 30 < failed && 30 < absent && 50 < refused && 500 < faults,
+        "{filled} filled, {failed} failed trades, {absent} absent, {refused} refused, {faults} faults"
+    );
 }
