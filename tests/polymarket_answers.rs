@@ -238,6 +238,25 @@ fn a_makers_trade_is_our_entry_alone_on_its_own_token() {
 }
 
 #[test]
+fn where_our_own_orders_meet_both_are_told_under_names_of_their_own() {
+    let met = json!({"order_id": "0xb", "owner": "me", "asset_id": "2", "price": "0.4", "matched_amount": "5"});
+    let trade = json!({"id": "t", "taker_order_id": "0xa", "status": "MATCHED", "asset_id": YES, "side": "BUY",
+        "size": "5", "price": "0.6", "trader_side": "TAKER", "maker_orders": [met]});
+    let fills: Vec<_> = trades(&trade, "me")
+        .unwrap()
+        .into_iter()
+        .map(|heard| match (heard.order, heard.told) {
+            (Whose::Named(order), Told::Trade(t)) => {
+                (order.to_string(), t.tag.to_string(), t.outcome, t.bought, t.price.raw())
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let fill = |order: &str, tag: &str, outcome, price| (order.to_owned(), tag.to_owned(), outcome, true, price);
+    assert_eq!(fills, [fill("0xa", "t/0", Outcome::Yes, 6_000), fill("0xb", "t/0m", Outcome::No, 4_000)]);
+}
+
+#[test]
 fn each_step_of_a_settlement_has_its_stage_and_a_new_word_is_not_guessed() {
     let Some(mut recorded) = file("nautilus/python/ws_messages/user_trade2.json") else { return };
     for (word, stage) in [
@@ -282,6 +301,12 @@ fn an_order_is_over_only_in_words_that_say_so() {
     );
     assert_eq!(read(order("UPDATE", "DELAYED", "0")), (0, true));
     assert_eq!(read(order("UPDATE", "EVAPORATED", "0")), (0, true), "a new word leaves it open");
+    let at_once = |kind: &str| {
+        json!({"id": "0x1", "status": "ORDER_STATUS_MATCHED", "original_size": "10", "size_matched": "3",
+            "order_type": kind})
+    };
+    assert_eq!(read(at_once("FAK")), (3, false), "what takes at once has taken");
+    assert_eq!(read(at_once("GTD")), (3, true));
     let Some(examples) = file("ws/user_docs_examples.json") else { return };
     for example in examples.as_array().unwrap().iter().filter(|e| e["event_type"] == "order") {
         read(example.clone());

@@ -125,8 +125,9 @@ struct Life {
 /// Polymarket's gateway.
 #[expect(missing_debug_implementations, reason = "it holds keys")]
 pub struct PolymarketGateway {
-    chain: Chain,
     markets: Vec<Option<Market>>,
+    /// The contracts that settle them.
+    spenders: Vec<String>,
     outcomes: BTreeMap<String, Outcome>,
     signature_type: u8,
     signer: Box<dyn SignOrders + Send>,
@@ -158,7 +159,7 @@ impl PolymarketGateway {
             [(market.tokens[0].to_string(), Outcome::Yes), (market.tokens[1].to_string(), Outcome::No)]
         });
         Self {
-            chain,
+            spenders: account::spenders(&markets, chain),
             outcomes: tokens.collect(),
             markets,
             signature_type,

@@ -1,7 +1,8 @@
 //! What Polymarket tells of our orders: the user channel and the private listings (dossier 3.12, 3.13, 4.6).
 //!
 //! A trade is told once for each step of its settlement, from the taker's side. What the taker paid stands in the orders it
-//! met, each at its own price, and each of them counts as one fill: `<trade>/<number>`.
+//! met, each at its own price, and each of them counts as one fill: `<trade>/<number>`, and `<trade>/<number>m` for the
+//! order that was met, where that is ours.
 
 use smallvec::SmallVec;
 
@@ -88,17 +89,17 @@ pub fn trade(
     };
     let taker = Tag::new(taker.text()?).ok_or(Malformed::Field("taker_order_id"))?;
     let as_maker = role.text_if_any()? == Some("MAKER");
-    let (mut heard, mut sum) = (SmallVec::new(), Qty::ZERO);
+    let (mut heard, mut met_ours, mut sum) = (SmallVec::new(), SmallVec::<[Heard; 1]>::new(), Qty::ZERO);
     for (number, met) in makers.required()?.elements()?.enumerate() {
         let met = maker(met)?;
         sum = sum.checked_add(met.qty).ok_or(Malformed::Qty("matched_amount"))?;
-        if as_maker {
-            if met.owner == owner {
-                let order = Tag::new(met.order).ok_or(Malformed::Field("order_id"))?;
-                heard.extend(head.as_maker(number, order, &met, outcomes, at)?);
-            }
-        } else {
+        if !as_maker {
             heard.extend(head.as_taker(number, taker, &met, at)?);
+        }
+        // Our own orders may meet: then the taker's side is told, and the maker's is in it (dossier 3.7).
+        if met.owner == owner {
+            let order = Tag::new(met.order).ok_or(Malformed::Field("order_id"))?;
+            met_ours.extend(head.as_maker(number, order, &met, outcomes, at)?);
         }
     }
     if !as_maker && sum != Qty::parse(size.text()?.as_bytes()).ok_or(Malformed::Qty("size"))? {
@@ -106,8 +107,9 @@ pub fn trade(
         heard.clear();
         let price = Price::parse(price.text()?.as_bytes()).ok_or(Malformed::Price("price"))?;
         let qty = Qty::parse(size.text()?.as_bytes()).ok_or(Malformed::Qty("size"))?;
-        heard.extend(head.report(0, taker, head.outcome, head.bought, price, qty, at)?);
+        heard.extend(head.report("0", taker, head.outcome, head.bought, price, qty, at)?);
     }
+    heard.extend(met_ours);
     Ok(heard)
 }
 
@@ -131,7 +133,7 @@ impl Head<'_> {
     /// What the taker has of one order that it met. The other token's order stands at the complement.
     fn as_taker(&self, number: usize, order: Tag, met: &Maker<'_>, at: UnixMs) -> Result<Option<Heard>, Malformed> {
         let price = if met.asset == self.asset { met.price } else { met.price.complement() };
-        self.report(number, order, self.outcome, self.bought, price, met.qty, at)
+        self.report(&number.to_string(), order, self.outcome, self.bought, price, met.qty, at)
     }
 
     /// What one of our resting orders has of it: on its own token, at its own price. It trades against the taker there, and
@@ -145,13 +147,13 @@ impl Head<'_> {
         at: UnixMs,
     ) -> Result<Option<Heard>, Malformed> {
         let bought = (met.asset == self.asset) != self.bought;
-        self.report(number, order, outcomes(met.asset), bought, met.price, met.qty, at)
+        self.report(&format!("{number}m"), order, outcomes(met.asset), bought, met.price, met.qty, at)
     }
 
     #[expect(clippy::too_many_arguments, reason = "the members of one report")]
     fn report(
         &self,
-        number: usize,
+        number: &str,
         order: Tag,
         outcome: Option<Outcome>,
         bought: bool,

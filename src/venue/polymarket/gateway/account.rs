@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    PolymarketGateway,
+    Market, PolymarketGateway,
     line::{What, page},
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     venue::{
         gateway::{Account, Answer, Held, Out},
         pace::Bucket,
-        polymarket::{order::Exchange, report},
+        polymarket::{contract::Chain, order::Exchange, report},
     },
     wire::{
         Arrival,
@@ -120,11 +120,10 @@ impl PolymarketGateway {
     }
 
     fn survey_part(&mut self, part: Part, body: &mut [u8], at: Arrival, out: &mut Out) -> Result<(), Malformed> {
-        let spenders: Vec<String> = self.spenders();
-        let Self { survey: Some(survey), parser, lives, line, .. } = self else { return Ok(()) };
+        let Self { survey: Some(survey), parser, lives, line, spenders, .. } = self else { return Ok(()) };
         match part {
             Part::Cash => {
-                let (cash, allowance) = parser.parse(body, |root| balance(root, &spenders))?;
+                let (cash, allowance) = parser.parse(body, |root| balance(root, spenders))?;
                 let cash = i64::try_from(cash).map_err(|_| Malformed::Field("balance"))?;
                 survey.cash = Some((Money::micros(cash), allowance));
             }
@@ -167,17 +166,18 @@ impl PolymarketGateway {
         let (as_of, standing) = (survey.asked, survey.standing);
         out.account = Some(Account { as_of, cash: vec![(0, cash)], allowance, held, standing });
     }
+}
 
-    /// The contracts that settle our markets.
-    fn spenders(&self) -> Vec<String> {
-        let all = self.markets.iter().flatten().filter_map(|market| {
-            market.exchange.domain(self.chain).verifying_contract.map(|contract| contract.to_string())
-        });
-        let mut all: Vec<String> = all.collect();
-        all.sort_unstable();
-        all.dedup();
-        all
+/// The contracts that settle these markets, as the venue writes them.
+pub(super) fn spenders(markets: &[Option<Market>], chain: Chain) -> Vec<String> {
+    let mut exchanges: Vec<Exchange> = Vec::new();
+    for market in markets.iter().flatten() {
+        if !exchanges.contains(&market.exchange) {
+            exchanges.push(market.exchange);
+        }
     }
+    let contract = |exchange: Exchange| exchange.domain(chain).verifying_contract;
+    exchanges.into_iter().filter_map(contract).map(|contract| contract.to_string()).collect()
 }
 
 /// Reads a balance in millionths, and the least that the spenders may move; `None` where one of them is not named.

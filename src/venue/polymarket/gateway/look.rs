@@ -66,16 +66,13 @@ impl PolymarketGateway {
         }
         // One that this start did not send was sent before it.
         let born = self.born.unwrap_or(at.unix);
-        let strange = Life { tag, sent: None, end: UnixMs::new(born.raw() + END_MS), missing: false };
-        let life = *self.lives.entry(ask.id).or_insert(strange);
+        let earlier = Life { tag, sent: None, end: UnixMs::new(born.raw() + END_MS), missing: false };
+        let life = *self.lives.entry(ask.id).or_insert(earlier);
         let market = self.market(ask.market).map(|market| market.condition);
-        let mut target = String::from("/data/trades?");
-        if let Some(condition) = market {
-            target.push_str(&format!("market={condition}&"));
-        }
-        if let Some(sent) = life.sent {
-            target.push_str(&format!("after={}&", (sent.raw() / 1_000).saturating_sub(BEFORE_S)));
-        }
+        let of_market = market.map(|condition| format!("market={condition}&")).unwrap_or_default();
+        let after_s = life.sent.map(|sent| (sent.raw() / 1_000).saturating_sub(BEFORE_S));
+        let after = after_s.map(|secs| format!("after={secs}&")).unwrap_or_default();
+        let target = format!("/data/trades?{of_market}{after}");
         self.line.ask(What::Record { order: ask.id }, &format!("/data/order/{tag}"), at, out);
         self.line.ask(What::Trades { order: ask.id }, &format!("{target}next_cursor=MA=="), at, out);
         let look = Look {
