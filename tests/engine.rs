@@ -44,6 +44,7 @@ fn site(tls: bool) -> Site {
         clob: at.polymarket_rest.clone(),
         data: at.polymarket_rest.clone(),
         polymarket_ws: at.polymarket_ws.clone(),
+        polymarket_user_ws: at.polymarket_user_ws.clone(),
         root: at.ca_pem.clone(),
     };
     Site { running, signer: Some(signer), endpoints }
@@ -95,7 +96,8 @@ fn engine(site: &Site, state: &Path, signer: Option<KalshiSigner>, edited: Optio
         endpoints: site.endpoints.clone(),
         pairs,
         listed,
-        signing: signer.and_then(|signer| sign::start(Keys::Made(signer)).unwrap()),
+        signing: signer.and_then(|signer| sign::start(Keys::Made { kalshi: signer, polymarket: None }).unwrap()),
+        wired: None,
         record: None,
     };
     Engine::start(start).unwrap()
