@@ -26,6 +26,7 @@ mod secrets;
 mod shown;
 mod sim;
 mod status;
+mod stops;
 mod why;
 
 use std::{
@@ -96,6 +97,12 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Show a running engine.
     Status(status::StatusArgs),
+    /// No new plans, until `resume`; what is open is managed on. Outlives a restart.
+    Pause(stops::StopArgs),
+    /// Lift a pause or the latch.
+    Resume(stops::StopArgs),
+    /// Halt at once: nothing that raises risk leaves; what is naked is closed. Outlives a restart.
+    Kill(stops::KillArgs),
     /// Why opportunities were, or were not, taken.
     Why(why::WhyArgs),
     /// Check, show and import settings.
@@ -156,6 +163,9 @@ pub fn main() -> ExitCode {
         Some(Command::Record(args)) => record::run(&cli.global, &args),
         Some(Command::Replay(args)) => replay::run(&cli.global, &args),
         Some(Command::Status(args)) => status::run(&cli.global, &args),
+        Some(Command::Pause(args)) => stops::pause(&cli.global, &args),
+        Some(Command::Resume(args)) => stops::resume(&cli.global, &args),
+        Some(Command::Kill(args)) => stops::kill(&cli.global, &args),
         Some(Command::Why(args)) => why::run(&cli.global, &args),
         Some(Command::Config(args)) => config_cmd::run(&cli.global, &args),
         Some(Command::Secrets(args)) => secrets::run(&cli.global, &args),

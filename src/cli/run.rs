@@ -22,7 +22,7 @@ use crate::{
         keep::Told,
         ring::Stop,
     },
-    watch::control,
+    watch::control::{self, Handles},
 };
 
 #[derive(Args, Debug)]
@@ -124,7 +124,13 @@ pub fn attend(
         tracing::info!("{source}");
     }
     let stop = Stop::default();
-    let control = control::start(&engine.state, engine.snapshot.clone(), engine.latencies.clone(), stop.clone())?;
+    let handles = Handles {
+        status: engine.snapshot.clone(),
+        latencies: engine.latencies.clone(),
+        stops: engine.stops.clone(),
+        lines: engine.lines.clone(),
+    };
+    let control = control::start(&engine.state, handles, stop.clone())?;
     let began = clock::now();
     let over =
         |now: crate::unit::Nanos| duration.is_some_and(|span| span.as_nanos() <= u128::from(now.since(began).raw()));

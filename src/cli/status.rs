@@ -47,6 +47,9 @@ pub fn run(global: &Global, args: &StatusArgs) -> Done {
                 say!("{}", table.trim_end());
                 return Ok(());
             }
+            Some(Answer::Done { .. } | Answer::Stopped { .. }) => {
+                return Err(Fault::Failed(anyhow::anyhow!("the engine answered another question")));
+            }
             Some(Answer::Refused { why }) => return Err(Fault::Failed(anyhow::anyhow!("the engine refused: {why}"))),
         }
     }

@@ -37,6 +37,8 @@ pub enum Latch {
     Refusals,
     /// What the venues hold is not what we hold.
     Disagrees,
+    /// A venue's switch for entries was thrown there.
+    Group,
     /// A person said so.
     Person,
     /// The executor did not move.
@@ -56,6 +58,7 @@ impl Latch {
             Self::Refused(_) => "an order was refused in a way that needs a person",
             Self::Refusals => "too many orders in a row were refused",
             Self::Disagrees => "what the venues hold is not what the engine holds",
+            Self::Group => "a venue's order group has triggered",
             Self::Person => "halted by a person",
             Self::Stalled => "the executing thread did not move",
         }
@@ -68,6 +71,18 @@ impl TradingState {
         if !matches!(self, Self::Halted(_)) {
             *self = Self::Halted(latch);
         }
+    }
+
+    /// A person pauses. What has fallen is more than a pause.
+    pub fn pause(&mut self) {
+        if *self == Self::Active {
+            *self = Self::Paused;
+        }
+    }
+
+    /// A person lifts pause and latch.
+    pub fn resume(&mut self) {
+        *self = Self::Active;
     }
 
     /// The word on screens.

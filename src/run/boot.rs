@@ -23,12 +23,14 @@ use super::{
     feed::{self, FeedGauge, FeedSetup, LinkSetup, Recorded},
     keep::{self, KeepSetup, Told},
     latency::{self, Latencies},
+    lines::LineGauge,
     look::{self, LookSetup},
     pipe::Place,
     restore,
     ring::{self, Idle, Stop, Waker},
     sign::Signing,
     snapshot::Snapshot,
+    stops::{Fallen, Stops},
     sync,
     tables::{kalshi_links, polymarket_links, setup, tables},
     trading::{Parts, Running, Wired, gateways},
@@ -44,7 +46,7 @@ use crate::{
     },
     order::{Ids, plan},
     pairing::PairBook,
-    risk::{Latch, Limits},
+    risk::{Limits, TradingState},
     spread::Rate,
     unit::{FeedId, MarketId, Money, Nanos, Tag, UnixMs, Venue},
     venue::{
@@ -109,6 +111,9 @@ pub struct Engine {
     pub snapshot: Arc<Mutex<Snapshot>>,
     pub latencies: Arc<Mutex<Latencies>>,
     pub state: PathBuf,
+    pub stops: Stops,
+    /// Of the thread that sends orders, where there is one.
+    pub lines: Option<Arc<LineGauge>>,
     detector_ended: Stop,
     detector: Option<JoinHandle<()>>,
     keeper: Option<JoinHandle<()>>,
@@ -280,6 +285,7 @@ impl Engine {
         let held = setup.held.clone();
         let trading_state = setup.state;
         let ending = Ending::default();
+        let stops = Stops::new(Fallen::default(), controls.clone(), &state);
         let detector_ended = ending.detector.clone();
         let (dial_in, dial_out) = bounded(64);
         let mut routes = HashMap::new();
@@ -301,7 +307,9 @@ impl Engine {
                     desk: &signing.desk,
                     stop: stop.clone(),
                     ending,
+                    fallen: stops.fallen.clone(),
                     seed: now.raw(),
+                    notes: notes_in.clone(),
                 };
                 let (booth, running) = parts.start(&mut routes)?;
                 lines = Some(running);
@@ -327,7 +335,10 @@ impl Engine {
             started_ms: now.raw(),
             at_ms: now.raw(),
             state: trading_state.name().into(),
-            latch: latch(&state).map(|l| l.name().into()),
+            latch: match trading_state {
+                TradingState::Halted(latch) => Some(latch.name().into()),
+                _ => None,
+            },
             auto_execute: config.trading.auto_execute,
             sources: sources(&endpoints, polled, &config, idle),
             pairs: tables.pairs.len() as u32,
@@ -418,9 +429,9 @@ impl Engine {
             core::run(seat, detect_rings, recorder, idle, &parker, &stopping);
             ended.raise();
         })?;
-        let (mut executed, mut lines_ended) = (None, None);
-        if let Some(Running { events, ended, thread, .. }) = lines {
-            (executed, lines_ended) = (Some(events), Some(ended));
+        let (mut executed, mut lines_ended, mut line_gauge) = (None, None, None);
+        if let Some(Running { events, ended, gauge, thread }) = lines {
+            (executed, lines_ended, line_gauge) = (Some(events), Some(ended), Some(gauge));
             others.push(thread);
         }
         let keep = KeepSetup {
@@ -438,7 +449,7 @@ impl Engine {
             told: told_in,
             snapshot: snapshot.clone(),
             latencies: latencies.clone(),
-            latch: state.join("latch"),
+            stops: stops.clone(),
             rows,
             held,
         };
@@ -450,6 +461,8 @@ impl Engine {
             snapshot,
             latencies,
             state,
+            stops,
+            lines: line_gauge,
             detector_ended,
             detector: Some(detector),
             keeper: Some(keeper),
@@ -524,9 +537,4 @@ fn sources(endpoints: &Endpoints, polled: bool, config: &Config, idle: Idle) -> 
         Idle::Park => "hot threads sleep when idle: this host has fewer free cores than hot threads, or was told so",
     };
     vec![kalshi, format!("Polymarket  {}", endpoints.polymarket_ws), idle.into()]
-}
-
-/// The latch, if it has fallen: a file in the state directory that only a person removes.
-pub fn latch(state: &Path) -> Option<Latch> {
-    state.join("latch").exists().then_some(Latch::FoundAtStart)
 }

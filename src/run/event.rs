@@ -212,6 +212,8 @@ pub enum Ready {
     Settled { market: MarketId, yes_payout: Money },
     /// The latch has fallen: plans end, nothing is entered.
     Halted { latch: Latch },
+    /// A person has lifted it.
+    Resumed,
 }
 
 /// A plan to open.
@@ -288,6 +290,10 @@ pub enum Control {
     Halt {
         latch: Latch,
     },
+    /// A person's word: no new plans.
+    Pause,
+    /// A person's word: pause and latch are lifted.
+    Resume,
 }
 
 /// From the detector to a feed thread.

@@ -86,6 +86,8 @@ pub struct Acts {
     pub words: Vec<Word>,
     /// To the keeper.
     pub events: Vec<Event>,
+    /// What a venue says that this build does not know, secrets cut; for the log.
+    pub strange: Vec<(Venue, String)>,
 }
 
 impl Acts {
@@ -97,6 +99,7 @@ impl Acts {
             looks: Vec::with_capacity(2 * PLANS_MAX),
             words: Vec::with_capacity(16 * PLANS_MAX),
             events: Vec::with_capacity(16 * PLANS_MAX),
+            strange: Vec::new(),
         }
     }
 }
@@ -189,6 +192,10 @@ impl<S: Store> Executor<S> {
             }
             Ready::Settled { market, yes_payout } => self.settle(market, yes_payout, at, acts),
             Ready::Halted { latch } => _ = self.halted.get_or_insert(latch),
+            Ready::Resumed => {
+                self.halted = None;
+                self.refusals = [0; 2];
+            }
         }
     }
 

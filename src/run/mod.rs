@@ -25,6 +25,7 @@ pub mod ring;
 pub mod sign;
 pub mod snapshot;
 mod socket;
+pub mod stops;
 pub mod sync;
 mod tables;
 pub mod trader;

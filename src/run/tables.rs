@@ -4,12 +4,13 @@
 use std::{collections::HashMap, path::Path};
 
 use super::{
-    boot::{Endpoints, allocation, latch, limits, rules},
+    boot::{Endpoints, allocation, limits, rules},
     catalogue::{Listed, Listing},
     detect::{MarketSetup, PairSetup, PaperSetup, Setup},
     feed::LinkSetup,
     keep::{MarketName, PairName},
     restore::Restored,
+    stops,
 };
 use crate::{
     book::Links,
@@ -17,7 +18,7 @@ use crate::{
     decide::{Odds, Reason},
     ledger::audit,
     pairing::{PairBook, Polarity, Tail},
-    risk::{Budget, TradingState, budget::Shares},
+    risk::{Budget, budget::Shares},
     spread::{FeeCurve, Pair, Terms},
     unit::{FeedId, Grid, MarketId, Money, Nanos, Qty, UnixMs, Venue},
     venue::{
@@ -184,10 +185,6 @@ pub(super) fn setup(
         }
     }
     budget.realise(now.raw(), known.realised_today);
-    let mut trading = TradingState::Active;
-    if let Some(latch) = latch(state) {
-        trading.halt(latch);
-    }
     Setup {
         markets: tables.markets.clone(),
         pairs: tables.pairs.clone(),
@@ -195,7 +192,7 @@ pub(super) fn setup(
         rules: rules(config),
         limits: limits(config),
         budget,
-        state: trading,
+        state: stops::found(state),
         paper: PaperSetup { latency: [config.paper.kalshi_latency, config.paper.polymarket_latency] },
         next_id: known.last_opportunity.max(known.last_plan).max(restored.last_id),
         regrids: REGRIDS_MAX.min(tables.markets.len()),

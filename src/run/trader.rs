@@ -104,8 +104,10 @@ impl<S: Store> Trader<S> {
 
     /// Something of the detector's.
     pub fn ready(&mut self, ready: Ready, at: Arrival) {
-        if let Ready::Halted { .. } = ready {
-            self.halt(at);
+        match ready {
+            Ready::Halted { .. } => self.halt(at),
+            Ready::Resumed => self.resume(at),
+            _ => {}
         }
         self.executor.ready(ready, at, &mut Doors(&mut self.sides), &mut self.acts);
     }
@@ -210,6 +212,14 @@ impl<S: Store> Trader<S> {
         }
         let side = &mut self.sides[venue as usize];
         side.out.heard = heard;
+        if side.out.halt.take().is_some() {
+            // The venue's own switch for entries was thrown, by us or by its limit.
+            self.executor.halt(Latch::Group, &mut self.acts);
+        }
+        let side = &mut self.sides[venue as usize];
+        for text in side.out.strange.drain(..) {
+            self.acts.strange.push((venue, text));
+        }
         if std::mem::take(&mut side.out.missed) {
             self.executor.missed(venue);
         }
@@ -277,6 +287,13 @@ impl<S: Store> Trader<S> {
         if self.told_clean != Some(clean) {
             self.told_clean = Some(clean);
             self.acts.words.push(Word::Agrees { clean });
+        }
+    }
+
+    fn resume(&mut self, at: Arrival) {
+        self.halted = false;
+        for side in &mut self.sides {
+            side.gateway.resume(at, &mut side.out);
         }
     }
 

@@ -20,11 +20,12 @@ use super::{
     event::{Event, Ready},
     execute::{Executor, Facts},
     feed::Dial,
-    lines::{self, Fallen, LineGauge, LinesSetup, Site, dial_id},
+    lines::{self, LineGauge, LinesSetup, Site, dial_id},
     pipe::Place,
     restore::Restored,
     ring::{EVENT_SLOTS, Idle, Stop},
     sign::SignDesk,
+    stops::Fallen,
     sync::Spares,
     tables::Tables,
     trader::Trader,
@@ -182,7 +183,9 @@ pub(super) struct Parts<'a> {
     pub(super) desk: &'a SignDesk,
     pub(super) stop: Stop,
     pub(super) ending: Ending,
+    pub(super) fallen: Fallen,
     pub(super) seed: u64,
+    pub(super) notes: Sender<String>,
 }
 
 /// The `execute` thread while it runs.
@@ -190,7 +193,6 @@ pub(super) struct Running {
     /// For the keeper.
     pub(super) events: Consumer<Event>,
     pub(super) ended: Stop,
-    pub(super) fallen: Fallen,
     pub(super) gauge: Arc<LineGauge>,
     pub(super) thread: JoinHandle<()>,
 }
@@ -198,7 +200,7 @@ pub(super) struct Running {
 impl Parts<'_> {
     /// Starts the thread. Its connections are dialled by `routes`.
     pub(super) fn start(self, routes: &mut Routes) -> anyhow::Result<(Booth, Running)> {
-        let Self { setup, orders, restored, gateways, names, spares, idle, tls, dial, desk, stop, .. } = self;
+        let Self { setup, orders, restored, gateways, names, spares, idle, tls, dial, desk, stop, fallen, .. } = self;
         let (ready_in, ready) = RingBuffer::new(READY_SLOTS);
         let (words, words_out) = RingBuffer::new(WORD_SLOTS);
         let (events, events_out) = RingBuffer::new(EVENT_SLOTS);
@@ -215,7 +217,6 @@ impl Parts<'_> {
             setup.markets.iter().map(|m| Facts { venue: m.terms.venue, fee: m.terms.fee, qty_min: m.terms.qty_min });
         let mut executor = Executor::new(orders.journal, orders.ids, facts.collect(), orders.budget);
         executor.found(&setup.held);
-        let fallen = Fallen::default();
         let mut trader = Trader::new(executor, gateways.both, names);
         trader.restore(restored);
         if let TradingState::Halted(latch) = setup.state {
@@ -235,18 +236,19 @@ impl Parts<'_> {
             spares,
             dial,
             dialled,
-            fallen: fallen.clone(),
+            fallen,
             gauge: gauge.clone(),
             idle,
             stop,
             ending: self.ending,
             seed: self.seed,
+            notes: self.notes,
         };
         let over = ended.clone();
         let thread = std::thread::Builder::new().name("execute".into()).spawn(move || {
             lines::run(lines, poll).expect("the poller of the operating system works");
             over.raise();
         })?;
-        Ok((booth, Running { events: events_out, ended, fallen, gauge, thread }))
+        Ok((booth, Running { events: events_out, ended, gauge, thread }))
     }
 }

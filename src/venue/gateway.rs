@@ -140,6 +140,9 @@ pub trait Gateway {
     /// The latch has fallen: the venue's own switch for entries is thrown, where there is one.
     fn halt(&mut self, at: Arrival, out: &mut Out);
 
+    /// A person has lifted the latch: what [`Gateway::halt`] threw is put back.
+    fn resume(&mut self, at: Arrival, out: &mut Out);
+
     /// What came of a call.
     fn answered(&mut self, no: CallNo, answer: Answer<'_>, at: Arrival, out: &mut Out);
 

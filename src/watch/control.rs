@@ -8,7 +8,10 @@ use std::{
         net::{UnixListener, UnixStream},
     },
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     thread::JoinHandle,
     time::Duration,
 };
@@ -16,11 +19,19 @@ use std::{
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-use crate::run::{latency::Latencies, ring::Stop, snapshot::Snapshot};
+use crate::{
+    risk::Latch,
+    run::{clock, latency::Latencies, lines::LineGauge, ring::Stop, snapshot::Snapshot, stops::Stops},
+    unit::Nanos,
+};
 
 /// A request is one short line.
 const REQUEST_MAX: u64 = 4_096;
 const PATIENCE: Duration = Duration::from_secs(2);
+/// A command waits so long for the engine to show that it took effect.
+const WAIT: Nanos = Nanos::secs(1);
+/// What a kill waits before it is measured.
+const SETTLE: Duration = Duration::from_millis(300);
 
 /// What may be asked.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -28,6 +39,14 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub enum Request {
     Status,
     Latency,
+    /// No new plans.
+    Pause,
+    /// Nothing that raises risk; what is naked is closed.
+    Kill,
+    /// Pause and latch are lifted.
+    Resume,
+    /// A kill that is measured and lifted again at once. Refused while the engine is paused or halted.
+    Drill,
 }
 
 /// What is answered.
@@ -36,7 +55,34 @@ pub enum Request {
 pub enum Answer {
     Status { status: Box<Snapshot> },
     Latency { table: String },
+    Stopped { report: Report },
+    Done { state: String },
     Refused { why: String },
+}
+
+/// What a kill came to, measured where it is done. Times are microseconds.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Report {
+    /// From reading the command to the fallen latch.
+    pub latched_us: u64,
+    /// From the fallen latch to the last entry handed to a connection after it; `None` where there was none.
+    pub entry_us: Option<u64>,
+    /// The same for the last hedge or cancel.
+    pub safety_us: Option<u64>,
+    /// Entries that reached the sender and were held back there, since the start.
+    pub held_back: u64,
+    /// Could the latch's file be written? Without it a restart would not know.
+    pub kept: bool,
+}
+
+/// What a running engine hands to its control socket.
+#[derive(Clone)]
+pub struct Handles {
+    pub status: Arc<Mutex<Snapshot>>,
+    pub latencies: Arc<Mutex<Latencies>>,
+    pub stops: Stops,
+    /// Of the thread that sends orders, where there is one.
+    pub lines: Option<Arc<LineGauge>>,
 }
 
 /// The socket's place below a state directory.
@@ -45,12 +91,7 @@ pub fn path(state: &Path) -> PathBuf {
 }
 
 /// Serves requests until stopped. The socket file goes with the engine.
-pub fn start(
-    state: &Path,
-    status: Arc<Mutex<Snapshot>>,
-    latencies: Arc<Mutex<Latencies>>,
-    stop: Stop,
-) -> anyhow::Result<JoinHandle<()>> {
+pub fn start(state: &Path, handles: Handles, stop: Stop) -> anyhow::Result<JoinHandle<()>> {
     let path = path(state);
     if UnixStream::connect(&path).is_ok() {
         anyhow::bail!(
@@ -68,7 +109,7 @@ pub fn start(
             match listener.accept() {
                 Ok((stream, _)) => {
                     // A client that breaks off or stays silent harms only itself.
-                    let _ = serve(&stream, &status, &latencies);
+                    let _ = serve(&stream, &handles);
                 }
                 Err(_) => std::thread::park_timeout(Duration::from_millis(50)),
             }
@@ -78,24 +119,79 @@ pub fn start(
     Ok(thread)
 }
 
-fn serve(stream: &UnixStream, status: &Mutex<Snapshot>, latencies: &Mutex<Latencies>) -> anyhow::Result<()> {
+fn serve(stream: &UnixStream, handles: &Handles) -> anyhow::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = String::new();
     BufReader::new(stream.take(REQUEST_MAX)).read_line(&mut line)?;
     let answer = match serde_json::from_str::<Request>(&line) {
-        Ok(Request::Status) => {
-            let status = status.lock().map(|s| s.clone()).unwrap_or_default();
-            Answer::Status { status: Box::new(status) }
+        Ok(Request::Status) => Answer::Status { status: Box::new(handles.status()) },
+        Ok(Request::Latency) => {
+            Answer::Latency { table: handles.latencies.lock().map(|l| l.table()).unwrap_or_default() }
         }
-        Ok(Request::Latency) => Answer::Latency { table: latencies.lock().map(|l| l.table()).unwrap_or_default() },
+        Ok(Request::Pause) => handles.done(handles.stops.pause(), "paused"),
+        Ok(Request::Resume) => handles.done(handles.stops.resume(), "active"),
+        Ok(Request::Kill) => Answer::Stopped { report: handles.kill() },
+        Ok(Request::Drill) if handles.status().state != "active" => Answer::Refused {
+            why: format!("the engine is {}: a drill would lift that; resume first", handles.status().state),
+        },
+        Ok(Request::Drill) => {
+            let report = handles.kill();
+            match handles.stops.resume() {
+                Ok(()) => Answer::Stopped { report },
+                Err(e) => Answer::Refused { why: format!("drilled, but the latch cannot be lifted: {e}") },
+            }
+        }
         Err(e) => Answer::Refused { why: format!("not a request this version knows: {e}") },
     };
     let mut text = serde_json::to_vec(&answer)?;
     text.push(b'\n');
     (&*stream).write_all(&text)?;
     Ok(())
+}
+
+impl Handles {
+    fn status(&self) -> Snapshot {
+        self.status.lock().map(|s| s.clone()).unwrap_or_default()
+    }
+
+    fn done(&self, done: std::io::Result<()>, wanted: &str) -> Answer {
+        if let Err(e) = done {
+            return Answer::Refused { why: format!("the state directory cannot be written: {e}") };
+        }
+        self.wait(wanted);
+        Answer::Done { state: self.status().state }
+    }
+
+    /// Until the engine says that it is so, or patience ends.
+    fn wait(&self, wanted: &str) {
+        let began = clock::now();
+        while self.status().state != wanted && clock::now().since(began) < WAIT {
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+
+    fn kill(&self) -> Report {
+        let began = clock::now();
+        let kept = self.stops.halt(Latch::Person).is_ok();
+        let fell = self.stops.fallen.since().unwrap_or(began);
+        self.wait("halted");
+        // Cancels and hedges of what stood have a moment to leave.
+        std::thread::park_timeout(SETTLE);
+        let gauge = self.lines.as_deref();
+        let after = |at: Option<&AtomicU64>| {
+            let at = Nanos::new(at.map_or(0, |at| at.load(Ordering::Relaxed)));
+            (fell < at).then(|| at.since(fell).raw() / 1_000)
+        };
+        Report {
+            latched_us: fell.since(began).raw() / 1_000,
+            entry_us: after(gauge.map(|g| &g.entry_at)),
+            safety_us: after(gauge.map(|g| &g.safety_at)),
+            held_back: gauge.map_or(0, |g| g.held_back.load(Ordering::Relaxed)),
+            kept,
+        }
+    }
 }
 
 /// Asks a running engine. `None` if none answers there.

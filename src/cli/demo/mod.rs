@@ -68,7 +68,7 @@ pub fn run(global: &Global, args: &DemoArgs) -> Done {
     let state = config.engine.state_dir.join("demo");
     drop(boot::claim(&state)?);
     // Another world's positions mean nothing in this one.
-    for name in ["orion.db", "orion.db-wal", "orion.db-shm", "latch"] {
+    for name in ["orion.db", "orion.db-wal", "orion.db-shm", "latch", "paused"] {
         let _ = std::fs::remove_file(state.join(name));
     }
     // Its journal too: the next world has other orders under the same names.

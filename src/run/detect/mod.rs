@@ -359,6 +359,15 @@ impl Detector {
                 }
             }
             Control::Halt { latch } => self.halt(latch, at.unix, out),
+            Control::Pause => {
+                self.state.pause();
+                self.tell_state(at.unix, out);
+            }
+            Control::Resume => {
+                self.state.resume();
+                out.ready.push(Ready::Resumed);
+                self.tell_state(at.unix, out);
+            }
         }
     }
 
@@ -565,8 +574,12 @@ impl Detector {
         self.state.halt(latch);
         if self.state != before {
             out.ready.push(Ready::Halted { latch });
-            out.events.push(Event { at: unix, what: What::State { state: self.state } });
+            self.tell_state(unix, out);
         }
+    }
+
+    fn tell_state(&self, unix: UnixMs, out: &mut Outbox) {
+        out.events.push(Event { at: unix, what: What::State { state: self.state } });
     }
 
     fn note_holding(&mut self, pair: usize) {

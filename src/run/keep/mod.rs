@@ -7,7 +7,6 @@ mod rows;
 
 use std::{
     collections::{HashMap, VecDeque},
-    path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -22,6 +21,7 @@ use super::{
     latency::{Collector, Latencies, Stage},
     ring::Stop,
     snapshot::{Balances, FeedStatus, ReasonLine, Snapshot, StageLine},
+    stops::Stops,
 };
 use crate::{
     decide::{Quote, Reason},
@@ -123,7 +123,7 @@ pub struct KeepSetup {
     pub told: Sender<Told>,
     pub snapshot: Arc<Mutex<Snapshot>>,
     pub latencies: Arc<Mutex<Latencies>>,
-    pub latch: PathBuf,
+    pub stops: Stops,
     /// What the start has to write down.
     pub rows: Vec<Row>,
     /// Positions found at start: quantity and cost.
@@ -307,10 +307,11 @@ impl Keeper {
         self.status.state = state.name().into();
         if let TradingState::Halted(latch) = state {
             self.status.latch = Some(latch.name().into());
-            let text = format!("{}\nfallen at {} ms Unix time\n", latch.name(), at.raw());
-            if let Err(e) = std::fs::write(&self.setup.latch, text) {
-                tracing::error!("the latch file {} cannot be written: {e}", self.setup.latch.display());
+            if let Err(e) = self.setup.stops.halt(latch) {
+                tracing::error!("the latch's file cannot be written, so a restart would not know of it: {e}");
             }
+        } else {
+            self.status.latch = None;
         }
         let text = self.status.latch.clone().unwrap_or_else(|| state.name().into());
         self.push(Row::Event(audit::Event { at, kind: "state".into(), text }));
@@ -358,6 +359,10 @@ impl Keeper {
             let at = clock::unix();
             self.push(Row::Event(audit::Event { at, kind: "feed".into(), text: note.clone() }));
             let _ = self.setup.told.try_send(Told::Note(note));
+        }
+        if self.setup.stops.is_laid() && self.status.latch.is_none() {
+            // Somebody has laid the file down: a stop like any other.
+            let _ = self.setup.stops.halt(Latch::Person);
         }
         self.status.feeds.clear();
         for (at, (venue, gauge)) in self.setup.gauges.iter().enumerate() {

@@ -32,6 +32,7 @@ use super::{
     event::{Event, Ready, Word},
     feed::{Dial, Dialled},
     ring::{Idle, Stop},
+    stops::Fallen,
     sync::Spares,
     trader::Trader,
 };
@@ -60,22 +61,6 @@ pub struct Site {
     pub stream: String,
 }
 
-/// The latch as the sender sees it.
-#[derive(Clone, Debug, Default)]
-pub struct Fallen(Stop);
-
-impl Fallen {
-    /// The latch falls.
-    pub fn fall(&self) {
-        self.0.raise();
-    }
-
-    /// Has it fallen?
-    pub fn has(&self) -> bool {
-        self.0.raised()
-    }
-}
-
 /// What others read of the thread.
 #[derive(Debug, Default)]
 pub struct LineGauge {
@@ -87,6 +72,9 @@ pub struct LineGauge {
     pub streams: [AtomicU64; 2],
     /// Entries whose bytes were held back by the latch.
     pub held_back: AtomicU64,
+    /// When an entry, and a hedge or cancel, was last handed to a connection, on the engine's clock.
+    pub entry_at: AtomicU64,
+    pub safety_at: AtomicU64,
 }
 
 /// Everything the thread is made from.
@@ -106,6 +94,8 @@ pub struct LinesSetup {
     pub stop: Stop,
     pub ending: Ending,
     pub seed: u64,
+    /// For the log; never waits.
+    pub notes: Sender<String>,
 }
 
 /// The numbers under which this thread asks for addresses; behind those of the feeds.
@@ -129,7 +119,7 @@ struct Side {
 /// Runs the thread until the process ends and no plan needs it any more.
 pub fn run(setup: LinesSetup, mut poll: Poll) -> io::Result<()> {
     let LinesSetup { trader, sites, tls, ready, words, events, spares, dial, dialled, .. } = setup;
-    let LinesSetup { fallen, gauge, idle, stop, ending, seed, .. } = setup;
+    let LinesSetup { fallen, gauge, idle, stop, ending, seed, notes, .. } = setup;
     let sides = Venue::ALL.map(|venue| {
         let (site, token) = (&sites[venue as usize], TOKENS * venue as usize);
         let jitter = seed ^ (venue as u64 + 1);
@@ -139,7 +129,8 @@ pub fn run(setup: LinesSetup, mut poll: Poll) -> io::Result<()> {
             over: Vec::with_capacity(64),
         }
     });
-    let mut thread = Thread { trader, sides, ready, words, events, dial, fallen, gauge, buffer: vec![0; 64 * 1024] };
+    let mut thread =
+        Thread { trader, sides, ready, words, events, dial, fallen, gauge, notes, buffer: vec![0; 64 * 1024] };
     let mut spares = spares;
     let mut stirred = Events::with_capacity(64);
     let mut closing = None;
@@ -195,6 +186,7 @@ struct Thread {
     dial: Sender<Dial>,
     fallen: Fallen,
     gauge: Arc<LineGauge>,
+    notes: Sender<String>,
     buffer: Vec<u8>,
 }
 
@@ -257,6 +249,11 @@ impl Thread {
                         self.gauge.held_back.fetch_add(1, Ordering::Relaxed);
                         side.over.push(Over::NotSent { no: call.no });
                     } else {
+                        match call.lane {
+                            Lane::Entry => self.gauge.entry_at.store(now.raw(), Ordering::Relaxed),
+                            Lane::Safety => self.gauge.safety_at.store(now.raw(), Ordering::Relaxed),
+                            Lane::Read => {}
+                        }
                         side.lines.take(call, now, &mut side.over);
                     }
                 }
@@ -287,11 +284,14 @@ impl Thread {
         acts.events.drain(..pushed);
         let pushed = acts.words.iter().take_while(|word| self.words.push(**word).is_ok()).count();
         acts.words.drain(..pushed);
+        for (venue, text) in acts.strange.drain(..) {
+            let _ = self.notes.try_send(format!("{venue}: {text}"));
+        }
         self.trader.set_room(!self.events.is_full() && !self.words.is_full());
     }
 }
 
 /// The last look at the latch before an entry's bytes leave.
 fn held_back(call: &Call, fallen: &Fallen) -> bool {
-    call.lane == Lane::Entry && fallen.has()
+    call.lane == Lane::Entry && fallen.since().is_some()
 }

@@ -18,7 +18,7 @@ use look::{HISTORY_MS, Look, ours};
 use stream::{Stream, excerpt};
 
 use super::{
-    group,
+    group::{self, Throw},
     limits::Rates,
     order::{self, Names},
     sign::{Headers, KalshiSigner},
@@ -105,7 +105,8 @@ struct Switch {
     shard: u8,
     group: Tag,
     tries: u8,
-    /// To be thrown, not before this.
+    way: Throw,
+    /// To be thrown that way, not before this.
     due: Option<Nanos>,
 }
 
@@ -130,7 +131,10 @@ impl KalshiGateway {
         let sent = std::mem::take(&mut setup.sent);
         Self {
             stream: Stream::new(setup.names, groups.iter().map(|(_, group)| *group).collect()),
-            switches: groups.into_iter().map(|(shard, group)| Switch { shard, group, tries: 0, due: None }).collect(),
+            switches: groups
+                .into_iter()
+                .map(|(shard, group)| Switch { shard, group, tries: 0, way: Throw::Reset, due: None })
+                .collect(),
             known: sent.into_iter().map(|(order, sent)| (order, Known { sent, tag: None })).collect(),
             line: Line::new(setup),
             parser: Parser::default(),
@@ -219,6 +223,13 @@ impl KalshiGateway {
         }
     }
 
+    fn switch(&mut self, way: Throw, out: &mut Out) {
+        for switch in &mut self.switches {
+            (switch.tries, switch.way, switch.due) = (0, way, Some(self.line.at.now));
+        }
+        self.throw(out);
+    }
+
     fn throw(&mut self, out: &mut Out) {
         let now = self.line.at.now;
         for (at, switch) in self.switches.iter_mut().enumerate() {
@@ -227,7 +238,7 @@ impl KalshiGateway {
             }
             switch.due = None;
             switch.tries += 1;
-            let (path, query) = group::trigger(&switch.group, switch.shard, self.line.subaccount);
+            let (path, query) = group::throw(switch.way, &switch.group, switch.shard, self.line.subaccount);
             let body = Some(b"{}".as_slice());
             let request = Request { lane: Lane::Safety, method: "PUT", path: &path, query: &query, body };
             self.line.write.force(self.line.rates.other, now);
@@ -336,10 +347,13 @@ impl Gateway for KalshiGateway {
 
     fn halt(&mut self, at: Arrival, out: &mut Out) {
         self.line.heard(at);
-        for switch in &mut self.switches {
-            (switch.tries, switch.due) = (0, Some(self.line.at.now));
-        }
-        self.throw(out);
+        self.switch(Throw::Trigger, out);
+    }
+
+    fn resume(&mut self, at: Arrival, out: &mut Out) {
+        self.line.heard(at);
+        // A group that was made at this start and never triggered takes orders; resetting it anew does no harm.
+        self.switch(Throw::Reset, out);
     }
 
     fn answered(&mut self, no: CallNo, answer: Answer<'_>, at: Arrival, out: &mut Out) {
@@ -369,7 +383,10 @@ impl Gateway for KalshiGateway {
             Asked::Account => self.account_read(good(answer), out),
             Asked::Trigger(at) => {
                 if let (Some(switch), None) = (self.switches.get_mut(at), good(answer)) {
-                    out.strange.push(format!("order group {} of shard {} did not trigger", switch.group, switch.shard));
+                    out.strange.push(format!(
+                        "order group {} of shard {} did not take {:?}",
+                        switch.group, switch.shard, switch.way
+                    ));
                     switch.postpone(now.now);
                 }
             }

@@ -20,11 +20,21 @@ pub fn write_create(limit: Qty, shard: u8, subaccount: Option<u8>) -> Vec<u8> {
     format!("{{\"contracts_limit_fp\":\"{whole}.{part:02}\",\"exchange_index\":{shard}{subaccount}}}").into_bytes()
 }
 
-/// Full path and query of the call that triggers a group; its body is an empty object. Without the shard the venue asks
-/// shard 0 alone.
-pub fn trigger(group: &Tag, shard: u8, subaccount: Option<u8>) -> (String, String) {
+/// What a group is to do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Throw {
+    /// Cancel its orders and refuse new ones.
+    Trigger,
+    /// Take orders again.
+    Reset,
+}
+
+/// Full path and query of the call that throws a group either way; its body is an empty object. Without the shard the
+/// venue asks shard 0 alone.
+pub fn throw(way: Throw, group: &Tag, shard: u8, subaccount: Option<u8>) -> (String, String) {
     let subaccount = subaccount.map_or_else(String::new, |number| format!("&subaccount={number}"));
-    (format!("/trade-api/v2/portfolio/order_groups/{group}/trigger"), format!("exchange_index={shard}{subaccount}"))
+    let way = if way == Throw::Trigger { "trigger" } else { "reset" };
+    (format!("/trade-api/v2/portfolio/order_groups/{group}/{way}"), format!("exchange_index={shard}{subaccount}"))
 }
 
 #[derive(Deserialize)]
@@ -49,9 +59,10 @@ mod tests {
         assert_eq!(body(Some(7)), r#"{"contracts_limit_fp":"12.34","exchange_index":2,"subaccount":7}"#);
         let group = parse_created(br#"{"order_group_id":"g-1","subaccount":0,"exchange_index":2}"#).unwrap();
         assert_eq!(
-            trigger(&group, 2, Some(7)),
+            throw(Throw::Trigger, &group, 2, Some(7)),
             ("/trade-api/v2/portfolio/order_groups/g-1/trigger".into(), "exchange_index=2&subaccount=7".into())
         );
+        assert!(throw(Throw::Reset, &group, 0, None).0.ends_with("/g-1/reset"));
         for bad in [&b"{}"[..], br#"{"order_group_id":""}"#, b"<html>"] {
             assert!(parse_created(bad).is_err());
         }

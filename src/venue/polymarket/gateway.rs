@@ -332,6 +332,10 @@ impl Gateway for PolymarketGateway {
         self.heard_time(at);
     }
 
+    fn resume(&mut self, at: Arrival, _out: &mut Out) {
+        self.heard_time(at);
+    }
+
     fn answered(&mut self, no: CallNo, answer: Answer<'_>, at: Arrival, out: &mut Out) {
         self.heard_time(at);
         let Some(what) = self.line.answered(no) else { return };

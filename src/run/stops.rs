@@ -1,0 +1,171 @@
+//! Everything that stops trading, in one place: pause, halt, and the way back. A person's word, a signal's, a file's and the
+//! engine's own end in the same latch.
+//!
+//! The latch is a bit that the sender looks at where an entry's bytes would leave, and a file that outlives the process. It
+//! falls by itself; only a person releases it. A pause lets everything go on but new plans, and outlives the process too.
+
+use std::{
+    fs::File,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use crossbeam::channel::Sender;
+
+use super::{clock, event::Control};
+use crate::{
+    risk::{Latch, TradingState},
+    unit::Nanos,
+};
+
+const LATCH: &str = "latch";
+const PAUSED: &str = "paused";
+
+/// The latch as the sender sees it: when it fell, on the engine's clock; 0 while it stands.
+#[derive(Clone, Debug, Default)]
+pub struct Fallen(Arc<AtomicU64>);
+
+impl Fallen {
+    /// The latch falls. It keeps the moment of its first fall.
+    pub fn fall(&self) {
+        let now = clock::now().raw().max(1);
+        let _ = self.0.compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    /// When it fell, if it has.
+    pub fn since(&self) -> Option<Nanos> {
+        Some(Nanos::new(self.0.load(Ordering::SeqCst))).filter(|at| *at != Nanos::ZERO)
+    }
+
+    fn lift(&self) {
+        self.0.store(0, Ordering::SeqCst);
+    }
+}
+
+/// The hand on all stops of a running engine.
+#[derive(Clone)]
+pub struct Stops {
+    pub fallen: Fallen,
+    controls: Sender<Control>,
+    state: PathBuf,
+}
+
+impl Stops {
+    /// Stops whose files lie in the state directory.
+    pub fn new(fallen: Fallen, controls: Sender<Control>, state: &Path) -> Self {
+        Self { fallen, controls, state: state.into() }
+    }
+
+    /// No new plans; what is open is managed on.
+    pub fn pause(&self) -> io::Result<()> {
+        lay(&self.state, Stopping::Pause)?;
+        let _ = self.controls.send(Control::Pause);
+        Ok(())
+    }
+
+    /// Nothing that raises risk leaves from here on; what is naked is closed. The bit falls first: a full disk or a thread
+    /// that does not move stops nothing of that.
+    pub fn halt(&self, latch: Latch) -> io::Result<()> {
+        self.fallen.fall();
+        let written = write(&self.state.join(LATCH), latch.name());
+        let _ = self.controls.try_send(Control::Halt { latch });
+        written
+    }
+
+    /// A person lifts pause and latch.
+    pub fn resume(&self) -> io::Result<()> {
+        take_away(&self.state)?;
+        self.fallen.lift();
+        let _ = self.controls.send(Control::Resume);
+        Ok(())
+    }
+
+    /// Has somebody laid the latch's file down beside the running engine?
+    pub fn is_laid(&self) -> bool {
+        self.state.join(LATCH).exists()
+    }
+}
+
+/// What a file in the state directory asks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stopping {
+    Pause,
+    Halt,
+}
+
+/// Lays down the file that the next start reads.
+pub fn lay(state: &Path, stopping: Stopping) -> io::Result<()> {
+    match stopping {
+        Stopping::Pause => write(&state.join(PAUSED), "paused by a person"),
+        Stopping::Halt => write(&state.join(LATCH), Latch::Person.name()),
+    }
+}
+
+/// Takes both files away.
+pub fn take_away(state: &Path) -> io::Result<()> {
+    for name in [LATCH, PAUSED] {
+        match std::fs::remove_file(state.join(name)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// What the files of a state directory say at start.
+pub fn found(state: &Path) -> TradingState {
+    let mut trading = if state.join(PAUSED).exists() { TradingState::Paused } else { TradingState::Active };
+    if state.join(LATCH).exists() {
+        trading.halt(Latch::FoundAtStart);
+    }
+    trading
+}
+
+/// Writes why, unless a reason stands there already: the first one is the one that counts.
+fn write(path: &Path, why: &str) -> io::Result<()> {
+    match File::create_new(path) {
+        Ok(mut file) => {
+            writeln!(file, "{why}\nat {} ms Unix time", clock::unix().raw())?;
+            file.sync_all()
+        }
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(e) => Err(e),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossbeam::channel::unbounded;
+
+    #[test]
+    fn a_pause_and_a_latch_outlive_the_process_and_only_a_person_lifts_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let (controls, told) = unbounded();
+        let stops = Stops::new(Fallen::default(), controls, folder.path());
+        assert_eq!(found(folder.path()), TradingState::Active);
+        stops.pause().unwrap();
+        assert_eq!(found(folder.path()), TradingState::Paused);
+        stops.halt(Latch::DailyLoss).unwrap();
+        stops.halt(Latch::Person).unwrap();
+        assert_eq!(found(folder.path()), TradingState::Halted(Latch::FoundAtStart));
+        let text = std::fs::read_to_string(folder.path().join(LATCH)).unwrap();
+        assert!(text.starts_with(Latch::DailyLoss.name()), "the first reason stays: {text}");
+        assert!(stops.fallen.since().is_some() && stops.is_laid());
+        stops.resume().unwrap();
+        assert_eq!((found(folder.path()), stops.fallen.since(), stops.is_laid()), (TradingState::Active, None, false));
+        assert_eq!(told.try_iter().count(), 4);
+    }
+
+    #[test]
+    fn the_bit_falls_although_the_file_cannot_be_written() {
+        let (controls, told) = unbounded();
+        let stops = Stops::new(Fallen::default(), controls, Path::new("/nowhere/at/all"));
+        assert!(stops.halt(Latch::Person).is_err());
+        assert!(stops.fallen.since().is_some() && told.try_recv().is_ok());
+    }
+}
