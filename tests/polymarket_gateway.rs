@@ -21,7 +21,7 @@ use orion::sim::clob::Rules;
 use orion::sim::clob::account::Kind;
 use orion::sim::clob::fault::{Class, Loss, OrderFault};
 use orion::sim::clob::mode::Mode;
-use orion::unit::{BookSide, MarketId, Money, Nanos, Outcome, Qty, Refusal, Sent, Stage, Told, Unclear, UnixMs};
+use orion::unit::{BookSide, MarketId, Money, Nanos, Outcome, Qty, Refusal, Sent, Told, Unclear, UnixMs};
 use orion::venue::gateway::{Answer, Gateway as _, Lane, Out, Unready};
 use orion::venue::polymarket::amount::{Terms, Tick};
 use serde_json::{Value, json};
@@ -208,17 +208,18 @@ fn a_ghost_fill_is_taken_back() {
 }
 
 #[test]
-fn without_the_stream_the_looks_alone_tell_everything() {
-    let mut rig = rig();
-    for _ in 0..3 {
+fn without_the_stream_the_looks_alone_tell_everything_page_by_page() {
+    let mut rig = Rig::new(Rules { page: 1, ..calm() }, PURE, Bench::plain);
+    rig.bench.desk.wallet_mut(rig.trader.wallet).cash = Money::dollars(10_000_000);
+    for _ in 0..30 {
         rig.bench.desk.faults.next_event(OrderFault::EventLost);
     }
-    let id = rig.place(&taking(&rig)).unwrap();
+    let touch = rig.bench.touch(rig.market, BookSide::Ask);
+    let shares = (touch.micros() / 1_000_000) as u32 + 500;
+    let id = rig.place(&Wish::buy(Outcome::Yes, ask_price(&rig) + 500, shares)).unwrap();
     assert!(rig.settle(120_000), "{:?}", rig.told(id));
-    assert_eq!(rig.leg(id).certain(), Qty::whole(10));
-    let told = rig.told(id);
-    let stages = |stage| told.iter().filter(|told| matches!(told, Told::Trade(t) if t.stage == stage)).count();
-    assert!(0 < stages(Stage::Confirmed));
+    assert!(1 < rig.bench.desk.trades().len(), "at several prices, each a trade and a page");
+    assert_eq!((rig.leg(id).certain(), held(&rig, 0)), (Qty::whole(shares), Qty::whole(shares)));
 }
 
 #[test]
@@ -346,8 +347,13 @@ fn entries_need_a_heart_that_beats_and_hedges_do_not() {
     let form = orion::venue::polymarket::wallet::Wallet::of(&rig.trader.address.to_checksum(None), clob::DEPOSIT);
     let setup = entry::setup(&rig.bench, &rig.trader, form.unwrap(), &[rig.market], true);
     rig.gateway = orion::venue::polymarket::PolymarketGateway::new(setup);
+    let before = beats(&rig);
+    while beats(&rig) < before + 2 {
+        rig.step(10);
+    }
+    assert_eq!(rig.prepare(&taking(&rig)).map(|_| ()), Err(Unready::Heartbeat), "a correction is no beat");
     rig.wait(400);
-    assert!(rig.prepare(&taking(&rig)).is_ok(), "the venue says the right id");
+    assert!(rig.prepare(&taking(&rig)).is_ok(), "the venue said the right id");
     // The key is gone: beats are refused, and the venue may have cancelled everything.
     rig.gateway.halt(rig.at(), &mut Out::default());
     rig.bench.now = UnixMs::new(rig.bench.now.raw() + 11_000);
