@@ -30,7 +30,7 @@ use orion::{
     decide::Odds,
     lab::recording::Reader,
     ledger::journal::Scratch,
-    risk::{Budget, TradingState, budget::Shares},
+    risk::{Budget, TradingState},
     run::{
         boot,
         desk::{Desk, Orders},
@@ -442,12 +442,6 @@ impl Orion {
             barred: None,
             odds: Odds::prior(false),
         });
-        let shares = Shares {
-            trade_ppm: config.trading.max_trade_size_ppm,
-            event_ppm: config.risk.max_exposure_per_event_ppm,
-            reserve_ppm: config.capital.reserve_ppm,
-            daily_loss_ppm: config.risk.max_daily_loss_ppm,
-        };
         let bankroll = config.capital.initial_bankroll;
         let setup = Setup {
             markets: markets.collect(),
@@ -455,7 +449,7 @@ impl Orion {
             feeds: 2,
             rules: boot::rules(&config),
             limits: boot::limits(&config),
-            budget: Budget::new(shares, bankroll, boot::allocation(&config), stream.pairs()),
+            budget: Budget::new(boot::shares(&config), bankroll, boot::allocation(&config), stream.pairs()),
             state: TradingState::Active,
             paper: PaperSetup { latency: [Nanos::millis(50); 2] },
             next_id: 0,

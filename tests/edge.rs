@@ -526,7 +526,7 @@ proptest! {
             setup.rules.threshold = rate(threshold);
             setup.markets[1].terms.qty_step = Qty::new(step).unwrap();
             let half = Money::dollars(bankroll);
-            let shares = orion::risk::budget::Shares { trade_ppm: 300_000, event_ppm: 500_000, reserve_ppm: 100_000, daily_loss_ppm: 100_000 };
+            let shares = orion::risk::budget::Shares { trade_ppm: 300_000, event_ppm: 500_000, reserve_ppm: 100_000, daily_loss_ppm: 100_000, drawdown_ppm: 1_000_000 };
             setup.budget = orion::risk::Budget::new(shares, Money::dollars(2 * bankroll), [half; 2], 1);
             for venue in orion::unit::Venue::ALL {
                 setup.budget.account_mut(venue, 0).cash = half;

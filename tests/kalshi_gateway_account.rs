@@ -49,6 +49,7 @@ fn invested(rig: &mut Rig) -> [Tag; 2] {
 
 fn expected(rig: &Rig, [ours, by_hand]: [Tag; 2], shards: &[u8]) -> Account {
     Account {
+        allowance: None,
         as_of: rig.out.account.as_ref().unwrap().as_of,
         cash: shards.iter().map(|&shard| (shard, rig.town.cash(0, shard))).collect(),
         held: vec![Held { market: Tag::new(&rig.town.ticker).unwrap(), qty: [Qty::whole(10), Qty::ZERO] }],

@@ -31,7 +31,13 @@ const HONEST: Nanos = Nanos::secs(200);
 fn engine(journal: Option<&[u8]>, now: Nanos) -> Desk<Scratch> {
     let mut setup = desk::setup(POLITICS);
     setup.budget = Budget::new(
-        Shares { trade_ppm: 3_000, event_ppm: 1_000_000, reserve_ppm: 0, daily_loss_ppm: 1_000_000 },
+        Shares {
+            trade_ppm: 3_000,
+            event_ppm: 1_000_000,
+            reserve_ppm: 0,
+            daily_loss_ppm: 1_000_000,
+            drawdown_ppm: 1_000_000,
+        },
         Money::dollars(100_000),
         [HALF; 2],
         1,

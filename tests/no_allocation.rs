@@ -261,7 +261,13 @@ fn a_million_messages_reach_their_decision_without_one_allocation() {
         setup.limits.positions_max = 100;
         // Money for a day of fills.
         let rich = Money::dollars(100_000_000);
-        let shares = Shares { trade_ppm: 1_000_000, event_ppm: 1_000_000, reserve_ppm: 0, daily_loss_ppm: 1_000_000 };
+        let shares = Shares {
+            trade_ppm: 1_000_000,
+            event_ppm: 1_000_000,
+            reserve_ppm: 0,
+            daily_loss_ppm: 1_000_000,
+            drawdown_ppm: 1_000_000,
+        };
         setup.budget = Budget::new(shares, rich, [rich; 2], 1);
         for venue in Venue::ALL {
             setup.budget.account_mut(venue, 0).cash = rich;

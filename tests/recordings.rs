@@ -13,6 +13,7 @@ use orion::{
     },
     unit::{BookSide, Price, Qty},
     venue::polymarket::shadow::Verdict,
+    wire::Canary,
 };
 use serde_json::Value;
 
@@ -71,7 +72,7 @@ fn replayed(recording: &Path, expected: &Value, name: &str) -> u64 {
     let told = [counts.snapshots, counts.changes, counts.gaps, player.negative, player.crossed];
     let wanted = ["snapshots", "deltas", "gaps", "negative", "crossed"].map(|key| stats[key].as_u64().unwrap());
     assert_eq!(told, wanted, "{name}: snapshots, deltas, gaps, negative, crossed");
-    assert_eq!((counts.malformed, counts.duplicates, counts.canaries), (0, 0, [0; 7]), "{name}");
+    assert_eq!((counts.malformed, counts.duplicates, counts.canaries), (0, 0, [0; Canary::ALL.len()]), "{name}");
     counts.changes
 }
 

@@ -14,7 +14,7 @@ use crate::{
         replay::{Cast, Player, cast, finest},
     },
     ledger::journal::Scratch,
-    risk::{Budget, TradingState, budget::Shares},
+    risk::{Budget, TradingState},
     run::{
         boot,
         desk::{Desk, Orders},
@@ -300,14 +300,8 @@ fn terms(args: &ReplayArgs, settles: UnixMs) -> anyhow::Result<[Terms; 2]> {
 }
 
 fn budget(config: &crate::config::Config) -> Budget {
-    let shares = Shares {
-        trade_ppm: config.trading.max_trade_size_ppm,
-        event_ppm: config.risk.max_exposure_per_event_ppm,
-        reserve_ppm: config.capital.reserve_ppm,
-        daily_loss_ppm: config.risk.max_daily_loss_ppm,
-    };
     let allocated = boot::allocation(config);
-    let mut budget = Budget::new(shares, config.capital.initial_bankroll, allocated, 1);
+    let mut budget = Budget::new(boot::shares(config), config.capital.initial_bankroll, allocated, 1);
     for (venue, cash) in Venue::ALL.into_iter().zip(allocated) {
         budget.account_mut(venue, 0).cash = cash;
     }

@@ -81,6 +81,12 @@ pub struct Risk {
     pub max_orders_per_second: u32,
     pub max_naked: Nanos,
     pub max_naked_loss: Money,
+    /// Parts per million of the bankroll.
+    pub max_drawdown_ppm: u32,
+    pub max_consecutive_refusals: u32,
+    /// Parts per million.
+    pub max_error_rate_ppm: u32,
+    pub provisional_max: Money,
 }
 
 /// `[feed]`.
@@ -204,6 +210,10 @@ pub(super) fn convert(raw: &Raw, state_dir: PathBuf) -> Result<Config, Vec<Broke
         max_orders_per_second: raw.risk.max_orders_per_second,
         max_naked: Nanos::new(micros("risk.max_naked_seconds", raw.risk.max_naked_seconds) as u64 * 1_000),
         max_naked_loss: Money::micros(micros("risk.max_naked_usd", raw.risk.max_naked_usd)),
+        max_drawdown_ppm: ppm(micros("risk.max_drawdown_pct", raw.risk.max_drawdown_pct)),
+        max_consecutive_refusals: raw.risk.max_consecutive_refusals,
+        max_error_rate_ppm: ppm(micros("risk.max_error_rate", raw.risk.max_error_rate)),
+        provisional_max: Money::micros(micros("risk.provisional_usd_max", raw.risk.provisional_usd_max)),
     };
     let level = Level::parse(&raw.log.level).unwrap_or_else(|| {
         let what = format!("`{}` is no level: trace, debug, info, warn, error", raw.log.level);

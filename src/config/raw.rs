@@ -226,6 +226,23 @@ pub(super) struct Risk {
     #[garde(range(min = 0.01, max = 1_000_000.0))]
     #[schemars(extend("x-unit" = "dollars"))]
     pub max_naked_usd: f64,
+    /// Fall of the realised result from its highest point since the engine started that halts trading.
+    #[garde(range(min = 0.001, max = 1.0))]
+    #[schemars(extend("x-unit" = "share of capital.initial_bankroll"))]
+    pub max_drawdown_pct: f64,
+    /// So many orders in a row that a venue refuses, or leaves in doubt, halt trading; finding nothing to match is no
+    /// refusal.
+    #[garde(range(min = 1, max = 1_000))]
+    #[schemars(extend("x-unit" = "orders"))]
+    pub max_consecutive_refusals: u32,
+    /// Of the last 20 orders of a venue, the share refused or in doubt that halts trading.
+    #[garde(range(min = 0.05, max = 1.0))]
+    #[schemars(extend("x-unit" = "share of 20 orders"))]
+    pub max_error_rate: f64,
+    /// What Polymarket has matched and not made final may be worth this much; beyond it nothing new is entered.
+    #[garde(range(min = 1.0, max = 100_000_000.0))]
+    #[schemars(extend("x-unit" = "dollars"))]
+    pub provisional_usd_max: f64,
 }
 
 impl Default for Risk {
@@ -239,6 +256,10 @@ impl Default for Risk {
             max_orders_per_second: 5,
             max_naked_seconds: 2.0,
             max_naked_usd: 50.0,
+            max_drawdown_pct: 0.10,
+            max_consecutive_refusals: 5,
+            max_error_rate: 0.5,
+            provisional_usd_max: 25_000.0,
         }
     }
 }

@@ -367,6 +367,12 @@ impl Plan {
         self.legs().any(|leg| !leg.provisional().is_zero())
     }
 
+    /// What of it is matched but not final, at its price.
+    pub fn provisional(&self) -> Money {
+        let trades = self.legs().flat_map(|leg| leg.trades());
+        trades.filter(|t| matches!(t.stage, Stage::Matched | Stage::Mined)).map(|t| t.price.cost(t.qty)).sum()
+    }
+
     /// What both legs hold as equal shares.
     pub fn paired(&self) -> Qty {
         let [k, p] = Venue::ALL.map(|venue| self.held(venue)[1]);

@@ -1,6 +1,7 @@
 //! What capital allows now: bankroll, allocation per venue (and Kalshi shard), reserve, per-event exposure, the day's
 //! result. One owner; money is reserved when a plan opens and either spent by its fills or released at its end.
 
+use super::Latch;
 use crate::{
     decide::Caps,
     unit::{Money, Venue},
@@ -16,6 +17,7 @@ pub struct Shares {
     pub event_ppm: u32,
     pub reserve_ppm: u32,
     pub daily_loss_ppm: u32,
+    pub drawdown_ppm: u32,
 }
 
 /// The cash of one venue, or of one shard of it.
@@ -42,6 +44,9 @@ pub struct Budget {
     events: Vec<Money>,
     day: u64,
     realised_today: Money,
+    /// Realised since the start, and the most that it ever was.
+    realised: Money,
+    peak: Money,
 }
 
 impl Budget {
@@ -55,6 +60,8 @@ impl Budget {
             events: vec![Money::ZERO; events],
             day: 0,
             realised_today: Money::ZERO,
+            realised: Money::ZERO,
+            peak: Money::ZERO,
         }
     }
 
@@ -132,16 +139,31 @@ impl Budget {
         account.there = account.there.map(|there| there + cash);
     }
 
-    /// Books a realised result on the UTC day of `unix_ms` and says whether the day's loss limit is reached.
-    pub fn realise(&mut self, unix_ms: u64, result: Money) -> bool {
+    /// What the days before, as far as today counts, have realised already.
+    pub fn begin_day(&mut self, unix_ms: u64, realised_today: Money) {
+        (self.day, self.realised_today) = (unix_ms / 86_400_000, realised_today);
+    }
+
+    /// Books a realised result on the UTC day of `unix_ms`.
+    pub fn realise(&mut self, unix_ms: u64, result: Money) {
         let day = unix_ms / 86_400_000;
         if day != self.day {
             self.day = day;
             self.realised_today = Money::ZERO;
         }
         self.realised_today += result;
-        let limit = self.bankroll.share(self.shares.daily_loss_ppm);
-        self.realised_today <= -limit
+        self.realised += result;
+    }
+
+    /// Which limit on losses the realised results have reached. Called when no pair is half settled: until then one leg's
+    /// loss is the other leg's gain to come.
+    pub fn breached(&mut self) -> Option<Latch> {
+        self.peak = self.peak.max(self.realised);
+        let of = |ppm| self.bankroll.share(ppm);
+        if self.realised_today <= -of(self.shares.daily_loss_ppm) {
+            return Some(Latch::DailyLoss);
+        }
+        (of(self.shares.drawdown_ppm) <= self.peak - self.realised).then_some(Latch::Drawdown)
     }
 
     /// The day's realised result.

@@ -21,6 +21,10 @@ pub enum TradingState {
 pub enum Latch {
     /// The day's loss reached its limit.
     DailyLoss,
+    /// The realised result fell too far from its highest point.
+    Drawdown,
+    /// Too many of a venue's last orders were refused or in doubt.
+    Errors,
     /// A reconnect storm: the venue cannot be held.
     ReconnectStorm,
     /// It was found fallen at start.
@@ -50,6 +54,8 @@ impl Latch {
     pub const fn name(self) -> &'static str {
         match self {
             Self::DailyLoss => "daily loss limit reached",
+            Self::Drawdown => "drawdown limit reached",
+            Self::Errors => "too many of a venue's last orders were refused or in doubt",
             Self::ReconnectStorm => "reconnect storm",
             Self::FoundAtStart => "latch found fallen at start",
             Self::Journal => "the journal cannot be written",

@@ -20,6 +20,7 @@ use super::{
     core::{self, Seat},
     desk::{Desk, Orders},
     dial::{self, Route},
+    execute,
     feed::{self, FeedGauge, FeedSetup, LinkSetup, Recorded},
     keep::{self, KeepSetup, Told},
     latency::{self, Latencies},
@@ -46,7 +47,7 @@ use crate::{
     },
     order::{Ids, plan},
     pairing::PairBook,
-    risk::{Limits, TradingState},
+    risk::{Limits, TradingState, budget::Shares},
     spread::Rate,
     unit::{FeedId, MarketId, Money, Nanos, Tag, UnixMs, Venue},
     venue::{
@@ -206,6 +207,17 @@ pub fn allocation(config: &Config) -> [Money; 2] {
     [all.share(config.capital.kalshi_allocation_ppm), all.share(config.capital.polymarket_allocation_ppm)]
 }
 
+/// Shares of the bankroll from the configuration.
+pub fn shares(config: &Config) -> Shares {
+    Shares {
+        trade_ppm: config.trading.max_trade_size_ppm,
+        event_ppm: config.risk.max_exposure_per_event_ppm,
+        reserve_ppm: config.capital.reserve_ppm,
+        daily_loss_ppm: config.risk.max_daily_loss_ppm,
+        drawdown_ppm: config.risk.max_drawdown_ppm,
+    }
+}
+
 /// How hot threads idle: as configured, or by what the host can spare.
 pub fn idle(config: &Config, hot: usize) -> Idle {
     match config.engine.idle {
@@ -297,6 +309,11 @@ impl Engine {
                 let parts = Parts {
                     setup,
                     orders,
+                    limits: execute::Limits {
+                        refusals: config.risk.max_consecutive_refusals,
+                        error_ppm: config.risk.max_error_rate_ppm,
+                        provisional: config.risk.provisional_max,
+                    },
                     restored,
                     gateways,
                     names: names.clone(),

@@ -147,6 +147,8 @@ pub enum Withheld {
     Journal,
     /// Every order number of this start is used.
     Numbers,
+    /// Too much is matched and not final.
+    Provisional,
     /// The venue's gateway cannot send it.
     Unready(Venue, Unready),
 }
@@ -159,6 +161,7 @@ impl Withheld {
             Self::Unclear => "positions and orders were not yet found to agree with the venues".into(),
             Self::Journal => "the journal had no room for entries or could not be written".into(),
             Self::Numbers => "every order number of this start is used: restart the engine".into(),
+            Self::Provisional => "more than risk.provisional_usd_max would be matched and not final".into(),
             Self::Unready(venue, why) => format!("{venue}: {why}"),
         }
     }

@@ -66,6 +66,47 @@ impl Door for Unsigned {
     fn withdraw(&mut self, _: &Ask) {}
 }
 
+/// What more than one order together may come to before nothing new is entered.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Refused or in doubt in a row, on one venue: the latch falls.
+    pub refusals: u32,
+    /// Of a venue's last [`Answers::KEPT`] orders, the share refused or in doubt, in millionths: the latch falls.
+    pub error_ppm: u32,
+    /// Matched and not final.
+    pub provisional: Money,
+}
+
+impl Limits {
+    /// For those who lose nothing: replay, benches, paper.
+    pub const NONE: Self = Self { refusals: u32::MAX, error_ppm: u32::MAX, provisional: Money::micros(i64::MAX) };
+}
+
+/// How a venue's last orders were answered.
+#[derive(Clone, Copy, Debug, Default)]
+struct Answers {
+    /// Bad ones in a row.
+    row: u32,
+    /// One bit each, the newest lowest; set for a bad one.
+    bad: u32,
+    known: u32,
+}
+
+impl Answers {
+    const KEPT: u32 = 20;
+
+    fn note(&mut self, good: bool) {
+        self.row = if good { 0 } else { self.row + 1 };
+        self.bad = (self.bad << 1 | u32::from(!good)) & ((1 << Self::KEPT) - 1);
+        self.known = (self.known + 1).min(Self::KEPT);
+    }
+
+    /// Millionths; nothing before there are enough of them.
+    fn bad_ppm(&self) -> u32 {
+        if self.known < Self::KEPT { 0 } else { self.bad.count_ones() * 1_000_000 / Self::KEPT }
+    }
+}
+
 /// An order and the venue's name for it, if it is known.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct About {
@@ -124,9 +165,8 @@ pub struct Executor<S> {
     naked: Money,
     /// Entries wait until positions and orders agree with the venues.
     blocked: bool,
-    /// Refusals in a row, by venue; an order that is accepted ends the row.
-    refusals: [u32; 2],
-    refusals_max: u32,
+    answers: [Answers; 2],
+    limits: Limits,
     /// The venues' names for orders of plans that have ended, the oldest first.
     ended: VecDeque<Tag>,
 }
@@ -148,15 +188,15 @@ impl<S: Store> Executor<S> {
             halted: None,
             naked: Money::ZERO,
             blocked: false,
-            refusals: [0; 2],
-            refusals_max: u32::MAX,
+            answers: [Answers::default(); 2],
+            limits: Limits::NONE,
             ended: VecDeque::with_capacity(ENDED_MAX),
         }
     }
 
-    /// This many refusals in a row on one venue let the latch fall.
-    pub fn limit_refusals(&mut self, most: u32) {
-        self.refusals_max = most;
+    /// What more than one order together may come to.
+    pub fn limit(&mut self, limits: Limits) {
+        self.limits = limits;
     }
 
     /// Entries wait, or need not wait any more, for a comparison with the venues.
@@ -194,7 +234,7 @@ impl<S: Store> Executor<S> {
             Ready::Halted { latch } => _ = self.halted.get_or_insert(latch),
             Ready::Resumed => {
                 self.halted = None;
-                self.refusals = [0; 2];
+                self.answers = [Answers::default(); 2];
             }
         }
     }
@@ -245,17 +285,16 @@ impl<S: Store> Executor<S> {
 
     /// What an answer calls for beyond its plan.
     fn react(&mut self, venue: Venue, market: MarketId, sent: Sent, acts: &mut Acts) {
-        let row = &mut self.refusals[venue as usize];
-        let refusal = match sent {
-            Sent::Accepted(_) => return *row = 0,
-            Sent::Unknown(_) => return,
-            Sent::Refused(refusal) => refusal,
-        };
         // Nothing to match is no fault of anybody's.
-        *row += u32::from(!matches!(refusal, Refusal::Killed));
-        if self.refusals_max <= *row {
+        let good = matches!(sent, Sent::Accepted(_) | Sent::Refused(Refusal::Killed));
+        let answers = &mut self.answers[venue as usize];
+        answers.note(good);
+        if self.limits.refusals <= answers.row {
             self.halt(Latch::Refusals, acts);
+        } else if self.limits.error_ppm <= answers.bad_ppm() {
+            self.halt(Latch::Errors, acts);
         }
+        let Sent::Refused(refusal) = sent else { return };
         match refusal.reaction() {
             Reaction::Plan | Reaction::Look => {}
             Reaction::Halt => self.halt(Latch::Refused(refusal), acts),
@@ -339,6 +378,10 @@ impl<S: Store> Executor<S> {
         if !self.journal.has_room_for_entries() {
             return Err(Withheld::Journal);
         }
+        let provisional: Money = self.plans.iter().map(|open| open.plan.provisional()).sum();
+        if self.limits.provisional < provisional + entry.reserved[Venue::Polymarket as usize] {
+            return Err(Withheld::Provisional);
+        }
         let (Some(kalshi), Some(polymarket)) = (self.ids.take(), self.ids.take()) else {
             return Err(Withheld::Numbers);
         };
@@ -381,7 +424,9 @@ impl<S: Store> Executor<S> {
         }
         if written.and_then(|()| self.sync_names(&prepared)).is_err() {
             // Whatever part of it is on record was never sent; a restart asks the venues, and they know of nothing.
-            asks.iter().for_each(|ask| door.withdraw(ask));
+            for ask in &asks {
+                door.withdraw(ask);
+            }
             self.halt(Latch::Journal, acts);
             return Err(Withheld::Journal);
         }

@@ -50,7 +50,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 #[expect(missing_debug_implementations, reason = "a key is never printed")]
 pub enum Keys {
     /// Made for the simulated exchanges.
-    Made { kalshi: KalshiSigner, polymarket: Option<OrderSigner> },
+    Made { kalshi: KalshiSigner, polymarket: Option<Box<OrderSigner>> },
     /// In a vault, which is opened on the thread itself.
     Sealed { vault: PathBuf, passphrase: Secret },
 }
@@ -208,7 +208,7 @@ pub fn start(keys: Keys) -> Result<Option<Signing>, KeysError> {
 /// What the thread signs with.
 struct Signers {
     kalshi: KalshiSigner,
-    polymarket: Option<OrderSigner>,
+    polymarket: Option<Box<OrderSigner>>,
 }
 
 /// What signs. What else the vault holds is wiped when this returns.
@@ -268,7 +268,7 @@ fn answer(signers: &mut Signers, request: Request) {
             let _ = answer.try_send((number, signers.kalshi.sign(now, method, &path).ok()));
         }
         Request::Order { number, order, answer } => {
-            let signed = signers.polymarket.as_mut().and_then(|signer| SignOrders::sign(signer, &order));
+            let signed = signers.polymarket.as_mut().and_then(|signer| SignOrders::sign(&mut **signer, &order));
             let _ = answer.try_send((number, signed));
         }
     }

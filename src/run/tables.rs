@@ -4,7 +4,7 @@
 use std::{collections::HashMap, path::Path};
 
 use super::{
-    boot::{Endpoints, allocation, limits, rules},
+    boot::{Endpoints, allocation, limits, rules, shares},
     catalogue::{Listed, Listing},
     detect::{MarketSetup, PairSetup, PaperSetup, Setup},
     feed::LinkSetup,
@@ -18,7 +18,7 @@ use crate::{
     decide::{Odds, Reason},
     ledger::audit,
     pairing::{PairBook, Polarity, Tail},
-    risk::{Budget, budget::Shares},
+    risk::Budget,
     spread::{FeeCurve, Pair, Terms},
     unit::{FeedId, Grid, MarketId, Money, Nanos, Qty, UnixMs, Venue},
     venue::{
@@ -184,7 +184,7 @@ pub(super) fn setup(
             budget.book(tables.names[market.0 as usize].venue, 0, pair.event as usize, Money::ZERO, *cost);
         }
     }
-    budget.realise(now.raw(), known.realised_today);
+    budget.begin_day(now.raw(), known.realised_today);
     Setup {
         markets: tables.markets.clone(),
         pairs: tables.pairs.clone(),
@@ -217,15 +217,6 @@ fn opening(config: &Config, tables: &Tables) -> Vec<(Venue, u8, Money)> {
     accounts[0].2 += kalshi - Money::micros(each.raw() * shards.len() as i64);
     accounts.push((Venue::Polymarket, 0, polymarket));
     accounts
-}
-
-fn shares(config: &Config) -> Shares {
-    Shares {
-        trade_ppm: config.trading.max_trade_size_ppm,
-        event_ppm: config.risk.max_exposure_per_event_ppm,
-        reserve_ppm: config.capital.reserve_ppm,
-        daily_loss_ppm: config.risk.max_daily_loss_ppm,
-    }
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use super::{
     detect::Setup,
     dial::{Route, Routes},
     event::{Event, Ready},
-    execute::{Executor, Facts},
+    execute::{Executor, Facts, Limits},
     feed::Dial,
     lines::{self, LineGauge, LinesSetup, Site, dial_id},
     pipe::Place,
@@ -173,6 +173,7 @@ fn instance(state: &Path) -> anyhow::Result<u32> {
 pub(super) struct Parts<'a> {
     pub(super) setup: Setup,
     pub(super) orders: Orders<Segment>,
+    pub(super) limits: Limits,
     pub(super) restored: Restored,
     pub(super) gateways: Gateways,
     pub(super) names: Vec<(Venue, Tag)>,
@@ -217,6 +218,7 @@ impl Parts<'_> {
             setup.markets.iter().map(|m| Facts { venue: m.terms.venue, fee: m.terms.fee, qty_min: m.terms.qty_min });
         let mut executor = Executor::new(orders.journal, orders.ids, facts.collect(), orders.budget);
         executor.found(&setup.held);
+        executor.limit(self.limits);
         let mut trader = Trader::new(executor, gateways.both, names);
         trader.restore(restored);
         if let TradingState::Halted(latch) = setup.state {

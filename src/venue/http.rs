@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn hostile_answers_are_refused_by_name() {
         let with = |headers: &str| format!("HTTP/1.1 200 OK\r\n{headers}\r\n\r\n");
-        let many = (0..=HEADERS_MAX).map(|at| format!("H{at}: x\r\n")).collect::<String>();
+        let many = "H: x\r\n".repeat(HEADERS_MAX + 1);
         for (text, why) in [
             ("SSH-2.0-OpenSSH\r\n".to_owned(), BadAnswer::Head),
             (with("Content-Length: 5\r\nContent-Length: 6"), BadAnswer::Length),

@@ -109,7 +109,13 @@ pub fn rules() -> Rules {
 pub fn setup(rate_ppm: u32) -> Setup {
     let bankroll = Money::dollars(10_000);
     let half = Money::dollars(5_000);
-    let shares = Shares { trade_ppm: 1_000_000, event_ppm: 1_000_000, reserve_ppm: 0, daily_loss_ppm: 100_000 };
+    let shares = Shares {
+        trade_ppm: 1_000_000,
+        event_ppm: 1_000_000,
+        reserve_ppm: 0,
+        daily_loss_ppm: 100_000,
+        drawdown_ppm: 1_000_000,
+    };
     let mut budget = Budget::new(shares, bankroll, [half; 2], 1);
     for venue in Venue::ALL {
         *budget.account_mut(venue, 0) = Account { cash: half, ..Account::default() };

@@ -12,6 +12,7 @@ use orion::{
         keep::{self, KeepSetup, MarketName, PairName, Told},
         ring::Stop,
         snapshot::Snapshot,
+        stops::{Fallen, Stops},
     },
     unit::{UnixMs, Venue},
 };
@@ -71,7 +72,7 @@ pub fn kept_beside(events: &[Event], storms: u64) -> Kept {
         told,
         snapshot: Arc::clone(&snapshot),
         latencies: Arc::default(),
-        latch: folder.path().join("latch"),
+        stops: Stops::new(Fallen::default(), bounded(16).0, folder.path()),
         rows: Vec::new(),
         held: Vec::new(),
     };

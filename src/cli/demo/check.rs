@@ -103,7 +103,7 @@ struct Account {
 
 fn kalshi_account(running: &Running) -> Account {
     running.kalshi_account(|desk, world| {
-        let cash: Money = (0..SHARDS as u8).map(|shard| desk.cash(world, 0, 0, shard)).sum();
+        let cash: Money = (0..SHARDS).map(|shard| desk.cash(world, 0, 0, shard)).sum();
         let mut held = BTreeMap::new();
         for (at, market) in world.catalog().kalshi.iter().enumerate() {
             let position = desk.position(world, 0, 0, at);
@@ -112,7 +112,7 @@ fn kalshi_account(running: &Running) -> Account {
                 held.insert((market.ticker.clone(), outcome), qty);
             }
         }
-        Account { flow: cash - Money::micros(SHARDS as i64 * DEMO_CASH.raw()), held }
+        Account { flow: cash - Money::micros(i64::from(SHARDS) * DEMO_CASH.raw()), held }
     })
 }
 

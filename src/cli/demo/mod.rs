@@ -94,7 +94,7 @@ pub fn run(global: &Global, args: &DemoArgs) -> Done {
         endpoints,
         pairs,
         listed,
-        signing: sign::start(Keys::Made { kalshi: signer, polymarket: Some(orders) })?,
+        signing: sign::start(Keys::Made { kalshi: signer, polymarket: Some(Box::new(orders)) })?,
         wired: Some(wired),
         record: None,
     };

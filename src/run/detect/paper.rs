@@ -10,7 +10,7 @@ use crate::{
         Ask,
         plan::{Excess, Offer, Offers},
     },
-    risk::{Approved, Latch},
+    risk::Approved,
     run::event::{Entry, Event, Ready, What, Word},
     spread::{FeeRun, Legs, fee::Cash},
     unit::{
@@ -226,11 +226,14 @@ impl Detector {
         }
     }
 
-    /// Books a realised result; the day's loss limit lets the latch fall. The legs of one pair settle one after the
-    /// other, so the limit is looked at when no pair is half settled.
+    /// Books a realised result; the limits on losses let the latch fall. The legs of one pair settle one after the
+    /// other, so they are looked at when no pair is half settled.
     fn realise(&mut self, result: Money, unix: UnixMs, out: &mut Outbox) {
-        if self.budget.realise(unix.raw(), result) && !self.half_settled() {
-            self.halt(Latch::DailyLoss, unix, out);
+        self.budget.realise(unix.raw(), result);
+        if !self.half_settled()
+            && let Some(latch) = self.budget.breached()
+        {
+            self.halt(latch, unix, out);
         }
     }
 

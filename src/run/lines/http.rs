@@ -72,7 +72,7 @@ pub enum Over {
 pub struct Lines {
     url: String,
     tls: Arc<ClientConfig>,
-    lines: Vec<Line>,
+    all: Vec<Line>,
     waiting: VecDeque<Call>,
     jitter: fastrand::Rng,
     /// The first of its tokens.
@@ -88,14 +88,14 @@ impl Lines {
             redial: Redial::default(),
             readable: false,
         };
-        let lines = (0..LINES).map(|_| line()).collect();
+        let all = (0..LINES).map(|_| line()).collect();
         let waiting = VecDeque::with_capacity(QUEUE_MAX);
-        Self { url, tls, lines, waiting, jitter: fastrand::Rng::with_seed(seed), token }
+        Self { url, tls, all, waiting, jitter: fastrand::Rng::with_seed(seed), token }
     }
 
     /// Lines that want an address, each told once.
     pub fn wanted(&mut self, now: Nanos) -> impl Iterator<Item = u8> {
-        self.lines.iter_mut().enumerate().filter_map(move |(at, line)| match line.state {
+        self.all.iter_mut().enumerate().filter_map(move |(at, line)| match line.state {
             State::Down { retry } if retry <= now => {
                 line.state = State::Dialling;
                 Some(at as u8)
@@ -106,7 +106,7 @@ impl Lines {
 
     /// Addresses have come.
     pub fn dialled(&mut self, line: u8, found: Result<Vec<SocketAddr>, String>, registry: &Registry, now: Nanos) {
-        let Some(slot) = self.lines.get_mut(usize::from(line)) else { return };
+        let Some(slot) = self.all.get_mut(usize::from(line)) else { return };
         let turn = slot.redial.begin(now);
         let opened = found.map_err(anyhow::Error::msg).and_then(|addresses| {
             let address = addresses.get(turn % addresses.len().max(1)).ok_or_else(|| anyhow::anyhow!("no address"))?;
@@ -128,21 +128,21 @@ impl Lines {
 
     /// The system says that something may be read or written.
     pub fn stirred(&mut self, token: usize) {
-        if let Some(line) = token.checked_sub(self.token).and_then(|at| self.lines.get_mut(at)) {
+        if let Some(line) = token.checked_sub(self.token).and_then(|at| self.all.get_mut(at)) {
             line.readable = true;
         }
     }
 
     /// Connections over which a call could leave at once.
     pub fn free(&self) -> usize {
-        self.lines.iter().filter(|line| line.is_free()).count()
+        self.all.iter().filter(|line| line.is_free()).count()
     }
 
     /// Takes a call on. An entry that finds no free connection is over, not sent; others wait for one.
     pub fn take(&mut self, call: Call, now: Nanos, over: &mut Vec<Over>) {
         // Entries and questions leave the first connection to hedges and cancels.
         let from = usize::from(call.lane != Lane::Safety);
-        let free = (from..LINES).find(|at| self.lines[*at].is_free());
+        let free = (from..LINES).find(|at| self.all[*at].is_free());
         match (free, call.lane) {
             (Some(at), _) => self.begin(at, call, now, over),
             (None, Lane::Entry) => over.push(Over::NotSent { no: call.no }),
@@ -155,14 +155,14 @@ impl Lines {
     /// Reads and writes on every connection, and ends what has waited for too long.
     pub fn serve(&mut self, buffer: &mut [u8], registry: &Registry, now: Nanos, over: &mut Vec<Over>) {
         for at in 0..LINES {
-            if let Err(why) = self.lines[at].serve(at, buffer, now, over) {
+            if let Err(why) = self.all[at].serve(at, buffer, now, over) {
                 self.down(at, why, registry, now, over);
             }
         }
         for _ in 0..self.waiting.len() {
             let Some(call) = self.waiting.pop_front() else { break };
             let from = usize::from(call.lane != Lane::Safety);
-            match (from..LINES).find(|at| self.lines[*at].is_free()) {
+            match (from..LINES).find(|at| self.all[*at].is_free()) {
                 Some(at) => self.begin(at, call, now, over),
                 None => self.waiting.push_back(call),
             }
@@ -171,7 +171,7 @@ impl Lines {
 
     /// Hands an answer to `read`, and frees its connection.
     pub fn answer(&mut self, line: usize, registry: &Registry, now: Nanos, read: impl FnOnce(Answer<'_>)) {
-        let slot = &mut self.lines[line];
+        let slot = &mut self.all[line];
         let mut keeps = false;
         if let Some(whole) = slot.reader.answer() {
             keeps = whole.keeps;
@@ -185,7 +185,7 @@ impl Lines {
     }
 
     fn begin(&mut self, at: usize, call: Call, now: Nanos, over: &mut Vec<Over>) {
-        let line = &mut self.lines[at];
+        let line = &mut self.all[at];
         let State::Up { busy, .. } = &mut line.state else { return over.push(Over::NotSent { no: call.no }) };
         *busy = Some(Busy { no: call.no, since: now, wait: call.wait, bytes: call.bytes, written: 0 });
         if line.write().is_err() {
@@ -195,7 +195,7 @@ impl Lines {
     }
 
     fn down(&mut self, at: usize, why: Unclear, registry: &Registry, now: Nanos, over: &mut Vec<Over>) {
-        let line = &mut self.lines[at];
+        let line = &mut self.all[at];
         let retry = line.redial.lost(now, &mut self.jitter).at;
         if let State::Up { mut pipe, busy, .. } = std::mem::replace(&mut line.state, State::Down { retry }) {
             let _ = registry.deregister(&mut pipe.tcp);

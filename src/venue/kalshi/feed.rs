@@ -388,17 +388,16 @@ impl KalshiFeed {
             let stamp = UnixMs::new(ts_ms.number_if_any()?.unwrap_or(0));
             Ok((Kind::Change { side, price, change }, stamp))
         })();
-        match read {
-            Ok((kind, stamp)) => self.changed(slot, kind, stamp, at, out),
-            Err(_) => {
-                let market = &mut self.markets[slot];
-                market.synced = false;
-                let id = market.id;
-                self.counts.changes += 1;
-                out.updates.push(self.source.update(id, at, UnixMs::default(), Kind::Unfit(Doubt::Malformed)));
-                self.resnapshot(id, at.now, out);
-                self.unreadable(at, out);
-            }
+        if let Ok((kind, stamp)) = read {
+            self.changed(slot, kind, stamp, at, out);
+        } else {
+            let market = &mut self.markets[slot];
+            market.synced = false;
+            let id = market.id;
+            self.counts.changes += 1;
+            out.updates.push(self.source.update(id, at, UnixMs::default(), Kind::Unfit(Doubt::Malformed)));
+            self.resnapshot(id, at.now, out);
+            self.unreadable(at, out);
         }
         if unknown {
             self.canary(Canary::UnknownField, Some(self.markets[slot].id), at, out);
