@@ -41,7 +41,7 @@ fn agreement(town: &Town, engine: &mut Engine) -> Option<Snapshot> {
 #[test]
 fn whenever_it_is_killed_nothing_is_lost_doubled_or_sent_again() {
     let (kills, seed) = (number("ORION_KILLS", 20), number("ORION_SEED", 7));
-    let town = Town::new(seed, 100, 20);
+    let town = Town::new(seed, 400, 20);
     let mut rng = fastrand::Rng::with_seed(seed);
     let (mut slowest, mut reconciled, mut in_flight, mut refused) = (0, 0, 0, 0);
     let mut kill = 0;
@@ -59,7 +59,7 @@ fn whenever_it_is_killed_nothing_is_lost_doubled_or_sent_again() {
             assert!(refused <= 2 + kills / 5, "{refused} starts were refused by a venue");
             continue;
         };
-        assert_eq!(status.state, "active", "{:?}", status.latch);
+        assert_eq!(status.state, "active", "{:?}: {}", status.latch, town.told());
         slowest = slowest.max(status.reconciled_ms.unwrap());
         reconciled += 1;
         // Half of them right after something has left for a venue.
@@ -72,6 +72,7 @@ fn whenever_it_is_killed_nothing_is_lost_doubled_or_sent_again() {
         } else {
             let_pass(Duration::from_millis(rng.u64(0..600)));
         }
+        eprintln!("{:?}", (kill, status.reconciled_ms));
         engine.kill();
     }
     assert!(slowest <= RECONCILED_MS, "one start agreed with the venues only after {slowest} ms");

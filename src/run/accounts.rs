@@ -31,6 +31,13 @@ fn rest(base: &str, endpoints: &Endpoints) -> Result<Rest, RestError> {
     Rest::new(&Access { base, extra_root, per_second, jitter_seed: clock::unix().raw() })
 }
 
+/// For cancels when everything else hangs: no pace of ours holds them up.
+pub(super) fn hasty(base: &str, endpoints: &Endpoints) -> Result<Rest, RestError> {
+    let per_second = std::num::NonZeroU32::new(80).expect("eighty");
+    let extra_root = endpoints.root.as_ref().map(String::as_bytes);
+    Rest::new(&Access { base, extra_root, per_second, jitter_seed: clock::unix().raw() })
+}
+
 /// Kalshi's request budgets, and a group for entries on each shard.
 pub fn kalshi(endpoints: &Endpoints, desk: &SignDesk, shards: &[u8]) -> anyhow::Result<(Rates, Vec<(u8, Tag)>)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -99,7 +106,7 @@ pub fn polymarket(endpoints: &Endpoints, key: &WalletSigner, chain: Chain) -> an
     Ok((read.key, api))
 }
 
-fn headers(pairs: &[(&'static str, &str)]) -> Result<HeaderMap, String> {
+pub(super) fn headers(pairs: &[(&'static str, &str)]) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     for (name, value) in pairs {
         headers.insert(*name, HeaderValue::from_str(value).map_err(|error| error.to_string())?);

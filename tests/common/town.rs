@@ -26,8 +26,22 @@ use tempfile::TempDir;
 
 /// Pairs whose markets close and pay while the test looks, and pairs that stay open. All balances of so few can be read at
 /// once, as often as the engine is started.
-const CLOSING: std::ops::Range<usize> = 4..10;
+const CLOSING: std::ops::Range<usize> = 12..22;
 const STAYING: usize = 12;
+
+/// Many small plans, and no limit that would end the trade before the test does.
+const SETTINGS: [(&str, &str); 10] = [
+    ("ORION_TRADING__MAX_TRADE_SIZE_PCT", "0.002"),
+    ("ORION_TRADING__MIN_TRADE_SIZE_USD", "10"),
+    ("ORION_TRADING__COOLDOWN_S", "1"),
+    ("ORION_RISK__MAX_OPEN_POSITIONS", "1000"),
+    ("ORION_RISK__MAX_ORDERS_PER_SECOND", "100"),
+    ("ORION_RISK__MAX_EXPOSURE_PER_EVENT", "1"),
+    ("ORION_RISK__MAX_DAILY_LOSS_PCT", "1"),
+    ("ORION_RISK__MAX_DRAWDOWN_PCT", "1"),
+    ("ORION_RISK__MAX_CONSECUTIVE_REFUSALS", "1000"),
+    ("ORION_RISK__MAX_ERROR_RATE", "1"),
+];
 
 pub struct Town {
     pub exchanges: Running,
@@ -75,8 +89,7 @@ impl Town {
         let sheet = dir.join("sim.json");
         let mut written: Value = serde_json::from_slice(&std::fs::read(&sheet).unwrap()).unwrap();
         let pairs = written["pairs"].as_array().unwrap();
-        let chosen: Vec<Value> =
-            pairs[CLOSING].iter().chain(&pairs[pairs.len() - STAYING..]).cloned().collect();
+        let chosen: Vec<Value> = pairs[CLOSING].iter().chain(&pairs[pairs.len() - STAYING..]).cloned().collect();
         written["pairs"] = chosen.into();
         std::fs::write(&sheet, written.to_string()).unwrap();
         Self { exchanges, folder }
@@ -91,6 +104,7 @@ impl Town {
         let mut command = Command::new(env!("CARGO_BIN_EXE_orion"));
         command.arg("--config").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/config/orion.toml"));
         command.arg("--state-dir").arg(self.folder.path().join("state")).args(args);
+        command.env_remove("ORION_KILLS").env_remove("ORION_SEED").envs(SETTINGS);
         command
     }
 

@@ -186,7 +186,8 @@ impl L2Headers {
     }
 }
 
-/// API credentials. Not printable.
+/// API credentials. Not printable. The guard has a copy of its own: it must be able to cancel while others hang.
+#[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "a key is never printed")]
 pub struct ApiSigner {
     address: String,
