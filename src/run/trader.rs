@@ -116,6 +116,13 @@ impl<S: Store> Trader<S> {
         match ready {
             Ready::Halted { .. } => self.halt(at),
             Ready::Resumed => self.resume(at),
+            Ready::Settled { market, .. } => {
+                // What was missing may be what has been paid out: that need not wait to be seen.
+                let compare = &mut self.sides[self.names[market.0 as usize].0 as usize].compare;
+                if compare.differs != 0 {
+                    (compare.differs, compare.asked) = (0, Nanos::ZERO);
+                }
+            }
             _ => {}
         }
         self.executor.ready(ready, at, &mut Doors(&mut self.sides), &mut self.acts);
