@@ -227,7 +227,7 @@ impl Town {
         let (records, _) = segments::read(&self.state().join("journal")).unwrap();
         let mut story = Story::default();
         let mut names: BTreeMap<u32, Market> = BTreeMap::new();
-        let mut asked = BTreeMap::new();
+        let (mut asked, mut filled) = (BTreeMap::new(), BTreeMap::new());
         let mut trades: BTreeMap<(Market, String), Trade> = BTreeMap::new();
         let mut order: Vec<Happened> = Vec::new();
         for (_, record) in records {
@@ -254,6 +254,12 @@ impl Town {
                     }
                     let key = (market.clone(), tag(&trade.tag));
                     if !trades.contains_key(&key) {
+                        // One match told under two ids is a lie of the exchange: more than was asked for cannot be.
+                        let sum = filled.entry(id).or_insert(0) + trade.qty.micros();
+                        if ask.qty.micros() + 10_000 < sum {
+                            continue;
+                        }
+                        filled.insert(id, if trade.stage == Stage::Failed { filled[&id] } else { sum });
                         order.push(Happened::Traded(key.clone()));
                     }
                     let known = trades.entry(key).or_insert(trade);
