@@ -1,6 +1,8 @@
 //! What trading has to know of both accounts before the first order, asked for once, cold: request budgets, the venue's
 //! switches for entries, API credentials.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde::Deserialize;
@@ -28,8 +30,26 @@ fn rest(base: &str, endpoints: &Endpoints) -> Result<Rest, RestError> {
     Rest::new(&Access { base, extra_root, per_second, jitter_seed: clock::unix().raw() })
 }
 
+/// Questions at start are asked so often: one that fails says little, and a group more than is needed does no harm.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(300);
+
 /// Kalshi's request budgets, and a group for entries on each shard.
 pub fn kalshi(endpoints: &Endpoints, desk: &SignDesk, shards: &[u8]) -> anyhow::Result<(Rates, Vec<(u8, Tag)>)> {
+    tried(|| kalshi_once(endpoints, desk, shards))
+}
+
+fn tried<T>(mut ask: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    for _ in 1..TRIES {
+        if let Ok(found) = ask() {
+            return Ok(found);
+        }
+        std::thread::park_timeout(PAUSE);
+    }
+    ask()
+}
+
+fn kalshi_once(endpoints: &Endpoints, desk: &SignDesk, shards: &[u8]) -> anyhow::Result<(Rates, Vec<(u8, Tag)>)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let rest = rest(&endpoints.kalshi_rest, endpoints)?;
@@ -69,6 +89,10 @@ struct Credentials {
 
 /// API credentials of a wallet's key: made, or derived where they exist. The id, and what signs with them.
 pub fn polymarket(endpoints: &Endpoints, key: &WalletSigner, chain: Chain) -> anyhow::Result<(String, ApiSigner)> {
+    tried(|| polymarket_once(endpoints, key, chain))
+}
+
+fn polymarket_once(endpoints: &Endpoints, key: &WalletSigner, chain: Chain) -> anyhow::Result<(String, ApiSigner)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let body = runtime.block_on(async {
         let rest = rest(&endpoints.clob, endpoints)?;

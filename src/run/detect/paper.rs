@@ -176,14 +176,19 @@ impl Detector {
     fn offers(&self, legs: &Legs, excess: &Excess, at: Arrival) -> Offers {
         let take = |venue: Venue| if venue == Venue::Kalshi { legs.kalshi } else { legs.polymarket };
         let (long, short) = (take(excess.long), take(excess.long.other()));
-        let complete = self.offer(short.market, short.side, short.buys(), true, excess.qty, at);
-        let back = match long.side {
-            BookSide::Ask => BookSide::Bid,
-            BookSide::Bid => BookSide::Ask,
+        // What is held too much: what the leg was to buy, or, where closing it was undone, what was bought for that.
+        let back = match (long.side, excess.reversed) {
+            (BookSide::Ask, false) | (BookSide::Bid, true) => BookSide::Bid,
+            (BookSide::Bid, false) | (BookSide::Ask, true) => BookSide::Ask,
+        };
+        let held = if excess.reversed { long.buys().other() } else { long.buys() };
+        let complete = match excess.reversed {
+            true => None,
+            false => self.offer(short.market, short.side, short.buys(), true, excess.qty, at),
         };
         // What is not final yet cannot be sold; its complement can be bought.
         let sells = excess.qty <= excess.sellable;
-        let outcome = if sells { long.buys() } else { long.buys().other() };
+        let outcome = if sells { held } else { held.other() };
         Offers { complete, unwind: self.offer(long.market, back, outcome, !sells, excess.qty, at) }
     }
 
