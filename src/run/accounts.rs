@@ -24,6 +24,9 @@ use crate::{
 /// What a group lets through in fifteen seconds: the venue's largest. It is a switch to throw, not a limit of ours.
 const GROUP_LIMIT: Qty = Qty::whole(1_000_000);
 
+/// Calls that make something empty are tried so often.
+const TRIES: u32 = 4;
+
 fn rest(base: &str, endpoints: &Endpoints) -> Result<Rest, RestError> {
     let per_second = std::num::NonZeroU32::new(5).expect("five");
     let extra_root = endpoints.root.as_ref().map(String::as_bytes);
@@ -66,8 +69,15 @@ fn kalshi_once(endpoints: &Endpoints, desk: &SignDesk, shards: &[u8]) -> anyhow:
         let rates = rates.map_err(|refused| anyhow::anyhow!("Kalshi's request budgets cannot be read: {refused}"))?;
         let mut groups = Vec::with_capacity(shards.len());
         for shard in shards {
-            let body = group::write_create(GROUP_LIMIT, *shard, None);
-            let made = rest.post(group::CREATE, body, sign("POST")).await;
+            let create = || rest.post(group::CREATE, group::write_create(GROUP_LIMIT, *shard, None), sign("POST"));
+            let mut made = create().await;
+            // A group too many, whose answer got lost, costs nothing: no order is ever in it.
+            for _ in 1..TRIES {
+                match made {
+                    Err(ref error) if error.passes() => made = create().await,
+                    _ => break,
+                }
+            }
             let made = made
                 .with_context(|| format!("no order group on Kalshi's shard {shard}: entries would have no switch"))?;
             let group = group::parse_created(&made).map_err(|refused| {
@@ -97,8 +107,11 @@ fn polymarket_once(endpoints: &Endpoints, key: &WalletSigner, chain: Chain) -> a
     let body = runtime.block_on(async {
         let rest = rest(&endpoints.clob, endpoints)?;
         let sign = |_: &str| headers(&key.sign_in(clock::unix(), 0, chain.id()).pairs());
+        // Where a set exists, made by a call whose answer got lost or by an earlier start, it is derived.
         match rest.post(KeyCall::Create.request().1, Vec::new(), sign).await {
-            Err(RestError::Status { status: 400, .. }) => rest.get_signed(KeyCall::Derive.request().1, &[], sign).await,
+            Err(error) if error.passes() || matches!(error, RestError::Status { status: 400, .. }) => {
+                rest.get_signed(KeyCall::Derive.request().1, &[], sign).await
+            }
             made => made,
         }
     });

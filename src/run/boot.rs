@@ -20,6 +20,7 @@ use super::{
     core::{self, Seat},
     desk::{Desk, Orders},
     dial::{self, Route},
+    event::Control,
     execute,
     feed::{self, FeedGauge, FeedSetup, LinkSetup, Recorded},
     keep::{self, KeepSetup, Told},
@@ -27,7 +28,7 @@ use super::{
     lines::LineGauge,
     look::{self, LookSetup},
     pipe::Place,
-    restore,
+    restore::{self, Restored},
     ring::{self, Idle, Stop, Waker},
     sign::Signing,
     snapshot::Snapshot,
@@ -241,11 +242,7 @@ impl Engine {
         let database = state.join("orion.db");
         let now = super::clock::unix();
         let run = RunInfo { mode: mode.into(), started_at: now, build: env!("CARGO_PKG_VERSION").into(), config_hash };
-        let audit = Audit::open(&database, &run)?;
-        let reader = AuditReader::open(&database)?;
-        let known = reader.load_state(UnixMs::new(now.raw() / 86_400_000 * 86_400_000))?;
-        let rows = first_rows(&settings, &reader.settings()?, &known, now);
-        drop(reader);
+        let mut audit = Audit::open(&database, &run)?;
         let mut tables = tables(&pairs, &listed);
         let over_polymarket = polymarket_links(&tables, &endpoints, config.feed.assets_per_connection)?;
         let stop = Stop::default();
@@ -277,10 +274,17 @@ impl Engine {
         let pairs_by_market: Vec<_> = tables.pairs.iter().map(|p| [p.pair.kalshi, p.pair.polymarket]).collect();
         let before =
             restore::Known { markets: &names, minimum: &minimum, pairs: &pairs_by_market, budget: closing(&config) };
-        let restored = restore::restore(&opened.records, &before, super::clock::now())?;
+        let mut restored = restore::restore(&opened.records, &before, super::clock::now())?;
+        restored.promise(|market| tables.markets[market.0 as usize].terms.fee);
         for (venue, name, held) in &restored.unlisted {
             tracing::warn!("{venue} {name} is held ({} YES, {} NO) and not in the pair file", held.qty[0], held.qty[1]);
         }
+        let reader = AuditReader::open(&database)?;
+        audit.write(&restored.history.rows(&restored.names, &restored.positions, &reader, now)?)?;
+        let known = reader.load_state(UnixMs::new(now.raw() / 86_400_000 * 86_400_000))?;
+        let rows = first_rows(&settings, &reader.settings()?, &known, &restored, now);
+        let books = keep::books(&reader, &tables.pair_names, &tables.names)?;
+        drop(reader);
         let ids = Ids::new(restored.epoch + 1).context("every epoch of this journal has been used")?;
         let setup = setup(&config, &tables, &known, &restored, &state, now);
         opened.journal.append(&Record::Opened { epoch: ids.epoch(), at: now })?;
@@ -303,7 +307,7 @@ impl Engine {
         let mut routes = HashMap::new();
         let tls = tls(endpoints.root.as_deref())?;
         let mut lines = None;
-        let seat = match (wired, &signing) {
+        let mut seat = match (wired, &signing) {
             (Some(wired), Some(signing)) => {
                 let gateways = gateways(wired, &tables, &endpoints, &signing.desk, &restored.plans, &state)?;
                 let parts = Parts {
@@ -339,6 +343,13 @@ impl Engine {
                 Seat::Desk(Box::new(desk), spares)
             }
         };
+        // What has paid meanwhile is gone from the accounts, and is booked before they are compared.
+        for (slot, listed) in tables.listed.iter().enumerate() {
+            if let Some(yes_payout) = listed.as_ref().and_then(|listed| listed.settled) {
+                let market = MarketId(slot as u32);
+                seat.control(&Control::Settled { market, yes_payout }, super::clock::arrival());
+            }
+        }
         let mut collectors = Vec::new();
         let mut recorder = || {
             let (recorder, collector) = latency::recorder();
@@ -469,6 +480,7 @@ impl Engine {
             stops: stops.clone(),
             rows,
             held,
+            books,
         };
         let ended: Vec<Stop> = lines_ended.into_iter().chain([detector_ended.clone()]).collect();
         let keeper = std::thread::Builder::new().name("keep".into()).spawn(move || keep::run(keep, &ended))?;
@@ -504,12 +516,13 @@ impl Engine {
     }
 }
 
-/// What a start writes down: settings that differ from the last run's, and plans that an end without warning left open.
-/// A paper order of a process that is gone is gone with it; what it had filled stands in the positions.
+/// What a start writes down: settings that differ from the last run's, and plans that an end without warning kept from
+/// being begun. Those that the journal knows go on.
 fn first_rows(
     settings: &BTreeMap<String, Setting>,
     before: &BTreeMap<String, String>,
     known: &audit::State,
+    restored: &Restored,
     now: UnixMs,
 ) -> Vec<Row> {
     let changed = settings.iter().filter(|(key, setting)| before.get(*key) != Some(&setting.text));
@@ -522,7 +535,8 @@ fn first_rows(
             origin: setting.origin.to_string(),
         })
     });
-    let open = known.open_plans.iter().cloned().map(|mut plan| {
+    let never = known.open_plans.iter().filter(|plan| !restored.history.knows(plan.id));
+    let open = never.cloned().map(|mut plan| {
         plan.state = "abandoned".into();
         plan.closed_at = Some(now);
         Row::Plan(plan)

@@ -48,7 +48,8 @@ impl Seat {
         }
     }
 
-    fn control(&mut self, control: &Control, at: Arrival) {
+    /// A word from the cold side.
+    pub fn control(&mut self, control: &Control, at: Arrival) {
         match self {
             Self::Desk(desk, _) => desk.control(control, at),
             Self::Booth(booth) => booth.control(control, at),

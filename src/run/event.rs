@@ -91,10 +91,18 @@ pub enum What {
         venue: Venue,
         told: Told,
     },
+    /// A venue's account may not agree with the journal on this market: its listing is to be read anew.
+    Suspect {
+        market: MarketId,
+    },
     /// A venue's account and the journal do not agree.
     Differs {
         venue: Venue,
         difference: Difference,
+    },
+    /// Were both venues' accounts read, and do they agree with the journal?
+    Agrees {
+        clean: bool,
     },
     /// What a venue told of an order cannot be: its plan is frozen, and the latch falls.
     Impossible {

@@ -6,7 +6,10 @@
 
 use std::collections::VecDeque;
 
-use super::event::{Entry, Event, Fill, Ready, What, Withheld, Word};
+use super::{
+    event::{Entry, Event, Fill, Ready, What, Withheld, Word},
+    restore::Restored,
+};
 use crate::{
     fill::{Heard, Met, Whose},
     ledger::{
@@ -158,6 +161,8 @@ pub struct Executor<S> {
     markets: Vec<Facts>,
     /// Markets that have paid.
     paid: Vec<bool>,
+    /// Markets that pay once every order for them is known to be over.
+    due: Vec<(MarketId, Money)>,
     positions: Positions,
     plans: Vec<Open>,
     budget: Budget,
@@ -182,6 +187,7 @@ impl<S: Store> Executor<S> {
             ids,
             markets,
             paid,
+            due: Vec::with_capacity(2 * PLANS_MAX),
             positions,
             plans,
             budget,
@@ -212,9 +218,16 @@ impl<S: Store> Executor<S> {
     }
 
     /// What the journal says of the time before this start.
-    pub fn restore(&mut self, plans: Vec<Plan>, positions: Positions) {
-        self.positions = positions;
-        self.plans.extend(plans.into_iter().map(|plan| Open { plan, reserved: [Money::ZERO; 2] }));
+    pub fn restore(&mut self, restored: Restored) {
+        for market in restored.history.paid_markets() {
+            // Those that this start does not list cannot pay again.
+            if let Some(paid) = self.paid.get_mut(market.0 as usize) {
+                *paid = true;
+            }
+        }
+        self.positions = restored.positions;
+        let plans = restored.plans.into_iter().zip(restored.reserved);
+        self.plans.extend(plans.map(|(plan, reserved)| Open { plan, reserved }));
     }
 
     /// Something of the detector's.
@@ -314,6 +327,10 @@ impl<S: Store> Executor<S> {
 
     /// Looks at every plan: after all that came was taken in, and a few hundred times a second.
     pub fn turn(&mut self, at: Arrival, acts: &mut Acts) {
+        for _ in 0..self.due.len() {
+            let (market, yes_payout) = self.due.remove(0);
+            self.settle(market, yes_payout, at, acts);
+        }
         let mut slot = 0;
         while slot < self.plans.len() {
             if !self.advance(slot, at, acts) {
@@ -589,6 +606,16 @@ impl<S: Store> Executor<S> {
     }
 
     fn settle(&mut self, market: MarketId, yes_payout: Money, at: Arrival, acts: &mut Acts) {
+        if self.paid[market.0 as usize] {
+            // Before this start.
+            return;
+        }
+        let waits = |leg: &Leg| leg.ask.market == market && !leg.is_complete();
+        if self.open().flat_map(Plan::legs).any(waits) {
+            // What an order in doubt has bought is paid too.
+            return self.due.push((market, yes_payout));
+        }
+        self.paid[market.0 as usize] = true;
         let before = *self.positions.holding(market);
         self.positions.pay(market, yes_payout);
         let after = *self.positions.holding(market);
@@ -600,7 +627,6 @@ impl<S: Store> Executor<S> {
         let what = What::Settled { market, yes_payout, held: before.qty, paid, result };
         acts.events.push(Event { at: at.unix, what });
         self.tell_booked(market, &before, true, at, acts);
-        self.paid[market.0 as usize] = true;
     }
 
     fn fill(&self, market: MarketId, trade: &Trade, met: Option<Met>) -> Fill {

@@ -201,6 +201,9 @@ async fn reread(setup: &LookSetup, reader: &mut Reader, mut asked: Vec<MarketId>
         if let Some(terms) = listing.terms {
             tell(setup, Control::Terms { market, terms });
         }
+        if let Some(yes_payout) = listing.settled {
+            tell(setup, Control::Settled { market, yes_payout });
+        }
         let rules = setup.pairs.pairs().iter().enumerate().filter_map(|(at, pair)| {
             let print = match name.venue {
                 Venue::Kalshi if pair.kalshi == name.name => pair.kalshi_rules,

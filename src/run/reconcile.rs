@@ -29,6 +29,14 @@ impl Difference {
         !matches!(self, Self::More { .. })
     }
 
+    /// The market of which the two hold different things.
+    pub const fn market(&self) -> Option<MarketId> {
+        match self {
+            Self::More { market, .. } | Self::Less { market, .. } => Some(*market),
+            Self::Forgotten { .. } => None,
+        }
+    }
+
     /// One line for the ledger; `name` gives a market's.
     pub fn sentence(&self, name: impl Fn(MarketId) -> String) -> String {
         match *self {

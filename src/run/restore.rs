@@ -7,14 +7,15 @@ use std::collections::{BTreeMap, HashMap};
 
 use alloy_primitives::hex;
 
+use super::history::History;
 use crate::{
     ledger::{Positions, journal::Record, position::Holding},
     order::{
-        Plan,
+        Plan, Purpose,
         leg::Change,
         plan::{Aim, Budget},
     },
-    spread::{Legs, Take},
+    spread::{FeeCurve, Legs, Take},
     unit::{BookSide, MarketId, Money, Nanos, OrderId, Outcome, PairId, Qty, Tag, Venue},
 };
 
@@ -44,6 +45,12 @@ pub struct Restored {
     pub flows: Vec<Money>,
     /// Held in markets that this start does not list.
     pub unlisted: Vec<(Venue, Tag, Holding)>,
+    /// Markets by slot; those that this start does not list come behind.
+    pub names: Vec<(Venue, Tag)>,
+    /// For the audit trail.
+    pub history: History,
+    /// What entries of each plan may still cost, by venue; nothing before [`Restored::promise`].
+    pub reserved: Vec<[Money; 2]>,
 }
 
 /// Why a start cannot go on from this journal.
@@ -92,6 +99,9 @@ pub fn restore(records: &[(u64, Record)], known: &Known<'_>, now: Nanos) -> Resu
         cash: Vec::new(),
         flows: vec![Money::ZERO; names.len()],
         unlisted: Vec::new(),
+        names: Vec::new(),
+        history: History::default(),
+        reserved: Vec::new(),
     };
     let (plans, orders, old) = (BTreeMap::new(), HashMap::new(), HashMap::new());
     let mut walk = Walk { known, slots, names, old, plans, orders, restored };
@@ -107,6 +117,7 @@ pub fn restore(records: &[(u64, Record)], known: &Known<'_>, now: Nanos) -> Resu
         plan.aim.pair = PairId(pair as u32);
         plan.restarted(now);
         restored.plans.push(plan);
+        restored.reserved.push([Money::ZERO; 2]);
     }
     for (slot, (venue, name)) in names.iter().enumerate().skip(listed) {
         let held = restored.positions.holding(MarketId(slot as u32));
@@ -114,6 +125,7 @@ pub fn restore(records: &[(u64, Record)], known: &Known<'_>, now: Nanos) -> Resu
             restored.unlisted.push((*venue, *name, *held));
         }
     }
+    restored.names = names;
     Ok(restored)
 }
 
@@ -128,12 +140,24 @@ impl Restored {
         };
         both.map(of).filter(|(_, _, qty, _)| !qty.is_zero()).collect()
     }
+
+    /// Keeps money back for entries that may still fill: what they cost at their limit, with fees. It is released when the
+    /// entry is over, as if this start had made it.
+    pub fn promise(&mut self, fee: impl Fn(MarketId) -> FeeCurve) {
+        for (plan, reserved) in self.plans.iter().zip(&mut self.reserved) {
+            for leg in plan.legs().filter(|leg| leg.ask.purpose == Purpose::Entry && !leg.is_complete()) {
+                let crate::order::Ask { venue, market, qty, limit, .. } = leg.ask;
+                reserved[venue as usize] += limit.cost(qty) + fee(market).at_most(limit, qty, 1);
+            }
+        }
+    }
 }
 
 impl Walk<'_> {
     fn take(&mut self, sequence: u64, record: &Record, now: Nanos) -> Result<(), Stranded> {
         match *record {
-            Record::Opened { epoch, .. } => {
+            Record::Opened { epoch, at } => {
+                self.restored.history.opened(at);
                 self.restored.epoch = epoch;
                 self.restored.cash.clear();
                 self.restored.flows.fill(Money::ZERO);
@@ -150,12 +174,15 @@ impl Walk<'_> {
                 let legs = Legs { kalshi: take(markets[0], wanted[0])?, polymarket: take(markets[1], wanted[1])? };
                 let minimum = [legs.kalshi.market, legs.polymarket.market]
                     .map(|market| self.known.minimum.get(market.0 as usize).copied().unwrap_or(Qty::ZERO));
+                let markets = [legs.kalshi.market, legs.polymarket.market];
+                self.restored.history.planned(plan, sighting, markets, wanted, qty);
                 // The pair's slot is found at the end, from its markets.
                 let aim = Aim { plan, sighting, pair: PairId(u32::MAX), legs, qty };
                 self.plans.insert(plan, Plan::open(aim, [], self.known.budget, minimum));
             }
             Record::Intended { plan, ask, at, digest } => {
                 let market = self.slot(sequence, ask.market)?;
+                self.restored.history.intended(plan, &ask, at);
                 if let Some(open) = self.plans.get_mut(&plan) {
                     open.add(crate::order::Ask { market, ..ask });
                     open.sent(ask.id, now, at);
@@ -164,14 +191,19 @@ impl Walk<'_> {
                     self.orders.insert(ask.id, plan);
                 }
             }
-            Record::Told { order, told, .. } => {
+            Record::Told { order, told, at } => {
                 let plan = self.orders.get(&order).and_then(|plan| self.plans.get_mut(plan));
                 let Some(plan) = plan else { return Ok(()) };
+                let id = plan.aim.plan;
                 let market = plan.leg(order).expect("it was added").ask.market;
                 let positions = &mut self.restored.positions;
                 let before = positions.holding(market).cash;
                 // What was impossible then is impossible again, and freezes the plan.
-                match plan.next(order, &told, now) {
+                let change = plan.next(order, &told, now);
+                if let Ok(change) = change {
+                    self.restored.history.told(id, market, change, at);
+                }
+                match change {
                     Ok(Change::Traded(trade)) => positions.trade(market, trade),
                     Ok(Change::Confirmed(trade)) => positions.confirm(market, trade.tag),
                     Ok(Change::Voided(trade)) => positions.void(market, trade.tag),
@@ -179,9 +211,13 @@ impl Walk<'_> {
                 }
                 self.restored.flows[market.0 as usize] += positions.holding(market).cash - before;
             }
-            Record::Ended { plan, .. } => _ = self.plans.remove(&plan),
-            Record::Paid { market, yes_payout, .. } => {
+            Record::Ended { plan, ending } => {
+                self.plans.remove(&plan);
+                self.restored.history.ended(plan, ending);
+            }
+            Record::Paid { market, yes_payout, held, paid } => {
                 let market = self.slot(sequence, market)?;
+                self.restored.history.paid(market, yes_payout, held, paid);
                 let before = self.restored.positions.holding(market).cash;
                 self.restored.positions.pay(market, yes_payout);
                 self.restored.flows[market.0 as usize] += self.restored.positions.holding(market).cash - before;

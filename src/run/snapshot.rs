@@ -24,6 +24,12 @@ pub struct Snapshot {
     pub state: String,
     pub latch: Option<String>,
     pub auto_execute: bool,
+    /// Do orders, positions and cash agree with both venues? Absent before the first comparison, and on paper.
+    #[serde(default)]
+    pub agrees: Option<bool>,
+    /// From the start until they agreed for the first time.
+    #[serde(default)]
+    pub reconciled_ms: Option<u64>,
     /// Streams, or polling where a venue is read without a key.
     pub sources: Vec<String>,
     pub feeds: Vec<FeedStatus>,

@@ -184,6 +184,13 @@ pub(super) fn setup(
             budget.book(tables.names[market.0 as usize].venue, 0, pair.event as usize, Money::ZERO, *cost);
         }
     }
+    for (plan, reserved) in restored.plans.iter().zip(&restored.reserved) {
+        let pair = &tables.pairs[plan.aim.pair.0 as usize];
+        for (venue, market) in [(Venue::Kalshi, pair.pair.kalshi), (Venue::Polymarket, pair.pair.polymarket)] {
+            let shard = tables.markets[market.0 as usize].terms.shard;
+            budget.reserve(venue, shard, pair.event as usize, reserved[venue as usize]);
+        }
+    }
     budget.begin_day(now.raw(), known.realised_today);
     Setup {
         markets: tables.markets.clone(),

@@ -99,7 +99,7 @@ impl<S: Store> Trader<S> {
 
     /// Goes on from what the journal says of the time before this start.
     pub fn restore(&mut self, restored: Restored) {
-        self.executor.restore(restored.plans, restored.positions);
+        self.executor.restore(restored);
     }
 
     /// Something of the detector's.
@@ -165,7 +165,7 @@ impl<S: Store> Trader<S> {
         if self.acts.words.iter().any(|word| matches!(word, Word::Halt { .. })) {
             self.halt(at);
         }
-        self.tell_clean();
+        self.tell_clean(at);
     }
 
     /// Calls that are to leave for a venue. Whoever takes them answers each, once.
@@ -243,6 +243,9 @@ impl<S: Store> Trader<S> {
         let compare = &mut self.sides[venue as usize].compare;
         compare.differs = if found.is_empty() { 0 } else { compare.differs + 1 };
         if 0 < compare.differs && compare.differs < DIFFERENCES_MAX {
+            // A market that has paid holds nothing any more: perhaps only the news of it is missing.
+            let markets = found.iter().filter_map(Difference::market);
+            self.acts.events.extend(markets.map(|market| Event { at: at.unix, what: What::Suspect { market } }));
             return;
         }
         let lost = found.iter().any(Difference::halts);
@@ -280,13 +283,14 @@ impl<S: Store> Trader<S> {
         }
     }
 
-    fn tell_clean(&mut self) {
+    fn tell_clean(&mut self, at: Arrival) {
         // A plan that is in doubt since before this start keeps the pair to itself; it does not block the others.
         let clean = self.is_clean();
         self.executor.block(!clean || !self.room);
         if self.told_clean != Some(clean) {
             self.told_clean = Some(clean);
             self.acts.words.push(Word::Agrees { clean });
+            self.acts.events.push(Event { at: at.unix, what: What::Agrees { clean } });
         }
     }
 

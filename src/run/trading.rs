@@ -104,7 +104,7 @@ pub(super) fn gateways(
         sent: in_doubt(before),
         signer: Box::new(desk.signer()),
     });
-    let polymarket = PolymarketGateway::new(polymarket::Setup {
+    let mut polymarket = PolymarketGateway::new(polymarket::Setup {
         host: host(&endpoints.clob)?,
         chain: wired.chain,
         markets: (0..tables.names.len()).map(|slot| polymarket_market(tables, slot)).collect(),
@@ -113,6 +113,11 @@ pub(super) fn gateways(
         signature_type: wired.signature_type,
         heartbeats: wired.heartbeats,
     });
+    for leg in before.iter().flat_map(Plan::legs).filter(|leg| leg.ask.venue == Venue::Polymarket) {
+        if let Some(tag) = leg.tag() {
+            polymarket.remember(leg.ask.id, tag, leg.sent_at());
+        }
+    }
     Ok(Gateways {
         both: [Box::new(kalshi), Box::new(polymarket)],
         sites: [
@@ -217,7 +222,6 @@ impl Parts<'_> {
         let facts =
             setup.markets.iter().map(|m| Facts { venue: m.terms.venue, fee: m.terms.fee, qty_min: m.terms.qty_min });
         let mut executor = Executor::new(orders.journal, orders.ids, facts.collect(), orders.budget);
-        executor.found(&setup.held);
         executor.limit(self.limits);
         let mut trader = Trader::new(executor, gateways.both, names);
         trader.restore(restored);

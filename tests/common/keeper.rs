@@ -75,6 +75,7 @@ pub fn kept_beside(events: &[Event], storms: u64) -> Kept {
         stops: Stops::new(Fallen::default(), bounded(16).0, folder.path()),
         rows: Vec::new(),
         held: Vec::new(),
+        books: Vec::new(),
     };
     // The detector is over, so the keeper writes down what there is and ends.
     let ended = Stop::default();

@@ -3,7 +3,10 @@
 //! Orders leave over the same path as with real money: signed with generated keys, sent over TLS, answered by exchanges
 //! that check every signature. At the end everything is counted a second time: see [`check`].
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 
@@ -53,6 +56,9 @@ pub struct DemoArgs {
     /// Use the exchanges that `orion sim --dir FOLDER` serves instead of embedded ones.
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["seed", "speed", "chaos"])]
     sim: Option<PathBuf>,
+    /// Go on from where the last demo on these exchanges ended, however it ended, instead of beginning anew.
+    #[arg(long, requires = "sim")]
+    resume: bool,
 }
 
 pub fn run(global: &Global, args: &DemoArgs) -> Done {
@@ -67,12 +73,9 @@ pub fn run(global: &Global, args: &DemoArgs) -> Done {
     let config = loaded.config;
     let state = config.engine.state_dir.join("demo");
     drop(boot::claim(&state)?);
-    // Another world's positions mean nothing in this one.
-    for name in ["orion.db", "orion.db-wal", "orion.db-shm", "latch", "paused"] {
-        let _ = std::fs::remove_file(state.join(name));
+    if !args.resume {
+        forget(&state);
     }
-    // Its journal too: the next world has other orders under the same names.
-    let _ = std::fs::remove_dir_all(state.join("journal"));
     let style = style(args.plain, args.json);
     let (running, site) = if let Some(folder) = &args.sim {
         (None, super::sim::attach(folder)?)
@@ -119,6 +122,14 @@ pub fn run(global: &Global, args: &DemoArgs) -> Done {
         return Err(Fault::Failed(anyhow::anyhow!("the second count does not agree with the first; see above")));
     }
     Ok(())
+}
+
+/// Another world's positions mean nothing in this one, and the next world has other orders under the same names.
+fn forget(state: &Path) {
+    for name in ["orion.db", "orion.db-wal", "orion.db-shm", "latch", "paused"] {
+        let _ = std::fs::remove_file(state.join(name));
+    }
+    let _ = std::fs::remove_dir_all(state.join("journal"));
 }
 
 fn banner(

@@ -114,12 +114,7 @@ impl AuditReader {
             Ok(u64::try_from(id).unwrap_or(0))
         };
         Ok(State {
-            positions: self.all(
-                "SELECT venue, market, outcome, qty_micros, cost_micros, updated_at FROM positions \
-                 WHERE 0 < qty_micros ORDER BY venue, market, outcome",
-                [],
-                position,
-            )?,
+            positions: self.positions()?,
             balances: self.all(
                 "SELECT at, venue, shard, free_micros, locked_micros FROM balances b WHERE id = \
                  (SELECT id FROM balances n WHERE n.venue = b.venue AND n.shard = b.shard ORDER BY at DESC, id DESC \
@@ -127,16 +122,35 @@ impl AuditReader {
                 [],
                 balance,
             )?,
-            open_plans: self.all(
-                "SELECT id, opportunity_id, pair_key, direction, qty_micros, yes_limit, no_limit, state, opened_at, \
-                 closed_at, expected_net_micros, realised_net_micros FROM plans WHERE closed_at IS NULL ORDER BY id",
-                [],
-                plan,
-            )?,
+            open_plans: self.all(&format!("{PLAN} WHERE closed_at IS NULL ORDER BY id"), [], plan)?,
             realised_today: self.realised_since(day_start)?,
             last_opportunity: highest("opportunities")?,
             last_plan: highest("plans")?,
         })
+    }
+
+    /// Positions that are not empty.
+    pub fn positions(&self) -> Result<Vec<Position>, AuditError> {
+        self.all(
+            "SELECT venue, market, outcome, qty_micros, cost_micros, updated_at FROM positions \
+             WHERE 0 < qty_micros ORDER BY venue, market, outcome",
+            [],
+            position,
+        )
+    }
+
+    /// One plan.
+    pub fn plan(&self, id: u64) -> Result<Option<Plan>, AuditError> {
+        let Ok(id) = i64::try_from(id) else { return Ok(None) };
+        self.connection
+            .query_row(&format!("{PLAN} WHERE id = ?1"), params![id], plan)
+            .optional()
+            .map_err(|error| self.told(error))
+    }
+
+    /// Plans whose profit is still to come, oldest first.
+    pub fn unsettled_plans(&self) -> Result<Vec<Plan>, AuditError> {
+        self.all(&format!("{PLAN} WHERE realised_net_micros IS NULL AND state <> 'abandoned' ORDER BY id"), [], plan)
     }
 
     /// The settings of the last run as they were written down, by dotted key.
@@ -147,7 +161,7 @@ impl AuditReader {
     }
 
     /// Every fill, in the order in which they happened.
-    pub(super) fn fills(&self) -> Result<Vec<Fill>, AuditError> {
+    pub fn fills(&self) -> Result<Vec<Fill>, AuditError> {
         self.all(&format!("{FILL} ORDER BY at, rowid"), [], fill)
     }
 
@@ -192,6 +206,9 @@ impl AuditReader {
         }
     }
 }
+
+const PLAN: &str = "SELECT id, opportunity_id, pair_key, direction, qty_micros, yes_limit, no_limit, state, opened_at, \
+    closed_at, expected_net_micros, realised_net_micros FROM plans";
 
 const FILL: &str = "SELECT id, plan_id, leg, venue, market, outcome, action, price, qty_micros, fee_micros, at, \
     book_stamp, provisional, void, simulated FROM fills";

@@ -3,6 +3,7 @@
 //! Nothing hot waits for it. A database that is locked or full costs queue depth here: rows wait, bounded, and are
 //! written when it lets go; what does not fit is counted.
 
+mod book;
 mod rows;
 
 use std::{
@@ -13,6 +14,9 @@ use std::{
 
 use crossbeam::channel::{Receiver, Sender};
 use rtrb::Consumer;
+
+use book::PlanBook;
+pub use book::books;
 
 use super::{
     check::Verdicts,
@@ -128,24 +132,14 @@ pub struct KeepSetup {
     pub rows: Vec<Row>,
     /// Positions found at start: quantity and cost.
     pub held: Vec<(MarketId, Outcome, Qty, Money)>,
+    /// Plans of earlier starts whose payout is still to come.
+    pub books: Vec<PlanBook>,
 }
 
 struct Seen {
     row: audit::Opportunity,
     plan: bool,
     over: bool,
-}
-
-/// A plan whose payout is still to come.
-struct PlanBook {
-    row: audit::Plan,
-    title: String,
-    fees: [Money; 2],
-    /// Market, quantity, cost with fees: per leg.
-    legs: [(MarketId, Outcome, Qty, Money); 2],
-    paid: [Option<Money>; 2],
-    unwound: Money,
-    closed: bool,
 }
 
 struct Keeper {
@@ -171,12 +165,13 @@ pub fn run(mut setup: KeepSetup, sources_ended: &[Stop]) {
     let status = setup.snapshot.lock().map(|status| status.clone()).unwrap_or_default();
     let held = setup.held.iter().map(|(m, o, q, c)| ((*m, *o), (*q, *c))).collect();
     let rows = std::mem::take(&mut setup.rows).into();
+    let plans = std::mem::take(&mut setup.books).into_iter().map(|book| (book.row.id, book)).collect();
     let mut keeper = Keeper {
         setup,
         rows,
         dropped: 0,
         seen: HashMap::new(),
-        plans: HashMap::new(),
+        plans,
         held,
         reasons: HashMap::new(),
         last_reason: HashMap::new(),
@@ -188,6 +183,7 @@ pub fn run(mut setup: KeepSetup, sources_ended: &[Stop]) {
         write_error: None,
         storms: HashMap::new(),
     };
+    keeper.take_profits();
     loop {
         let ended = sources_ended.iter().all(Stop::raised);
         let mut idle = true;
@@ -252,6 +248,7 @@ impl Keeper {
                 let text = format!("plan {plan} was not begun: {}", why.sentence());
                 self.push(Row::Event(audit::Event { at, kind: "withheld".into(), text }));
             }
+            What::Suspect { market } => _ = self.setup.reread.try_send(market),
             What::Differs { venue, difference } => {
                 let text = format!("{venue}: {}", difference.sentence(|market| self.market(market).name.clone()));
                 tracing::error!("{text}");
@@ -286,6 +283,12 @@ impl Keeper {
                 );
                 self.push(Row::Event(audit::Event { at, kind: "suspended".into(), text: text.clone() }));
                 let _ = self.setup.told.try_send(Told::Note(text));
+            }
+            What::Agrees { clean } => {
+                self.status.agrees = Some(clean);
+                if clean && self.status.reconciled_ms.is_none() {
+                    self.status.reconciled_ms = Some(at.since(UnixMs::new(self.status.started_ms)));
+                }
             }
             What::State { state } => self.state(at, state),
             What::Balance { venue, shard, cash, reserved } => self.balance(at, venue, shard, cash, reserved),

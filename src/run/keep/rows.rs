@@ -1,6 +1,9 @@
 //! What happened, as rows of the audit trail: opportunities, plans, fills, positions, settlements.
 
-use super::{Keeper, MarketName, PlanBook, Seen, Told};
+use super::{
+    Keeper, MarketName, Seen, Told,
+    book::{Moved, PlanBook},
+};
 use crate::{
     decide::{Quote, Reason, rule::lock_millidays},
     ledger::audit::{self, Action, Fate, Finality, Row},
@@ -126,16 +129,7 @@ impl Keeper {
             expected_net: net,
             realised_net: None,
         };
-        let legs = name.markets.map(|market| (market, Outcome::Yes, Qty::ZERO, Money::ZERO));
-        let book = PlanBook {
-            row: row.clone(),
-            title: name.title.clone(),
-            fees: [Money::ZERO; 2],
-            legs,
-            paid: [None; 2],
-            unwound: Money::ZERO,
-            closed: false,
-        };
+        let book = PlanBook::new(row.clone(), &name);
         self.plans.insert(id, book);
         if let Some(seen) = self.seen.get_mut(&sighting) {
             seen.plan = true;
@@ -167,26 +161,8 @@ impl Keeper {
     }
 
     pub(super) fn filled(&mut self, at: UnixMs, plan: u64, fill: &Fill) {
-        let gross = if fill.bought { fill.price.cost(fill.qty) } else { fill.price.proceeds(fill.qty) };
-        let leg = usize::from(fill.venue == Venue::Polymarket);
         if let Some(book) = self.plans.get_mut(&plan) {
-            book.fees[leg] += fill.fee;
-            let (_, outcome, filled, spent) = &mut book.legs[leg];
-            let closes = !fill.bought || (!filled.is_zero() && *outcome != fill.outcome);
-            if closes {
-                // Sold, or closed by buying the other outcome, of which each contract brings its dollar.
-                let back = if fill.bought {
-                    Money::micros(fill.qty.micros() as i64) - gross - fill.fee
-                } else {
-                    gross - fill.fee
-                };
-                *filled = filled.saturating_sub(fill.qty);
-                *spent -= back;
-            } else {
-                *outcome = fill.outcome;
-                *filled = filled.checked_add(fill.qty).unwrap_or(Qty::MAX);
-                *spent += gross + fill.fee;
-            }
+            book.fill(&moved(fill));
         }
         self.fill_row(at, plan, fill, if fill.provisional { Finality::Provisional } else { Finality::Final });
         let told = Told::Filled { plan, market: self.market(fill.market).name.clone(), fill: *fill };
@@ -199,20 +175,8 @@ impl Keeper {
 
     /// A fill that was provisional failed: the plan has it no longer.
     pub(super) fn voided(&mut self, at: UnixMs, plan: u64, fill: &Fill) {
-        let gross = if fill.bought { fill.price.cost(fill.qty) } else { -fill.price.proceeds(fill.qty) };
         if let Some(book) = self.plans.get_mut(&plan) {
-            let leg = usize::from(fill.venue == Venue::Polymarket);
-            book.fees[leg] -= fill.fee;
-            let (_, outcome, filled, spent) = &mut book.legs[leg];
-            *spent -= gross + fill.fee;
-            let opened = fill.bought && *outcome == fill.outcome;
-            *filled = if opened {
-                filled.saturating_sub(fill.qty)
-            } else {
-                // A closing fill that fails opens its contracts again; one that was bought brings no dollar.
-                *spent += if fill.bought { Money::dollar_each(fill.qty) } else { Money::ZERO };
-                filled.checked_add(fill.qty).unwrap_or(Qty::MAX)
-            };
+            book.void(&moved(fill));
         }
         self.fill_row(at, plan, fill, Finality::Void);
         let text = format!("{}: a fill of {} failed after the match", self.market(fill.market).name, fill.qty);
@@ -272,13 +236,9 @@ impl Keeper {
         book.unwound = unwound;
         book.row.state = state.name().into();
         book.row.closed_at = Some(at);
-        let spent = book.legs[0].3 + book.legs[1].3;
         // Every paired contract pays a dollar at settlement.
+        let spent = book.spent();
         let net = Money::micros(paired.micros() as i64) - spent;
-        let empty = book.legs.iter().all(|leg| leg.2.is_zero());
-        if empty {
-            book.row.realised_net = Some(-spent);
-        }
         let told = Told::Ended {
             id: sighting,
             title: book.title.clone(),
@@ -290,10 +250,8 @@ impl Keeper {
             state,
         };
         let row = book.row.clone();
-        if empty {
-            self.plans.remove(&id);
-        }
         self.push(Row::Plan(row));
+        self.take_profits();
         if matches!(state, Ending::Unwound | Ending::Dust | Ending::Naked) {
             self.status.unwinds += 1;
         }
@@ -321,6 +279,25 @@ impl Keeper {
         }
     }
 
+    /// Writes down what plans made whose legs are both paid.
+    pub(super) fn take_profits(&mut self) {
+        let done: Vec<_> = self.plans.iter().filter_map(|(id, book)| Some((*id, book.realised()?))).collect();
+        for (id, realised) in done {
+            let Some(mut book) = self.plans.remove(&id) else { continue };
+            book.row.realised_net = Some(realised);
+            let settled = !book.is_empty();
+            if settled {
+                book.row.state = "settled".into();
+            }
+            self.push(Row::Plan(book.row));
+            if !settled {
+                continue;
+            }
+            let wins = if realised < Money::ZERO { &mut self.status.losses } else { &mut self.status.wins };
+            *wins += 1;
+        }
+    }
+
     pub(super) fn settled(
         &mut self,
         at: UnixMs,
@@ -342,40 +319,19 @@ impl Keeper {
         };
         self.push(Row::Settlement(settlement));
         self.status.settlements += 1;
-        let payout = |outcome: Outcome| match outcome {
-            Outcome::Yes => yes_payout,
-            Outcome::No => Money::dollars(1) - yes_payout,
-        };
-        let mut done = Vec::new();
-        let mut rows = Vec::new();
-        for (id, book) in &mut self.plans {
-            for leg in 0..2 {
-                let (leg_market, outcome, qty, _) = book.legs[leg];
-                if leg_market == market && book.paid[leg].is_none() {
-                    let micros = i128::from(payout(outcome).raw()) * i128::from(qty.micros()) / 1_000_000;
-                    book.paid[leg] = Some(Money::micros(micros as i64));
-                }
-            }
-            if let ([Some(k), Some(p)], true) = (book.paid, book.closed) {
-                let realised = k + p - book.legs[0].3 - book.legs[1].3;
-                book.row.realised_net = Some(realised);
-                book.row.state = "settled".into();
-                rows.push(Row::Plan(book.row.clone()));
-                let wins = if realised < Money::ZERO { &mut self.status.losses } else { &mut self.status.wins };
-                *wins += 1;
-                done.push(*id);
-            }
+        for book in self.plans.values_mut() {
+            book.pay(market, yes_payout);
         }
-        for row in rows {
-            self.push(row);
-        }
-        for id in done {
-            self.plans.remove(&id);
-        }
+        self.take_profits();
         {
             let pairs = self.setup.pairs.iter();
             let title = pairs.clone().find(|p| p.markets.contains(&market)).map_or(String::new(), |p| p.title.clone());
             let _ = self.setup.told.try_send(Told::Settled { title, market: name.name, yes_payout, paid, result });
         }
     }
+}
+
+fn moved(fill: &Fill) -> Moved {
+    let Fill { venue, outcome, bought, price, qty, fee, .. } = *fill;
+    Moved { venue, outcome, bought, price, qty, fee }
 }

@@ -183,6 +183,12 @@ impl PolymarketGateway {
         }
     }
 
+    /// An order of an earlier start whose record is still to be found.
+    pub fn remember(&mut self, order: OrderId, tag: Tag, sent: UnixMs) {
+        let end = UnixMs::new(sent.raw() + END_MS);
+        self.lives.insert(order, Life { tag, sent: Some(sent), end, missing: false });
+    }
+
     /// The market's tick or smallest size is another one from now on. Orders that are ready on the old one are their
     /// owner's to withdraw.
     pub fn set_terms(&mut self, market: MarketId, terms: Terms) {

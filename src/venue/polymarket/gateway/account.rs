@@ -25,6 +25,8 @@ use crate::{
 pub(super) const BALANCES: Bucket = Bucket::new(15, 50);
 /// Questions for balances that are under way at once.
 const AT_ONCE: usize = 8;
+/// Questions for balances that may get lost and are asked again, before the whole reading is given up.
+const LOST_MAX: u32 = 16;
 const PAGES_MAX: u32 = 50;
 
 /// What a call of a survey asks for.
@@ -49,6 +51,7 @@ pub(super) struct Survey {
     queue: Vec<(MarketId, Outcome)>,
     /// Tokens that are asked for.
     open: usize,
+    lost: u32,
     held: BTreeMap<MarketId, [Qty; 2]>,
 }
 
@@ -70,6 +73,7 @@ impl PolymarketGateway {
             pages: 1,
             queue: queue.rev().collect(),
             open: 0,
+            lost: 0,
             held: BTreeMap::new(),
         });
         let cash = format!("/balance-allowance?asset_type=COLLATERAL&signature_type={}", self.signature_type);
@@ -112,8 +116,18 @@ impl PolymarketGateway {
             Answer::NotSent | Answer::Lost(_) => Err(Malformed::Shape),
         };
         if read.is_err() {
-            self.survey = None;
-            return;
+            // A balance that got lost need not cost the budget of all the others.
+            match (part, &mut self.survey) {
+                (Part::Token(id, outcome), Some(survey)) if survey.lost < LOST_MAX => {
+                    survey.lost += 1;
+                    survey.open -= 1;
+                    survey.queue.insert(0, (id, outcome));
+                }
+                _ => {
+                    self.survey = None;
+                    return;
+                }
+            }
         }
         self.feed_survey(at, out);
         self.finish_survey(out);

@@ -1,0 +1,134 @@
+//! What a plan has paid and holds, until its payout has come: by its fills, whichever start they belong to.
+
+use super::{MarketName, PairName};
+use crate::{
+    ledger::audit::{self, Action, AuditError, AuditReader, Finality},
+    unit::{MarketId, Money, Outcome, Price, Qty, Venue},
+};
+
+/// A plan whose payout is still to come.
+#[derive(Debug)]
+pub struct PlanBook {
+    pub(super) row: audit::Plan,
+    pub(super) title: String,
+    pub(super) fees: [Money; 2],
+    /// Market, outcome, quantity, cost with fees: per leg.
+    pub(super) legs: [(MarketId, Outcome, Qty, Money); 2],
+    pub(super) paid: [Option<Money>; 2],
+    pub(super) unwound: Money,
+    pub(super) closed: bool,
+}
+
+/// What a fill moves.
+pub(super) struct Moved {
+    pub(super) venue: Venue,
+    pub(super) outcome: Outcome,
+    pub(super) bought: bool,
+    pub(super) price: Price,
+    pub(super) qty: Qty,
+    pub(super) fee: Money,
+}
+
+impl PlanBook {
+    /// A plan of which nothing is filled.
+    pub(super) fn new(row: audit::Plan, name: &PairName) -> Self {
+        Self {
+            closed: row.closed_at.is_some(),
+            row,
+            title: name.title.clone(),
+            fees: [Money::ZERO; 2],
+            legs: name.markets.map(|market| (market, Outcome::Yes, Qty::ZERO, Money::ZERO)),
+            paid: [None; 2],
+            unwound: Money::ZERO,
+        }
+    }
+
+    pub(super) fn fill(&mut self, moved: &Moved) {
+        let Moved { venue, bought, price, qty, fee, .. } = *moved;
+        let gross = if bought { price.cost(qty) } else { price.proceeds(qty) };
+        self.fees[venue as usize] += fee;
+        let (_, outcome, filled, spent) = &mut self.legs[venue as usize];
+        let closes = !bought || (!filled.is_zero() && *outcome != moved.outcome);
+        if closes {
+            // Sold, or closed by buying the other outcome, of which each contract brings its dollar.
+            let back = if bought { Money::micros(qty.micros() as i64) - gross - fee } else { gross - fee };
+            *filled = filled.saturating_sub(qty);
+            *spent -= back;
+        } else {
+            *outcome = moved.outcome;
+            *filled = filled.checked_add(qty).unwrap_or(Qty::MAX);
+            *spent += gross + fee;
+        }
+    }
+
+    /// A fill that was provisional failed: the plan has it no longer.
+    pub(super) fn void(&mut self, moved: &Moved) {
+        let Moved { venue, bought, price, qty, fee, .. } = *moved;
+        let gross = if bought { price.cost(qty) } else { -price.proceeds(qty) };
+        self.fees[venue as usize] -= fee;
+        let (_, outcome, filled, spent) = &mut self.legs[venue as usize];
+        *spent -= gross + fee;
+        let opened = bought && *outcome == moved.outcome;
+        *filled = if opened {
+            filled.saturating_sub(qty)
+        } else {
+            // A closing fill that fails opens its contracts again; one that was bought brings no dollar.
+            *spent += if bought { Money::dollar_each(qty) } else { Money::ZERO };
+            filled.checked_add(qty).unwrap_or(Qty::MAX)
+        };
+    }
+
+    /// A market pays what is held of it.
+    pub(super) fn pay(&mut self, market: MarketId, yes_payout: Money) {
+        for (leg, paid) in self.legs.iter().zip(&mut self.paid) {
+            let (of, outcome, qty, _) = *leg;
+            if of == market && paid.is_none() {
+                let each = if outcome == Outcome::Yes { yes_payout } else { Money::dollars(1) - yes_payout };
+                let micros = i128::from(each.raw()) * i128::from(qty.micros()) / 1_000_000;
+                *paid = Some(Money::micros(micros as i64));
+            }
+        }
+    }
+
+    /// Nothing is held of it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.legs.iter().all(|leg| leg.2.is_zero())
+    }
+
+    pub(super) fn spent(&self) -> Money {
+        self.legs[0].3 + self.legs[1].3
+    }
+
+    /// What it made, once both legs were paid or nothing is left of them.
+    pub(super) fn realised(&self) -> Option<Money> {
+        if self.closed && self.is_empty() {
+            return Some(-self.spent());
+        }
+        let [Some(kalshi), Some(polymarket)] = self.paid else { return None };
+        self.closed.then(|| kalshi + polymarket - self.spent())
+    }
+}
+
+/// Plans of earlier starts whose payout is still to come, from the database. Pairs that are not listed any more are left
+/// as they are.
+pub fn books(reader: &AuditReader, pairs: &[PairName], markets: &[MarketName]) -> Result<Vec<PlanBook>, AuditError> {
+    let settled = reader.settlements()?;
+    let mut books = Vec::new();
+    for row in reader.unsettled_plans()? {
+        let Some(name) = pairs.iter().find(|pair| pair.key == row.pair_key) else { continue };
+        let mut book = PlanBook::new(row, name);
+        for fill in reader.fills_of(book.row.id)?.iter().filter(|fill| fill.finality != Finality::Void) {
+            let audit::Fill { venue, outcome, price, qty, fee, .. } = *fill;
+            book.fill(&Moved { venue, outcome, bought: fill.action == Action::Buy, price, qty, fee });
+        }
+        for market in name.markets {
+            let MarketName { venue, name } = &markets[market.0 as usize];
+            let paid = settled.iter().find(|s| s.venue == *venue && s.market == *name);
+            if let Some(paid) = paid {
+                book.pay(market, paid.yes_payout);
+            }
+        }
+        books.push(book);
+    }
+    Ok(books)
+}
