@@ -15,10 +15,7 @@ fn seeds(range: std::ops::Range<u64>) {
     let (mut plans, mut faults, mut halted) = (0, 0, 0);
     for seed in range.clone() {
         let (whole, wrong) = run(Course::of(seed));
-        assert!(
-            wrong.is_empty(),
-            "ORION_SEED={seed} cargo test --test whole_engine replay: {wrong:#?}"
-        );
+        assert!(wrong.is_empty(), "ORION_SEED={seed} cargo test --test whole_engine replay: {wrong:#?}");
         plans += whole.plans;
         faults += whole.faults + whole.venues.troubles() as u64;
         halted += u64::from(whole.fallen.is_some());

@@ -24,9 +24,6 @@ use crate::{
 /// What a group lets through in fifteen seconds: the venue's largest. It is a switch to throw, not a limit of ours.
 const GROUP_LIMIT: Qty = Qty::whole(1_000_000);
 
-/// Calls that make something empty are tried so often.
-const TRIES: u32 = 4;
-
 fn rest(base: &str, endpoints: &Endpoints) -> Result<Rest, RestError> {
     let per_second = std::num::NonZeroU32::new(5).expect("five");
     let extra_root = endpoints.root.as_ref().map(String::as_bytes);
@@ -69,15 +66,8 @@ fn kalshi_once(endpoints: &Endpoints, desk: &SignDesk, shards: &[u8]) -> anyhow:
         let rates = rates.map_err(|refused| anyhow::anyhow!("Kalshi's request budgets cannot be read: {refused}"))?;
         let mut groups = Vec::with_capacity(shards.len());
         for shard in shards {
-            let create = || rest.post(group::CREATE, group::write_create(GROUP_LIMIT, *shard, None), sign("POST"));
-            let mut made = create().await;
-            // A group too many, whose answer got lost, costs nothing: no order is ever in it.
-            for _ in 1..TRIES {
-                match made {
-                    Err(ref error) if error.passes() => made = create().await,
-                    _ => break,
-                }
-            }
+            let body = group::write_create(GROUP_LIMIT, *shard, None);
+            let made = rest.post(group::CREATE, body, sign("POST")).await;
             let made = made
                 .with_context(|| format!("no order group on Kalshi's shard {shard}: entries would have no switch"))?;
             let group = group::parse_created(&made).map_err(|refused| {

@@ -30,8 +30,7 @@ pub struct Watch {
 impl Watch {
     pub fn new(venues: &Venues, _: &Ground, seed: u64) -> Self {
         let key = &venues.customer.key;
-        let secrets =
-            vec![key.secret.clone(), key.passphrase.clone(), venues.customer.secret[2..].to_owned(), pem()];
+        let secrets = vec![key.secret.clone(), key.passphrase.clone(), venues.customer.secret[2..].to_owned(), pem()];
         Self { wrong: Vec::new(), log: seed ^ 0xcbf2_9ce4_8422_2325, secrets, fault: Nanos::ZERO, written: 0 }
     }
 

@@ -2,8 +2,8 @@
 //! in memory.
 
 use orion::{
-    decide::{Odds, Rules},
     book::Fitness,
+    decide::{Odds, Rules},
     ledger::journal::{self, Journal, Record, Scratch, Store as _},
     order::{Ids, Plan, leg::State, plan},
     risk::{Budget, Limits, TradingState, budget::Shares},
@@ -64,7 +64,8 @@ impl Ground {
     /// Chooses pairs, makes their terms and Kalshi's switches.
     pub fn new(venues: &mut Venues, rng: &mut fastrand::Rng) -> Self {
         let catalog = venues.world.catalog();
-        let plain = |topic: &orion::sim::listing::Topic| !topic.odd && topic.kalshi.is_some() && topic.polymarket.is_some();
+        let plain =
+            |topic: &orion::sim::listing::Topic| !topic.odd && topic.kalshi.is_some() && topic.polymarket.is_some();
         let mut topics: Vec<usize> = (0..catalog.topics.len()).filter(|&at| plain(&catalog.topics[at])).collect();
         rng.shuffle(&mut topics);
         topics.truncate(rng.usize(3..6));
@@ -110,7 +111,11 @@ impl Ground {
                 hold: Nanos::millis(p.taker_hold_ms().unwrap_or(0)),
                 ..kalshi
             };
-            markets.extend([kalshi, polymarket].map(|terms| MarketSetup { terms, trading: Trading::Open, polled: false }));
+            markets.extend([kalshi, polymarket].map(|terms| MarketSetup {
+                terms,
+                trading: Trading::Open,
+                polled: false,
+            }));
         }
         let mut shards: Vec<u8> = markets.iter().step_by(2).map(|market| market.terms.shard).collect();
         shards.sort_unstable();

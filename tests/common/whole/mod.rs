@@ -529,8 +529,7 @@ impl Whole {
         if never {
             // The connection ends, or nothing is heard of it ever again.
             let cut = self.rng.bool();
-            let (at, why) =
-                if cut { (self.now + there, Unclear::Cut) } else { (until, Unclear::TimedOut) };
+            let (at, why) = if cut { (self.now + there, Unclear::Cut) } else { (until, Unclear::TimedOut) };
             self.push_at(at.min(until), Due::Answer(flight, Back::Lost(why)));
         } else {
             self.push(there, Due::Arrive(flight, bytes));

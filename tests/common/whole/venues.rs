@@ -2,8 +2,8 @@
 //! say on the four connections that the engine keeps is gathered as text; requests come in as bytes.
 
 use alloy_primitives::Address;
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use orion::{
     sim::{
         clob::{
@@ -324,13 +324,11 @@ impl Venues {
     pub fn set_up(&mut self, method: &'static str, path: &str, body: &[u8]) -> Vec<u8> {
         let path = format!("{PREFIX}{path}");
         let signed = signer().sign(self.now, method, &path).unwrap();
-        let [key, timestamp, signature] =
-            ["KEY", "TIMESTAMP", "SIGNATURE"].map(|name| {
-                let name = format!("KALSHI-ACCESS-{name}");
-                signed.pairs().into_iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
-            });
-        let headers =
-            Headers { key: key.as_deref(), timestamp: timestamp.as_deref(), signature: signature.as_deref() };
+        let [key, timestamp, signature] = ["KEY", "TIMESTAMP", "SIGNATURE"].map(|name| {
+            let name = format!("KALSHI-ACCESS-{name}");
+            signed.pairs().into_iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
+        });
+        let headers = Headers { key: key.as_deref(), timestamp: timestamp.as_deref(), signature: signature.as_deref() };
         let request = Request { method, path: &path, query: &[], headers, body };
         let answer = self.desk.handle(&mut self.world, &request, self.now);
         assert!((200..300).contains(&answer.reply.status), "{}", answer.reply.body);
