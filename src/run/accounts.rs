@@ -24,7 +24,7 @@ use crate::{
 /// What a group lets through in fifteen seconds: the venue's largest. It is a switch to throw, not a limit of ours.
 const GROUP_LIMIT: Qty = Qty::whole(1_000_000);
 
-fn rest(base: &str, endpoints: &Endpoints) -> Result<Rest, RestError> {
+pub(super) fn rest(base: &str, endpoints: &Endpoints) -> Result<Rest, RestError> {
     let per_second = std::num::NonZeroU32::new(5).expect("five");
     let extra_root = endpoints.root.as_ref().map(String::as_bytes);
     Rest::new(&Access { base, extra_root, per_second, jitter_seed: clock::unix().raw() })
@@ -113,7 +113,8 @@ fn polymarket_once(endpoints: &Endpoints, key: &WalletSigner, chain: Chain) -> a
     Ok((read.key, api))
 }
 
-fn headers(pairs: &[(&'static str, &str)]) -> Result<HeaderMap, String> {
+/// Signed headers for a cold client.
+pub(super) fn headers(pairs: &[(&'static str, &str)]) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     for (name, value) in pairs {
         headers.insert(*name, HeaderValue::from_str(value).map_err(|error| error.to_string())?);

@@ -28,6 +28,7 @@ use super::{
     lines::LineGauge,
     look::{self, LookSetup},
     pipe::Place,
+    redeem::{self, RedeemSetup},
     restore::{self, Restored},
     ring::{self, Idle, Stop, Waker},
     sign::Signing,
@@ -65,6 +66,7 @@ pub struct Endpoints {
     pub gamma: String,
     pub clob: String,
     pub data: String,
+    pub relayer: String,
     pub polymarket_ws: String,
     pub polymarket_user_ws: String,
     /// The only root that is trusted, as PEM; `None` for the roots of the build.
@@ -80,6 +82,7 @@ impl Endpoints {
             gamma: polymarket::GAMMA.into(),
             clob: polymarket::CLOB.into(),
             data: polymarket::DATA.into(),
+            relayer: polymarket::RELAYER.into(),
             polymarket_ws: polymarket::SOCKET.into(),
             polymarket_user_ws: polymarket::USER_SOCKET.into(),
             root: None,
@@ -306,9 +309,25 @@ impl Engine {
         let (dial_in, dial_out) = bounded(64);
         let mut routes = HashMap::new();
         let tls = tls(endpoints.root.as_deref())?;
-        let mut lines = None;
+        let (mut lines, mut redeemer) = (None, None);
         let mut seat = match (wired, &signing) {
             (Some(wired), Some(signing)) => {
+                let of = |slot: usize| {
+                    let hashed = tables.listed[slot].as_ref()?.hashed.as_ref()?;
+                    Some((tables.names[slot].name.as_str(), hashed.v2, hashed.neg_risk))
+                };
+                redeemer = Some(RedeemSetup {
+                    endpoints: endpoints.clone(),
+                    chain: wired.chain,
+                    owner: wired.owner.clone(),
+                    funder: wired.funder.clone(),
+                    api: wired.api.twin(),
+                    desk: signing.desk.clone(),
+                    markets: redeem::conditions((0..tables.names.len()).filter_map(of)),
+                    database: database.clone(),
+                    stop: stop.clone(),
+                    notes: notes_in.clone(),
+                });
                 let gateways = gateways(wired, &tables, &endpoints, &signing.desk, &restored.plans, &state)?;
                 let parts = Parts {
                     setup,
@@ -435,6 +454,9 @@ impl Engine {
         others.extend(sign);
         others.push(dial::start(routes, dial_out)?);
         others.push(look::start(look)?);
+        if let Some(redeemer) = redeemer {
+            others.push(redeem::start(redeemer)?);
+        }
         let mut checker = Checker::default();
         for (slot, listed) in tables.listed.iter().enumerate() {
             if let Some(hashed) = listed.as_ref().and_then(|l| l.hashed.clone()) {

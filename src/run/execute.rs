@@ -560,7 +560,8 @@ impl<S: Store> Executor<S> {
             state: ending,
         };
         acts.events.push(Event { at: at.unix, what });
-        acts.words.push(Word::PlanEnded { pair: plan.aim.pair });
+        let closed = matches!(ending, Ending::Unwound | Ending::Dust | Ending::Naked);
+        acts.words.push(Word::PlanEnded { pair: plan.aim.pair, closed });
         if ending == Ending::Naked {
             self.halt(Latch::Naked, acts);
         }
@@ -694,7 +695,7 @@ fn withhold(entry: &Entry, why: Withheld, at: Arrival, acts: &mut Acts) {
     for (venue, amount) in Venue::ALL.into_iter().zip(entry.reserved) {
         acts.words.push(Word::Released { pair: intent.pair, venue, amount });
     }
-    acts.words.push(Word::PlanEnded { pair: intent.pair });
+    acts.words.push(Word::PlanEnded { pair: intent.pair, closed: false });
     let (id, sighting) = (entry.plan, entry.sighting);
     acts.events.push(Event { at: at.unix, what: What::Withheld { plan: id, why } });
     let (nothing, state) = (Qty::ZERO, Ending::Withheld);

@@ -60,6 +60,9 @@ pub struct Wired {
     pub chain: Chain,
     /// Signs Polymarket's calls; the wallet's key stays with the sign thread.
     pub api: ApiSigner,
+    /// The key's address, and the wallet that it trades for.
+    pub owner: String,
+    pub funder: String,
     /// Of the wallet.
     pub signature_type: u8,
     /// Polymarket's dead-man switch is fed.

@@ -5,6 +5,7 @@ use std::io::Write as _;
 
 use super::{Detector, Outbox};
 use crate::{
+    decide::Reason,
     fill::{Heard, Met, Whose},
     order::{
         Ask,
@@ -19,6 +20,9 @@ use crate::{
     },
     wire::{Arrival, Canary},
 };
+
+/// Plans of a pair that may end with one leg closed again, from one start to the next.
+const LOOP_MAX: u32 = 3;
 
 /// One order on its way to the paper exchange.
 #[derive(Clone, Copy, Debug)]
@@ -97,10 +101,15 @@ impl Detector {
                 let (shard, event) = self.account_of(pair, venue);
                 self.budget.release(venue, shard, event, amount);
             }
-            Word::PlanEnded { pair } => {
+            Word::PlanEnded { pair, closed } => {
                 let state = &mut self.pairs[pair.0 as usize];
                 state.plan = false;
                 state.plan_ended = Some(at.now);
+                state.closed += u32::from(closed);
+                if closed && state.closed == LOOP_MAX && state.setup.barred.is_none() {
+                    state.setup.barred = Some(Reason::LossLoop);
+                    out.events.push(Event { at: at.unix, what: What::Looped { pair } });
+                }
                 self.open_plans -= 1;
                 self.moved = true;
                 self.mark(pair);

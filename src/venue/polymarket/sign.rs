@@ -217,6 +217,18 @@ impl ApiSigner {
         })
     }
 
+    /// The same credentials for another thread.
+    #[must_use]
+    pub fn twin(&self) -> Self {
+        Self {
+            address: self.address.clone(),
+            api_key: self.api_key.clone(),
+            passphrase: self.passphrase.clone(),
+            secret: self.secret.clone(),
+            key: self.key.clone(),
+        }
+    }
+
     /// Signs one call: the method exactly as sent, the path without its query, the body byte for byte as sent.
     #[must_use]
     pub fn sign(&self, now: UnixMs, method: &str, path: &str, body: &str) -> L2Headers {

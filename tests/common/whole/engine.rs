@@ -269,7 +269,13 @@ impl Engine {
     ) -> Self {
         let replayed = journal.map(|bytes| journal::replay(bytes, 1, Some(1)).unwrap()).unwrap_or_default();
         let restored = ground.restored(&replayed.records, at.now);
-        let shares = Shares { trade_ppm: 1_500, event_ppm: 200_000, reserve_ppm: 0, daily_loss_ppm: 900_000 };
+        let shares = Shares {
+            trade_ppm: 1_500,
+            event_ppm: 200_000,
+            reserve_ppm: 0,
+            daily_loss_ppm: 900_000,
+            drawdown_ppm: 900_000,
+        };
         let mut budget = Budget::new(shares, Money::dollars(100_000), [CASH; 2], ground.pairs.len());
         let opening = |market: &MarketSetup| (market.terms.venue, market.terms.shard);
         for (venue, shard) in ground.markets.iter().map(opening) {
