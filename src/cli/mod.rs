@@ -24,7 +24,7 @@ mod run;
 mod screen;
 mod secrets;
 mod shown;
-mod sim;
+pub mod sim;
 mod status;
 mod stops;
 mod why;

@@ -48,6 +48,9 @@ use crate::{
 /// The id under which the simulated Kalshi knows the generated key.
 pub const KEY_ID: &str = "00000000-0000-4000-8000-000000000001";
 
+/// Addresses, keys and pairs, for other processes.
+const SHEET: &str = "sim.json";
+
 /// Of a thousand signed requests and private frames, something goes wrong with so many in `demo --chaos`.
 const ORDER_CHAOS: u32 = 50;
 
@@ -58,28 +61,28 @@ pub const DEMO_CASH: Money = Money::dollars(25_000);
 pub struct SimArgs {
     /// Where `sim.json` (addresses), the generated keys and the certificate go.
     #[arg(long, value_name = "FOLDER", default_value = "sim")]
-    dir: PathBuf,
+    pub dir: PathBuf,
     /// The world's seed.
     #[arg(long, default_value_t = 42)]
-    seed: u64,
+    pub seed: u64,
     /// How much faster than the clock the simulated world runs (1 to 1000).
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
-    speed: u32,
+    pub speed: u32,
     /// Break market-data connections in every way that venues and networks do.
     #[arg(long)]
-    chaos: bool,
+    pub chaos: bool,
     /// Let something go wrong with this many of a thousand signed requests and private frames.
     #[arg(long, value_name = "PER_MILLE", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1_000))]
-    order_chaos: u32,
+    pub order_chaos: u32,
     /// Serve without TLS.
     #[arg(long)]
-    no_tls: bool,
+    pub no_tls: bool,
     /// First of four consecutive ports; 0 takes free ones.
     #[arg(long, default_value_t = 0)]
-    port: u16,
+    pub port: u16,
     /// End after this long: 90s, 10m, 1h30m.
     #[arg(long, value_name = "SPAN", value_parser = span)]
-    duration: Option<Duration>,
+    pub duration: Option<Duration>,
 }
 
 /// What `sim.json` holds.
@@ -109,10 +112,42 @@ struct SheetPair {
     inverted: bool,
 }
 
-pub fn run(args: &SimArgs) -> Done {
+pub(super) fn run(args: &SimArgs) -> Done {
     let signals = Signals::install()?;
+    let running = open(args)?;
+    let sheet = read(&args.dir)?;
+    say!("ORION SIM  ·  simulated exchanges, simulated money, loopback only");
+    say!("  Kalshi      {}  {}", running.endpoints.kalshi_rest, running.endpoints.kalshi_ws);
+    say!("  Polymarket  {}  {}", running.endpoints.polymarket_rest, running.endpoints.polymarket_ws);
+    let (key_file, cash) = (sheet.kalshi_key_file.display(), serve::DEMO_CASH);
+    say!("  Kalshi account: key {KEY_ID} in {key_file}, {cash} on each of {SHARDS} shards");
+    say!("  orders go to {}/portfolio/events/orders, signed; fills come on the socket", running.endpoints.kalshi_rest);
+    say!(
+        "  Polymarket orders, signed: {}  {}",
+        running.endpoints.polymarket_rest,
+        running.endpoints.polymarket_user_ws
+    );
+    say!("  demo wallet {} (signature type 3) of {}: {DEMO_CASH}", sheet.polymarket_wallet, sheet.polymarket_owner);
+    say!(
+        "  the same key as a plain account (type 0): {DEMO_CASH}; its key is in {}",
+        sheet.polymarket_key_file.display()
+    );
+    say!("  addresses, key and certificate in {}", args.dir.join(SHEET).display());
+    say!("next: orion demo --sim {}", args.dir.display());
+    let began = crate::run::clock::now();
+    let over =
+        || args.duration.is_some_and(|s| s.as_nanos() <= u128::from(crate::run::clock::now().since(began).raw()));
+    while !signals.stop() && !over() {
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+    running.stop();
+    Ok(())
+}
+
+/// Starts the exchanges in this process, and writes keys and addresses for others.
+pub fn open(args: &SimArgs) -> anyhow::Result<Running> {
     std::fs::create_dir_all(&args.dir).with_context(|| format!("{} cannot be made", args.dir.display()))?;
-    std::fs::set_permissions(&args.dir, std::fs::Permissions::from_mode(0o700)).map_err(anyhow::Error::from)?;
+    std::fs::set_permissions(&args.dir, std::fs::Permissions::from_mode(0o700))?;
     let (pem, public) = new_key().context("the system has no random numbers for a key")?;
     let key_file = args.dir.join("kalshi-demo-key.pem");
     private(&key_file, pem.as_bytes())?;
@@ -154,33 +189,17 @@ pub fn run(args: &SimArgs) -> Done {
             .map(|p| SheetPair { title: p.title, ticker: p.ticker, condition_id: p.condition_id, inverted: p.inverted })
             .collect(),
     };
-    private(&args.dir.join("sim.json"), &serde_json::to_vec_pretty(&sheet).map_err(anyhow::Error::from)?)?;
-    say!("ORION SIM  ·  simulated exchanges, simulated money, loopback only");
-    say!("  Kalshi      {}  {}", running.endpoints.kalshi_rest, running.endpoints.kalshi_ws);
-    say!("  Polymarket  {}  {}", running.endpoints.polymarket_rest, running.endpoints.polymarket_ws);
-    let (key_file, cash) = (sheet.kalshi_key_file.display(), serve::DEMO_CASH);
-    say!("  Kalshi account: key {KEY_ID} in {key_file}, {cash} on each of {SHARDS} shards");
-    say!("  orders go to {}/portfolio/events/orders, signed; fills come on the socket", running.endpoints.kalshi_rest);
-    say!(
-        "  Polymarket orders, signed: {}  {}",
-        running.endpoints.polymarket_rest,
-        running.endpoints.polymarket_user_ws
-    );
-    say!("  demo wallet {} (signature type 3) of {}: {DEMO_CASH}", sheet.polymarket_wallet, sheet.polymarket_owner);
-    say!(
-        "  the same key as a plain account (type 0): {DEMO_CASH}; its key is in {}",
-        sheet.polymarket_key_file.display()
-    );
-    say!("  addresses, key and certificate in {}", args.dir.join("sim.json").display());
-    say!("next: orion demo --sim {}", args.dir.display());
-    let began = crate::run::clock::now();
-    let over =
-        || args.duration.is_some_and(|s| s.as_nanos() <= u128::from(crate::run::clock::now().since(began).raw()));
-    while !signals.stop() && !over() {
-        std::thread::park_timeout(Duration::from_millis(100));
-    }
-    running.stop();
-    Ok(())
+    private(&args.dir.join(SHEET), &serde_json::to_vec_pretty(&sheet)?)?;
+    Ok(running)
+}
+
+/// What a running `orion sim` has written.
+fn read(folder: &Path) -> Result<Sheet, Fault> {
+    let path = folder.join(SHEET);
+    let text = std::fs::read(&path).map_err(|e| {
+        Fault::NotRunning(format!("{}: {e}; start one with: orion sim --dir {}", path.display(), folder.display()))
+    })?;
+    Ok(serde_json::from_slice(&text).with_context(|| format!("{} cannot be read", path.display()))?)
 }
 
 /// A new Ed25519 key as PKCS#8 PEM of version 1, which is what the venue hands out and what every client library reads,
@@ -309,12 +328,8 @@ pub struct Site {
 }
 
 /// The exchanges of a running `orion sim`: addresses, pairs, key.
-pub fn attach(folder: &Path) -> Result<Site, Fault> {
-    let path = folder.join("sim.json");
-    let text = std::fs::read(&path).map_err(|e| {
-        Fault::NotRunning(format!("{}: {e}; start one with: orion sim --dir {}", path.display(), folder.display()))
-    })?;
-    let sheet: Sheet = serde_json::from_slice(&text).with_context(|| format!("{} cannot be read", path.display()))?;
+pub(super) fn attach(folder: &Path) -> Result<Site, Fault> {
+    let sheet = read(folder)?;
     let endpoints = addresses(&serve::Endpoints {
         kalshi_rest: sheet.kalshi_rest,
         kalshi_ws: sheet.kalshi_ws,
@@ -330,7 +345,7 @@ pub fn attach(folder: &Path) -> Result<Site, Fault> {
         .collect();
     let signer = KalshiSigner::load(&sheet.kalshi_key_id, &sheet.kalshi_key_file).map_err(anyhow::Error::from)?;
     let (pairs, listed) = approve(&endpoints, &pairs, crate::run::clock::unix())
-        .with_context(|| format!("no exchanges answer at the addresses in {}", path.display()))?;
+        .with_context(|| format!("no exchanges answer at the addresses in {}", folder.join(SHEET).display()))?;
     let secret = std::fs::read_to_string(&sheet.polymarket_key_file).map(Zeroizing::new);
     let secret = secret.with_context(|| format!("{} cannot be read", sheet.polymarket_key_file.display()))?;
     let wallet = DemoWallet::of(secret)?;
