@@ -379,7 +379,7 @@ impl Plan {
 
     /// What of it is matched but not final, at its price.
     pub fn provisional(&self) -> Money {
-        let trades = self.legs().flat_map(|leg| leg.trades());
+        let trades = self.legs().flat_map(Leg::trades);
         trades.filter(|t| matches!(t.stage, Stage::Matched | Stage::Mined)).map(|t| t.price.cost(t.qty)).sum()
     }
 

@@ -150,7 +150,7 @@ impl History {
             }));
         }
         for (id, past) in &self.plans {
-            rows.extend(past.row(*id, past.markets.map(name), reader.plan(*id)?).map(Row::Plan));
+            rows.extend(past.row(*id, &past.markets.map(name), reader.plan(*id)?).map(Row::Plan));
         }
         let settled: HashMap<_, _> = reader.settlements()?.into_iter().map(|s| ((s.venue, s.market), s.paid)).collect();
         for Payment { market, yes_payout, held, paid, at } in &self.payments {
@@ -180,7 +180,7 @@ impl History {
 
 impl Past {
     /// The plan's row, unless `known` is it already.
-    fn row(&self, id: u64, names: [String; 2], known: Option<audit::Plan>) -> Option<audit::Plan> {
+    fn row(&self, id: u64, names: &[String; 2], known: Option<audit::Plan>) -> Option<audit::Plan> {
         let known = match known {
             Some(row) if row.closed_at.is_some() => return None,
             Some(row) => row,

@@ -191,9 +191,10 @@ impl Detector {
             (BookSide::Bid, false) | (BookSide::Ask, true) => BookSide::Ask,
         };
         let held = if excess.reversed { long.buys().other() } else { long.buys() };
-        let complete = match excess.reversed {
-            true => None,
-            false => self.offer(short.market, short.side, short.buys(), true, excess.qty, at),
+        let complete = if excess.reversed {
+            None
+        } else {
+            self.offer(short.market, short.side, short.buys(), true, excess.qty, at)
         };
         // What is not final yet cannot be sold; its complement can be bought.
         let sells = excess.qty <= excess.sellable;
