@@ -298,6 +298,7 @@ impl Engine {
                     idle,
                     tls: tls.clone(),
                     dial: dial_in.clone(),
+                    notes: notes_in.clone(),
                     desk: &signing.desk,
                     stop: stop.clone(),
                     ending,

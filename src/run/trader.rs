@@ -18,7 +18,7 @@ use crate::{
     ledger::journal::Store,
     order::Ask,
     risk::Latch,
-    unit::{MarketId, Nanos, Tag, Venue},
+    unit::{MarketId, Nanos, Refusal, Tag, Venue},
     venue::gateway::{Answer, Call, CallNo, Gateway, Out, Prepared, Unready},
     wire::Arrival,
 };
@@ -29,6 +29,8 @@ pub const COMPARE_EVERY: Nanos = Nanos::secs(30);
 const COMPARE_AGAIN: Nanos = Nanos::secs(2);
 /// Reads may lag behind fills by a second or so; a difference that a third reading in a row shows is one.
 const DIFFERENCES_MAX: u32 = 3;
+/// What venues said that nobody understood, kept until somebody takes it for the log; more of it is dropped.
+const STRANGE_MAX: usize = 64;
 
 /// One venue's side.
 pub struct Side {
@@ -72,6 +74,7 @@ pub struct Trader<S> {
     foreign: Vec<bool>,
     halted: bool,
     told_clean: Option<bool>,
+    strange: Vec<(Venue, String)>,
     /// Is there room in the rings for what an entry would bring about?
     room: bool,
 }
@@ -93,6 +96,7 @@ impl<S: Store> Trader<S> {
             names,
             halted: false,
             told_clean: None,
+            strange: Vec::with_capacity(STRANGE_MAX),
             room: true,
         }
     }
@@ -182,6 +186,11 @@ impl<S: Store> Trader<S> {
         &mut self.acts
     }
 
+    /// What venues said that this build does not know, secrets cut: for the log.
+    pub fn strange(&mut self) -> impl Iterator<Item = (Venue, String)> {
+        self.strange.drain(..)
+    }
+
     /// The executor.
     pub fn executor(&mut self) -> &mut Executor<S> {
         &mut self.executor
@@ -212,6 +221,14 @@ impl<S: Store> Trader<S> {
         side.out.heard = heard;
         if std::mem::take(&mut side.out.missed) {
             self.executor.missed(venue);
+        }
+        let room = STRANGE_MAX - self.strange.len();
+        self.strange.extend(side.out.strange.drain(..).take(room).map(|text| (venue, text)));
+        if let Some(why) = side.out.halt.take() {
+            if self.strange.len() < STRANGE_MAX {
+                self.strange.push((venue, why.to_owned()));
+            }
+            self.executor.halt(Latch::Refused(Refusal::Group), &mut self.acts);
         }
         if strangers {
             // Somebody else trades this account: nothing is entered before it was read again.

@@ -179,6 +179,7 @@ pub(super) struct Parts<'a> {
     pub(super) idle: Idle,
     pub(super) tls: Arc<ClientConfig>,
     pub(super) dial: Sender<Dial>,
+    pub(super) notes: Sender<String>,
     pub(super) desk: &'a SignDesk,
     pub(super) stop: Stop,
     pub(super) ending: Ending,
@@ -198,7 +199,7 @@ pub(super) struct Running {
 impl Parts<'_> {
     /// Starts the thread. Its connections are dialled by `routes`.
     pub(super) fn start(self, routes: &mut Routes) -> anyhow::Result<(Booth, Running)> {
-        let Self { setup, orders, restored, gateways, names, spares, idle, tls, dial, desk, stop, .. } = self;
+        let Self { setup, orders, restored, gateways, names, spares, idle, tls, dial, notes, desk, stop, .. } = self;
         let (ready_in, ready) = RingBuffer::new(READY_SLOTS);
         let (words, words_out) = RingBuffer::new(WORD_SLOTS);
         let (events, events_out) = RingBuffer::new(EVENT_SLOTS);
@@ -232,6 +233,7 @@ impl Parts<'_> {
             ready,
             words,
             events,
+            notes,
             spares,
             dial,
             dialled,

@@ -97,6 +97,8 @@ pub struct LinesSetup {
     pub ready: Consumer<Ready>,
     pub words: Producer<Word>,
     pub events: Producer<Event>,
+    /// For the log.
+    pub notes: Sender<String>,
     pub spares: Spares,
     pub dial: Sender<Dial>,
     pub dialled: Receiver<Dialled>,
@@ -129,7 +131,7 @@ struct Side {
 /// Runs the thread until the process ends and no plan needs it any more.
 pub fn run(setup: LinesSetup, mut poll: Poll) -> io::Result<()> {
     let LinesSetup { trader, sites, tls, ready, words, events, spares, dial, dialled, .. } = setup;
-    let LinesSetup { fallen, gauge, idle, stop, ending, seed, .. } = setup;
+    let LinesSetup { notes, fallen, gauge, idle, stop, ending, seed, .. } = setup;
     let sides = Venue::ALL.map(|venue| {
         let (site, token) = (&sites[venue as usize], TOKENS * venue as usize);
         let jitter = seed ^ (venue as u64 + 1);
@@ -139,7 +141,8 @@ pub fn run(setup: LinesSetup, mut poll: Poll) -> io::Result<()> {
             over: Vec::with_capacity(64),
         }
     });
-    let mut thread = Thread { trader, sides, ready, words, events, dial, fallen, gauge, buffer: vec![0; 64 * 1024] };
+    let mut thread =
+        Thread { trader, sides, ready, words, events, notes, dial, fallen, gauge, buffer: vec![0; 64 * 1024] };
     let mut spares = spares;
     let mut stirred = Events::with_capacity(64);
     let mut closing = None;
@@ -192,6 +195,7 @@ struct Thread {
     ready: Consumer<Ready>,
     words: Producer<Word>,
     events: Producer<Event>,
+    notes: Sender<String>,
     dial: Sender<Dial>,
     fallen: Fallen,
     gauge: Arc<LineGauge>,
@@ -282,6 +286,10 @@ impl Thread {
 
     /// Words and events leave as far as their rings take them; the rest waits here.
     fn hand_over(&mut self) {
+        for (venue, text) in self.trader.strange() {
+            // A full log loses a line, never a trade.
+            let _ = self.notes.try_send(format!("{venue} orders: {text}"));
+        }
         let acts = self.trader.acts();
         let pushed = acts.events.iter().take_while(|event| self.events.push(**event).is_ok()).count();
         acts.events.drain(..pushed);

@@ -2,8 +2,8 @@
 //! in memory.
 
 use orion::{
-    decide::{Odds, Rules},
     book::Fitness,
+    decide::{Odds, Rules},
     ledger::journal::{self, Journal, Record, Scratch, Store as _},
     order::{Ids, Plan, leg::State, plan},
     risk::{Budget, Limits, TradingState, budget::Shares},
@@ -40,7 +40,11 @@ use orion::{
 use super::venues::{CASH, Customer, Venues, signer};
 
 const DAY_MS: u64 = 86_400_000;
-const JOURNAL: usize = 512 * 1024;
+const JOURNAL: usize = 224 * 1024;
+const BANKROLL: Money = Money::dollars(100_000);
+const TRADE_PPM: u32 = 1_500;
+/// The most that a trade may cost, both legs and fees: the same in dollars.
+pub const TRADE_MAX: Money = Money::dollars(150);
 pub const NAMES: Names = Names { instance: 0x00c0_ffee };
 
 /// What stays the same from one start to the next.
@@ -64,7 +68,8 @@ impl Ground {
     /// Chooses pairs, makes their terms and Kalshi's switches.
     pub fn new(venues: &mut Venues, rng: &mut fastrand::Rng) -> Self {
         let catalog = venues.world.catalog();
-        let plain = |topic: &orion::sim::listing::Topic| !topic.odd && topic.kalshi.is_some() && topic.polymarket.is_some();
+        let plain =
+            |topic: &orion::sim::listing::Topic| !topic.odd && topic.kalshi.is_some() && topic.polymarket.is_some();
         let mut topics: Vec<usize> = (0..catalog.topics.len()).filter(|&at| plain(&catalog.topics[at])).collect();
         rng.shuffle(&mut topics);
         topics.truncate(rng.usize(3..6));
@@ -110,7 +115,11 @@ impl Ground {
                 hold: Nanos::millis(p.taker_hold_ms().unwrap_or(0)),
                 ..kalshi
             };
-            markets.extend([kalshi, polymarket].map(|terms| MarketSetup { terms, trading: Trading::Open, polled: false }));
+            markets.extend([kalshi, polymarket].map(|terms| MarketSetup {
+                terms,
+                trading: Trading::Open,
+                polled: false,
+            }));
         }
         let mut shards: Vec<u8> = markets.iter().step_by(2).map(|market| market.terms.shard).collect();
         shards.sort_unstable();
@@ -148,12 +157,11 @@ impl Ground {
         restore(records, &known, now).unwrap()
     }
 
-    fn kalshi(&self, venues: &Venues, before: &[Plan]) -> KalshiGateway {
+    fn kalshi(&self, before: &[Plan]) -> KalshiGateway {
         let market = |(at, (venue, name)): (usize, &(Venue, Tag))| {
             let shard = self.markets[at].terms.shard;
             (*venue == Venue::Kalshi).then(|| kalshi_gateway::Market { ticker: name.as_str().to_owned(), shard })
         };
-        let _ = venues;
         KalshiGateway::new(kalshi_gateway::Setup {
             names: NAMES,
             host: "exchange.test".into(),
@@ -264,8 +272,8 @@ impl Engine {
     ) -> Self {
         let replayed = journal.map(|bytes| journal::replay(bytes, 1, Some(1)).unwrap()).unwrap_or_default();
         let restored = ground.restored(&replayed.records, at.now);
-        let shares = Shares { trade_ppm: 1_500, event_ppm: 200_000, reserve_ppm: 0, daily_loss_ppm: 900_000 };
-        let mut budget = Budget::new(shares, Money::dollars(100_000), [CASH; 2], ground.pairs.len());
+        let shares = Shares { trade_ppm: TRADE_PPM, event_ppm: 200_000, reserve_ppm: 0, daily_loss_ppm: 900_000 };
+        let mut budget = Budget::new(shares, BANKROLL, [CASH; 2], ground.pairs.len());
         let opening = |market: &MarketSetup| (market.terms.venue, market.terms.shard);
         for (venue, shard) in ground.markets.iter().map(opening) {
             budget.account_mut(venue, shard).cash = CASH;
@@ -322,7 +330,7 @@ impl Engine {
         let mut executor = Executor::new(journal, Ids::new(epoch).unwrap(), facts.collect(), ground.budget);
         executor.found(&setup.held);
         let gateways: [Box<dyn Gateway + Send>; 2] = [
-            wrap(Venue::Kalshi, Box::new(ground.kalshi(venues, &restored.plans))),
+            wrap(Venue::Kalshi, Box::new(ground.kalshi(&restored.plans))),
             wrap(Venue::Polymarket, Box::new(ground.polymarket(venues))),
         ];
         let mut trader = Trader::new(executor, gateways, ground.names.clone());

@@ -33,8 +33,9 @@ use venues::{Pipe, Reply, START, Venues};
 
 /// The engine's clock when the wall clock says [`START`].
 const CLOCK: Nanos = Nanos::secs(1_000);
-/// How often the executor looks around while something is on its way, and while nothing is.
+/// How often the executor looks around while a call is on its way, while a plan is, and while nothing is.
 const BUSY: Nanos = Nanos::millis(20);
+const WAITING: Nanos = Nanos::millis(60);
 const CALM: Nanos = Nanos::millis(250);
 /// How often what is due at the exchanges is looked for.
 const PULSE: Nanos = Nanos::millis(50);
@@ -124,7 +125,7 @@ pub struct Whole {
     ready_last: Nanos,
     word_last: Nanos,
     turned: Nanos,
-    flights: usize,
+    pub flights: usize,
     /// Does anything go wrong?
     pub rough: bool,
     /// The latch below the sender.
@@ -133,6 +134,12 @@ pub struct Whole {
     pub plans: u64,
     pub faults: u64,
     pub kills: u64,
+    /// Another thread lets the latch fall now and then, right before an entry's bytes leave.
+    pub trips: bool,
+    /// The process dies once this record is written.
+    pub dies_after: Option<u64>,
+    /// It has died; this is its journal.
+    dead: Option<Vec<u8>>,
 }
 
 impl Whole {
@@ -142,7 +149,7 @@ impl Whole {
         let ground = Ground::new(&mut venues, &mut rng);
         let at = Arrival { now: CLOCK, unix: START };
         let engine = Engine::start(&ground, &venues, None, at, None, |_, inner| Saboteur::wrap(course.bug, inner));
-        let watch = Watch::new(&venues, &ground, course.seed);
+        let watch = Watch::new(&venues, course.seed);
         let fair = ground.pairs.iter().map(|_| 100 * rng.u16(35..65)).collect();
         let mut whole = Self {
             rng,
@@ -165,6 +172,9 @@ impl Whole {
             plans: 0,
             faults: 0,
             kills: 0,
+            trips: false,
+            dies_after: None,
+            dead: None,
             ground,
             course,
         };
@@ -174,6 +184,7 @@ impl Whole {
             whole.push(Nanos::millis(later), Due::Crowd(pair));
         }
         whole.venues.said.clear();
+        whole.venues.twins = course.seed % 8 == 7;
         if whole.rough {
             whole.venues.trouble(course.seed, course.per_mille);
         }
@@ -185,6 +196,11 @@ impl Whole {
     pub fn at(&self) -> Arrival {
         let since = self.now.since(CLOCK).raw() / 1_000_000;
         Arrival { now: self.now, unix: UnixMs::new(START.raw() + since) }
+    }
+
+    /// Does a connection stand?
+    pub fn is_up(&self, pipe: Pipe) -> bool {
+        self.lines[pipe.index()].up
     }
 
     fn push(&mut self, span: Nanos, due: Due) {
@@ -262,8 +278,12 @@ impl Whole {
             Due::Turn(life) if life == self.life => {
                 self.keep_up();
                 self.turn();
-                let busy = 0 < self.flights || 0 < self.engine.trader.executor().plans();
-                self.push(if busy { BUSY } else { CALM }, Due::Turn(life));
+                let next = match self.engine.trader.executor().plans() {
+                    0 if self.flights == 0 => CALM,
+                    _ if 0 < self.flights => BUSY,
+                    _ => WAITING,
+                };
+                self.push(next, Due::Turn(life));
             }
             Due::Ready(..) | Due::Word(..) | Due::Turn(_) => {}
             Due::Pulse => {
@@ -273,6 +293,9 @@ impl Whole {
             Due::Crowd(pair) => self.crowd(pair),
         }
         self.listen();
+        if let Some(journal) = self.dead.take() {
+            return self.restart(&journal);
+        }
         self.check();
     }
 
@@ -429,7 +452,9 @@ impl Whole {
         let Engine { detector, out, .. } = &mut self.engine;
         detector.turn(at, out);
         detector.tell_moved(at, out);
-        for asked in std::mem::take(&mut out.resnapshots) {
+        let asked: Vec<_> = out.resnapshots.drain(..).collect();
+        let (ready, events): (Vec<_>, Vec<_>) = (out.ready.drain(..).collect(), out.events.drain(..).collect());
+        for asked in asked {
             let mut fed = venue::Out::default();
             let venue = Venue::ALL[usize::from(asked.feed.0)];
             if self.lines[Pipe::Public(venue).index()].up {
@@ -439,11 +464,10 @@ impl Whole {
                 }
             }
         }
-        let events = std::mem::take(&mut self.engine.out.events);
         self.note_events(&events);
-        for ready in std::mem::take(&mut self.engine.out.ready) {
+        for ready in ready {
             if let Ready::Enter(entry) = &ready {
-                self.watch.decided(entry, &self.engine, self.fallen, at);
+                self.check_entry(entry);
             }
             let late = self.hand();
             self.ready_last = self.ready_last.max(self.now + late);
@@ -464,15 +488,19 @@ impl Whole {
                 What::Planned { .. } => self.plans += 1,
                 _ => {}
             }
-            self.watch.event(event);
+            self.watch.event(event, self.now);
         }
     }
 
     /// The executor's turn, until nobody has anything left to say.
     pub fn turn(&mut self) {
-        loop {
+        // What was written and has not led to anything yet is where a process dies at the worst moment.
+        while !self.has_died() {
             let at = self.at();
             self.engine.trader.turn(at);
+            if self.has_died() {
+                return;
+            }
             if self.engine.trader.executor().is_halted() && self.fallen.is_none() {
                 self.fallen = Some(self.now);
             }
@@ -493,7 +521,11 @@ impl Whole {
                 }
             }
             let acts = self.engine.trader.acts();
-            let (events, words) = (std::mem::take(&mut acts.events), std::mem::take(&mut acts.words));
+            let events: Vec<_> = acts.events.drain(..).collect();
+            let words: Vec<_> = acts.words.drain(..).collect();
+            if self.has_died() {
+                return;
+            }
             self.note_events(&events);
             for word in words {
                 let late = self.hand();
@@ -510,6 +542,9 @@ impl Whole {
     fn carry(&mut self, venue: Venue, call: Call) -> bool {
         self.watch.call(venue, &call);
         let Call { no, lane, wait, bytes } = call;
+        if self.trips && lane != Lane::Read && self.rng.u8(..8) == 0 {
+            self.fallen = self.fallen.or(Some(self.now));
+        }
         let ignores = self.course.bug == Some(Bug::LatchIgnored);
         if lane == Lane::Entry && self.fallen.is_some() && !ignores {
             self.held_back += 1;
@@ -520,7 +555,8 @@ impl Whole {
             self.engine.trader.answered(venue, no, Answer::NotSent, self.at());
             return true;
         }
-        self.watch.leaves(venue, lane, &bytes, self.fallen, self.now);
+        self.check_records();
+        self.watch.leaves(venue, lane, &bytes, self.fallen.is_some());
         let until = self.now + wait;
         let (there, back) = (self.way(), self.way());
         let (never, lost) = (self.strikes(4), self.strikes(4));
@@ -529,8 +565,7 @@ impl Whole {
         if never {
             // The connection ends, or nothing is heard of it ever again.
             let cut = self.rng.bool();
-            let (at, why) =
-                if cut { (self.now + there, Unclear::Cut) } else { (until, Unclear::TimedOut) };
+            let (at, why) = if cut { (self.now + there, Unclear::Cut) } else { (until, Unclear::TimedOut) };
             self.push_at(at.min(until), Due::Answer(flight, Back::Lost(why)));
         } else {
             self.push(there, Due::Arrive(flight, bytes));
@@ -539,7 +574,6 @@ impl Whole {
     }
 
     fn arrive(&mut self, flight: Flight, bytes: &[u8]) {
-        self.watch.arrives(flight.venue, bytes, self.now);
         match self.venues.ask(flight.venue, bytes) {
             Reply::Held(call) => self.push(Nanos::millis(5), Due::Held(flight, call)),
             reply @ Reply::Now { .. } => self.replied(flight, reply),
@@ -576,7 +610,7 @@ impl Whole {
 
     /// The crowd leaves a gap for a while, or closes it.
     fn crowd(&mut self, pair: usize) {
-        let gap = self.rough_or_span() && self.rng.u8(..3) != 0;
+        let gap = self.leaves_gaps() && self.rng.u8(..3) != 0;
         if gap {
             let shift = if self.rng.bool() { 800 } else { -800 };
             let on_kalshi = self.rng.bool();
@@ -585,12 +619,13 @@ impl Whole {
         } else {
             self.quote(pair, 0, 0);
         }
-        let span = self.rng.u64(500..4_000);
+        // A book that nobody touches for long is not traded on.
+        let span = if self.leaves_gaps() { self.rng.u64(500..5_000) } else { 25_000 };
         self.push(Nanos::millis(span), Due::Crowd(pair));
     }
 
     /// Do gaps open?
-    fn rough_or_span(&self) -> bool {
+    fn leaves_gaps(&self) -> bool {
         self.now.since(CLOCK) < self.course.span
     }
 
@@ -601,7 +636,7 @@ impl Whole {
         let own = if inverted { 10_000 - fair - polymarket } else { fair + polymarket };
         for (venue, market, mid) in [(Venue::Kalshi, k, fair + kalshi), (Venue::Polymarket, p, own)] {
             let mut levels = |sign: i32| -> Vec<(Price, Qty)> {
-                (1..=3)
+                (1..=2)
                     .map(|step| {
                         let price = Price::new((mid + sign * 100 * step) as u16).unwrap();
                         (price, Qty::new(10_000 * self.rng.u64(500..9_000)).unwrap())
@@ -616,7 +651,7 @@ impl Whole {
     /// From here on nothing goes wrong, and no gap opens.
     pub fn calm(&mut self) {
         self.rough = false;
-        self.venues.peace(self.course.seed);
+        self.venues.peace();
         self.course.span = Nanos::ZERO;
         for pair in 0..self.fair.len() {
             self.quote(pair, 0, 0);
@@ -639,22 +674,44 @@ impl Whole {
         self.engine.trader.executor().plans() == 0 && self.engine.trader.is_clean()
     }
 
+    /// Is the record written that was to be the last? What came behind it in the same moment never was.
+    fn has_died(&mut self) -> bool {
+        let journal = self.engine.trader.executor().journal_mut();
+        if let Some(last) = self.dies_after
+            && last < journal.next_sequence()
+            && self.dead.is_none()
+        {
+            self.dies_after = None;
+            let mut bytes = journal.store().bytes().to_vec();
+            let end = checks::end_of(&bytes, last);
+            bytes[end..].fill(0);
+            self.dead = Some(bytes);
+        }
+        self.dead.is_some()
+    }
+
     /// The process is killed and started anew from its journal.
     pub fn kill(&mut self) {
         let journal = self.engine.trader.executor().journal_mut().store().bytes().to_vec();
+        self.restart(&journal);
+    }
+
+    fn restart(&mut self, journal: &[u8]) {
         self.life += 1;
         self.kills += 1;
         self.flights = 0;
         let halted = self.fallen.map(|_| Latch::FoundAtStart);
         for pipe in Pipe::ALL {
             self.venues.close(pipe);
-            self.lines[pipe.index()].up = false;
+            let line = &mut self.lines[pipe.index()];
+            (line.up, line.number) = (false, line.number + 1);
         }
         let down = Nanos::millis(self.rng.u64(300..3_000));
         self.pass(down);
+        self.watch.restarted(journal);
         let (at, bug) = (self.at(), self.course.bug);
         let wrap = |_, inner| Saboteur::wrap(bug, inner);
-        self.engine = Engine::start(&self.ground, &self.venues, Some(&journal), at, halted, wrap);
+        self.engine = Engine::start(&self.ground, &self.venues, Some(journal), at, halted, wrap);
         self.begin();
     }
 
