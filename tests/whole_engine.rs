@@ -163,6 +163,37 @@ fn every_planted_mistake_is_found() {
     }
 }
 
+/// A quiet start: nothing goes wrong but what the test does.
+fn quiet(seed: u64) -> Whole {
+    let mut whole = Whole::new(Course { per_mille: 0, ..Course::of(seed) });
+    whole.pass(Nanos::secs(6));
+    assert!(whole.fallen.is_none() && whole.engine.trader.is_clean(), "seed {seed}");
+    whole
+}
+
+/// Fault 54: somebody triggers the order group of the entries. Whoever it was, it was meant as a stop.
+#[test]
+fn an_order_group_that_somebody_triggers_lets_the_latch_fall() {
+    let mut runs = 0;
+    for seed in 0..20 {
+        let mut whole = quiet(seed);
+        let Some(&(shard, group)) = whole.ground.groups.first() else { continue };
+        let shard = shard.to_string();
+        let path = format!("/portfolio/order_groups/{group}/trigger");
+        whole.venues.by_hand("PUT", &path, &[("exchange_index", &shard)], b"{}");
+        let plans = whole.plans;
+        whole.pass(Nanos::millis(800));
+        assert!(whole.fallen.is_some(), "seed {seed}: the trigger is news on the private stream");
+        let begun = whole.plans - plans;
+        whole.pass(Nanos::secs(10));
+        assert_eq!(whole.plans - plans, begun, "seed {seed}: nothing new is decided");
+        let wrong = whole.rest();
+        assert!(wrong.is_empty(), "seed {seed}: {wrong:#?}");
+        runs += 1;
+    }
+    assert!(5 < runs, "{runs} runs had groups");
+}
+
 fn wanted() -> Option<u64> {
     std::env::var("ORION_SEED").ok()?.parse().ok()
 }

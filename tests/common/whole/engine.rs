@@ -128,7 +128,7 @@ impl Ground {
         if rng.bool() {
             for shard in shards {
                 let body = group::write_create(Qty::whole(1_000_000), shard, None);
-                let made = venues.set_up("POST", group::CREATE, &body);
+                let made = venues.by_hand("POST", group::CREATE, &[], &body);
                 groups.push((shard, group::parse_created(&made).unwrap()));
             }
         }

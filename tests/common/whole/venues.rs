@@ -382,17 +382,20 @@ impl Venues {
         answer.map(reply)
     }
 
-    /// A signed request of somebody's who sets the account up, before the engine starts.
-    pub fn set_up(&mut self, method: &'static str, path: &str, body: &[u8]) -> Vec<u8> {
+    /// A signed request to Kalshi by hand: whoever sets the account up, or trades beside the engine.
+    pub fn by_hand(&mut self, method: &'static str, path: &str, query: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
         let path = format!("{PREFIX}{path}");
+        let query: Vec<_> = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let signed = signer().sign(self.now, method, &path).unwrap();
         let [key, timestamp, signature] = ["KEY", "TIMESTAMP", "SIGNATURE"].map(|name| {
             let name = format!("KALSHI-ACCESS-{name}");
             signed.pairs().into_iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
         });
         let headers = Headers { key: key.as_deref(), timestamp: timestamp.as_deref(), signature: signature.as_deref() };
-        let request = Request { method, path: &path, query: &[], headers, body };
-        let answer = self.desk.handle(&mut self.world, &request, self.now);
+        let request = Request { method, path: &path, query: &query, headers, body };
+        let mut answer = self.desk.handle(&mut self.world, &request, self.now);
+        let happenings = std::mem::take(&mut answer.happenings);
+        self.tell(&happenings);
         assert!((200..300).contains(&answer.reply.status), "{}", answer.reply.body);
         answer.reply.body.into_bytes()
     }
