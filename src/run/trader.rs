@@ -29,6 +29,8 @@ pub const COMPARE_EVERY: Nanos = Nanos::secs(30);
 const COMPARE_AGAIN: Nanos = Nanos::secs(2);
 /// Reads may lag behind fills by a second or so; a difference that a third reading in a row shows is one.
 const DIFFERENCES_MAX: u32 = 3;
+/// Contracts that are gone may have been paid. Where the stream lost word of it, the catalogue brings it within a minute.
+const PAYOUT_WAIT: Nanos = Nanos::secs(90);
 /// What venues said that nobody understood, kept until somebody takes it for the log; more of it is dropped.
 const STRANGE_MAX: usize = 64;
 
@@ -46,7 +48,11 @@ struct Compare {
     asked: Nanos,
     /// Readings in a row that differed.
     differs: u32,
+    /// When the first of them came.
+    since: Nanos,
     agrees: bool,
+    /// Somebody else's order was told of, and no reading has shown every market since.
+    strangers: bool,
     /// What was told of the differences.
     told: Vec<Difference>,
 }
@@ -86,7 +92,14 @@ impl<S: Store> Trader<S> {
         let sides = gateways.map(|gateway| Side {
             gateway,
             out: Out::default(),
-            compare: Compare { asked: Nanos::ZERO, differs: 0, agrees: false, told: Vec::new() },
+            compare: Compare {
+                asked: Nanos::ZERO,
+                differs: 0,
+                since: Nanos::ZERO,
+                agrees: false,
+                strangers: false,
+                told: Vec::new(),
+            },
         });
         Self {
             executor,
@@ -231,8 +244,9 @@ impl<S: Store> Trader<S> {
             self.executor.halt(Latch::Refused(Refusal::Group), &mut self.acts);
         }
         if strangers {
-            // Somebody else trades this account: nothing is entered before it was read again.
+            // Somebody else trades this account: nothing is entered before it was read again, every market of it.
             side.compare.agrees = false;
+            side.compare.strangers = true;
             side.compare.asked = Nanos::ZERO;
         }
         if let Some(account) = side.out.account.take() {
@@ -241,19 +255,30 @@ impl<S: Store> Trader<S> {
                 self.acts.words.push(Word::Cash { venue, shard: *shard, amount: *amount, exact });
             }
             let found = reconcile::compare(&self.names, venue, &account, &self.executor);
-            self.judge(venue, &found, at);
+            self.judge(venue, &found, exact, at);
         }
     }
 
-    /// What a reading says. Reads lag behind fills by a second or so, so only a difference that stays is one.
-    fn judge(&mut self, venue: Venue, found: &[Difference], at: Arrival) {
+    /// What a reading says; `whole` where no market was left out because a plan is on its way there. Reads lag behind
+    /// fills by a second or so, so only a difference that stays is one.
+    fn judge(&mut self, venue: Venue, found: &[Difference], whole: bool, at: Arrival) {
         let compare = &mut self.sides[venue as usize].compare;
+        if compare.differs == 0 {
+            compare.since = at.now;
+        }
         compare.differs = if found.is_empty() { 0 } else { compare.differs + 1 };
         if 0 < compare.differs && compare.differs < DIFFERENCES_MAX {
             return;
         }
         let lost = found.iter().any(Difference::halts);
-        compare.agrees = !lost;
+        let mut losses = found.iter().filter(|difference| difference.halts());
+        if lost && losses.all(Difference::may_be_a_payout) && at.now.since(compare.since) < PAYOUT_WAIT {
+            compare.agrees = false;
+            return;
+        }
+        // What somebody else did may be where a plan is on its way: then it is not seen yet.
+        compare.strangers &= !whole;
+        compare.agrees = !lost && !compare.strangers;
         let foreign = |market: MarketId| {
             found.iter().any(|difference| matches!(difference, Difference::More { market: of, .. } if *of == market))
         };
