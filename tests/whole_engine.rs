@@ -11,7 +11,7 @@ mod whole;
 
 use std::ops::Range;
 
-use orion::unit::Nanos;
+use orion::unit::{MarketId, Money, Nanos, PairId, Qty};
 use whole::{Course, Whole, bugs::Bug, run};
 
 /// How to see a failure again.
@@ -192,6 +192,98 @@ fn an_order_group_that_somebody_triggers_lets_the_latch_fall() {
         runs += 1;
     }
     assert!(5 < runs, "{runs} runs had groups");
+}
+
+/// Faults 49 and 52: a pair closes in the middle of a run, on one venue before the other, and pays.
+#[test]
+fn a_market_that_closes_and_pays_is_booked_as_it_was_paid() {
+    let mut paid = 0;
+    for seed in 0..40 {
+        let course = Course::of(seed);
+        let mut whole = Whole::new(course);
+        whole.pass(Nanos::millis(8_000 + 411 * seed));
+        let payout = Money::micros([0, 1_000_000, 500_000][(seed % 3) as usize]);
+        whole.venues.decide(whole.ground.pairs[0].1, payout);
+        whole.pass(course.span);
+        whole.calm();
+        whole.pass(Nanos::secs(170));
+        whole.venues.lives = false;
+        let wrong = whole.rest();
+        assert!(wrong.is_empty(), "seed {seed}: {wrong:#?}");
+        paid += u64::from(whole.engine.trader.executor().has_paid(MarketId(0)));
+    }
+    assert_eq!(paid, 40);
+}
+
+/// Fault 48: 425 for a minute and a half, then two minutes of post-only, while gaps open all the time.
+#[test]
+fn while_polymarket_restarts_nobody_enters_on_either_venue_and_afterwards_all_is_level() {
+    let mut plans = 0;
+    for seed in 0..12 {
+        let mut whole = Whole::new(Course { span: Nanos::secs(240), per_mille: 0, ..Course::of(seed) });
+        whole.pass(Nanos::millis(8_000 + 411 * seed));
+        whole.venues.restart();
+        whole.pass(Nanos::secs(230));
+        let wrong = whole.rest();
+        assert!(wrong.is_empty(), "seed {seed}: {wrong:#?}");
+        plans += whole.plans;
+    }
+    println!("{plans} plans");
+}
+
+/// Somebody trades in our account on the first pair's Kalshi market: more of what we hold there, or less.
+fn by_hand(whole: &mut Whole, more: bool) -> bool {
+    let kalshi = whole.ground.pairs[0].1;
+    let before = whole.venues.desk.position(&whole.venues.world, 0, 0, kalshi);
+    let held = whole.engine.trader.executor().holding(MarketId(0)).qty;
+    let buys_yes = held[1].is_zero() == more;
+    let (side, price) = if buys_yes { ("bid", "0.9500") } else { ("ask", "0.0500") };
+    let ticker = whole.ground.names[0].1;
+    let order = format!(
+        r#"{{"ticker":"{ticker}","side":"{side}","price":"{price}","count":"7.00","client_order_id":"by-hand",
+            "time_in_force":"immediate_or_cancel","self_trade_prevention_type":"taker_at_cross"}}"#
+    );
+    whole.venues.by_hand("POST", "/portfolio/events/orders", &[], order.as_bytes());
+    whole.course.span = Nanos::secs(140);
+    before != whole.venues.desk.position(&whole.venues.world, 0, 0, kalshi)
+}
+
+/// Faults 32 and 41: what somebody else bought is his. His market is left alone, the others are not.
+#[test]
+fn a_trade_by_hand_blocks_its_market_and_no_other() {
+    for seed in 0..12 {
+        let mut whole = quiet(seed);
+        if !by_hand(&mut whole, true) {
+            continue;
+        }
+        whole.pass(Nanos::secs(60));
+        let here = |whole: &Whole| whole.watch.begun.get(&PairId(0)).copied();
+        let before = (here(&whole), whole.plans);
+        whole.pass(Nanos::secs(50));
+        assert_eq!(here(&whole), before.0, "seed {seed}: nothing is entered where somebody else trades");
+        assert!(before.1 < whole.plans, "seed {seed}: the other pairs are traded on");
+        assert!(whole.fallen.is_none(), "seed {seed}: {:?}", whole.fallen);
+        let kinds = &whole.watch.kinds;
+        assert!(kinds["stranger"] != 0 && kinds["differs"] != 0, "seed {seed}: {kinds:?}");
+    }
+}
+
+/// Fault 41: what we believe in is not there any more.
+#[test]
+fn contracts_that_somebody_sold_let_the_latch_fall() {
+    let mut runs = 0;
+    for seed in 0..12 {
+        let mut whole = quiet(seed);
+        whole.pass(Nanos::secs(20));
+        let held = whole.engine.trader.executor().holding(MarketId(0)).qty;
+        if held.iter().all(|qty| *qty < Qty::whole(8)) || !by_hand(&mut whole, false) {
+            continue;
+        }
+        whole.pass(Nanos::secs(70));
+        assert!(whole.fallen.is_some(), "seed {seed}");
+        runs += 1;
+    }
+    assert!(3 < runs, "{runs} runs held something");
 }
 
 fn wanted() -> Option<u64> {

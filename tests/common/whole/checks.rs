@@ -8,7 +8,7 @@ use orion::{
     order::{Ask, Purpose, plan::Frozen},
     run::event::{Entry, Event, What},
     sim::kalshi::account::SHARDS,
-    unit::{MarketId, Money, Nanos, OrderId, Outcome, PairId, Price, Qty, Venue},
+    unit::{MarketId, Money, Nanos, OrderId, Outcome, PairId, Price, Qty, Reaction, Sent as Answer, Told, Venue},
     venue::gateway::{Call, Lane},
 };
 use serde_json::Value;
@@ -25,6 +25,9 @@ const HEADER: usize = 24;
 const FRAME: usize = 14;
 /// How long a leg may stand alone once that is known, both exchanges work and nothing goes wrong.
 const NAKED_MAX: Nanos = Nanos::secs(3);
+/// After a venue says that it takes no orders, none is begun for so long, once that is known everywhere.
+const SHUT: Nanos = Nanos::secs(29);
+const HANDED: Nanos = Nanos::millis(200);
 /// Calls on their way at once.
 const FLIGHTS_MAX: usize = 200;
 /// Every so many records the whole journal is read again.
@@ -52,6 +55,10 @@ pub struct Watch {
     open: BTreeMap<u64, PairId>,
     left: BTreeSet<OrderId>,
     naked: BTreeMap<u64, Nanos>,
+    /// When a venue last said that it takes no orders that take, by the journal.
+    shut: Option<Nanos>,
+    /// Plans begun, by pair.
+    pub begun: BTreeMap<PairId, u64>,
     /// The longest that a leg stood alone, once that was known and nothing went wrong.
     pub naked_longest: Nanos,
     pub kinds: BTreeMap<&'static str, u64>,
@@ -75,6 +82,8 @@ impl Watch {
             open: BTreeMap::new(),
             left: BTreeSet::new(),
             naked: BTreeMap::new(),
+            shut: None,
+            begun: BTreeMap::new(),
             naked_longest: Nanos::ZERO,
             kinds: BTreeMap::new(),
         }
@@ -136,7 +145,7 @@ impl Watch {
     }
 
     /// Reads on in the journal. I4, I5: no entry is begun that may not be, whatever the engine thought of it.
-    pub fn journal(&mut self, bytes: &[u8], halted: bool, clean: bool) {
+    pub fn journal(&mut self, bytes: &[u8], halted: bool, clean: bool, now: Nanos) {
         while let Some(len) = bytes.get(self.read..self.read + 2).map(|len| u16::from_le_bytes([len[0], len[1]])) {
             let len = usize::from(len);
             if len == 0 {
@@ -145,7 +154,7 @@ impl Watch {
             let record = postcard::from_bytes(&bytes[self.read + 10..self.read + 10 + len]).unwrap();
             self.read += FRAME + len;
             self.records += 1;
-            self.record(&record, halted, clean);
+            self.record(&record, halted, clean, now);
         }
     }
 
@@ -154,11 +163,13 @@ impl Watch {
         (self.read, self.records, self.reread) = (HEADER, 0, 0);
         self.open.clear();
         // Nothing of the past is judged a second time.
-        self.journal(journal, false, true);
+        self.journal(journal, false, true, Nanos::ZERO);
+        self.begun.clear();
+        self.shut = None;
         self.naked.clear();
     }
 
-    fn record(&mut self, record: &Record, halted: bool, clean: bool) {
+    fn record(&mut self, record: &Record, halted: bool, clean: bool, now: Nanos) {
         match *record {
             Record::Planned { plan, pair, .. } => {
                 if halted {
@@ -170,6 +181,11 @@ impl Watch {
                 if let Some((other, _)) = self.open.iter().find(|(_, of)| **of == pair) {
                     self.wrong.push(format!("I4 plan {plan} was begun beside plan {other}"));
                 }
+                // Fault 48. What was decided before the word had come all the way may still be begun.
+                if self.shut.is_some_and(|shut| (HANDED..SHUT).contains(&now.since(shut))) {
+                    self.wrong.push(format!("I4 plan {plan} was begun while a venue takes no orders"));
+                }
+                *self.begun.entry(pair).or_default() += 1;
                 self.open.insert(plan, pair);
             }
             Record::Intended { ask, .. } => {
@@ -178,6 +194,11 @@ impl Watch {
                     self.wrong.push(format!("I5 {ask:?} costs {cost}"));
                 }
                 self.intents.insert(ask.id, ask);
+            }
+            Record::Told { told: Told::Sent(Answer::Refused(refusal)), .. }
+                if refusal.reaction() == Reaction::Venue =>
+            {
+                self.shut = Some(now);
             }
             Record::Ended { plan, .. } => _ = self.open.remove(&plan),
             _ => {}
@@ -295,9 +316,9 @@ impl Whole {
 
     /// The journal is read on before anything leaves.
     pub fn check_records(&mut self) {
-        let (halted, clean) = (self.fallen.is_some(), self.engine.trader.is_clean());
+        let (halted, clean, now) = (self.fallen.is_some(), self.engine.trader.is_clean(), self.now);
         let executor = self.engine.trader.executor();
-        self.watch.journal(executor.journal_mut().store().bytes(), halted, clean);
+        self.watch.journal(executor.journal_mut().store().bytes(), halted, clean, now);
     }
 
     /// After every step.
@@ -322,7 +343,7 @@ impl Whole {
     /// I3: what stands alone, and is known to, is closed while both exchanges work.
     pub fn check_naked(&mut self) {
         let now = self.now;
-        let up = Pipe::ALL.into_iter().all(|pipe| self.is_up(pipe));
+        let up = Pipe::ALL.into_iter().all(|pipe| self.is_up(pipe)) && self.venues.works();
         let executor = self.engine.trader.executor();
         let known = executor.open().filter(|plan| {
             let told = plan.frozen(now).is_none() && plan.legs().all(orion::order::Leg::is_complete);
@@ -401,6 +422,8 @@ impl Whole {
         if !clean {
             wrong.push("I10 the accounts do not agree".into());
         }
+        self.venues.redeem();
+        let executor = self.engine.trader.executor();
         let Venues { world, desk, clob, customer, .. } = &self.venues;
         let wallet = clob.wallet(customer.wallet);
         let mut flows = [Money::ZERO; 2];

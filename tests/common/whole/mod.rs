@@ -127,6 +127,7 @@ pub struct Whole {
     ready_last: Nanos,
     word_last: Nanos,
     turned: Nanos,
+    lived: Nanos,
     pub flights: usize,
     /// Does anything go wrong?
     pub rough: bool,
@@ -167,6 +168,7 @@ impl Whole {
             ready_last: CLOCK,
             word_last: CLOCK,
             turned: CLOCK,
+            lived: CLOCK,
             flights: 0,
             rough: 0 < course.per_mille,
             fallen: None,
@@ -265,6 +267,13 @@ impl Whole {
             Due::Ready(..) | Due::Word(..) | Due::Turn(_) => {}
             Due::Pulse => {
                 self.venues.advance(self.at().unix);
+                if self.now.raw() / 1_000_000_000 != self.lived.raw() / 1_000_000_000 {
+                    self.lived = self.now;
+                    self.venues.live();
+                    if self.now.raw() / 1_000_000_000 % 60 == 0 {
+                        self.read_catalogues();
+                    }
+                }
                 self.push(PULSE, Due::Pulse);
             }
             Due::Crowd(pair) => self.crowd(pair),

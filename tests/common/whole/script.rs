@@ -124,4 +124,19 @@ impl Whole {
         self.engine.detector.control(&Control::Halt { latch: Latch::Person }, at, &mut self.engine.out);
         self.decide();
     }
+
+    /// The cold side reads the catalogues once a minute: what a stream did not say is told there.
+    pub(super) fn read_catalogues(&mut self) {
+        let at = self.at();
+        for pair in 0..self.ground.pairs.len() {
+            let (_, k, p, _) = self.ground.pairs[pair];
+            for (venue, market) in [(Venue::Kalshi, k), (Venue::Polymarket, p)] {
+                if let Some(yes_payout) = self.venues.paid(venue, market) {
+                    let market = engine::slot(pair, venue);
+                    let control = Control::Settled { market, yes_payout };
+                    self.engine.detector.control(&control, at, &mut self.engine.out);
+                }
+            }
+        }
+    }
 }

@@ -24,6 +24,7 @@ use orion::{
             desk::{Desk, Settings},
             order_fault::OrderPlan,
         },
+        listing::Phase,
         polymarket,
         world::{Happening, STRANGER, World},
     },
@@ -100,6 +101,10 @@ pub struct Venues {
     /// Faults of plans that are over.
     past: usize,
     rng: fastrand::Rng,
+    /// A market closes or has closed.
+    closing: bool,
+    /// The world's makers and takers are at work.
+    pub lives: bool,
     /// Of a thousand calls at Polymarket so many go wrong.
     per_mille: u32,
     /// The venue may tell one fill under two ids: nothing an engine could see through.
@@ -162,6 +167,8 @@ impl Venues {
             user: None,
             past: 0,
             rng: fastrand::Rng::with_seed(seed),
+            closing: false,
+            lives: false,
             per_mille: 0,
             twins: false,
             mended: START,
@@ -183,6 +190,48 @@ impl Venues {
         self.per_mille = 0;
         (self.clob.rules.pace.retry_ppm, self.clob.rules.pace.fail_ppm) = (0, 0);
         self.clob.set_mode(Mode::Open);
+    }
+
+    /// Does everything that is traded trade?
+    pub fn works(&self) -> bool {
+        !self.closing && self.clob.mode() == Mode::Open
+    }
+
+    /// A pair closes now, and its venues decide what YES pays.
+    pub fn decide(&mut self, market: usize, yes_payout: Money) {
+        (self.closing, self.lives) = (true, true);
+        self.world.decide(market, yes_payout);
+    }
+
+    /// Polymarket's engine restarts.
+    pub fn restart(&mut self) {
+        self.clob.restart(self.now);
+        self.mended = UnixMs::new(u64::MAX);
+    }
+
+    /// A second of the world's own life: closes and settlements, its makers and its takers.
+    pub fn live(&mut self) {
+        if self.lives {
+            let happenings = self.world.step(1_000.0, self.now);
+            self.settle(happenings);
+        }
+    }
+
+    /// What a market has paid per YES, as its catalogue says.
+    pub fn paid(&self, venue: Venue, market: usize) -> Option<Money> {
+        let catalog = self.world.catalog();
+        let state = match venue {
+            Venue::Kalshi => &catalog.kalshi[market].state,
+            Venue::Polymarket => &catalog.polymarket[market].state,
+        };
+        state.payout.filter(|_| state.phase == Phase::Settled)
+    }
+
+    /// What markets have paid is fetched.
+    pub fn redeem(&mut self) {
+        for market in 0..self.world.catalog().polymarket.len() {
+            let _ = self.clob.redeem(self.customer.wallet, market, &self.world);
+        }
     }
 
     /// How much went wrong at the exchanges so far.
