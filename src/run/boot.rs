@@ -344,12 +344,12 @@ impl Engine {
                     idle,
                     tls: tls.clone(),
                     dial: dial_in.clone(),
+                    notes: notes_in.clone(),
                     desk: &signing.desk,
                     stop: stop.clone(),
                     ending,
                     fallen: stops.fallen.clone(),
                     seed: now.raw(),
-                    notes: notes_in.clone(),
                 };
                 let (booth, running) = parts.start(&mut routes)?;
                 lines = Some(running);

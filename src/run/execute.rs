@@ -130,8 +130,6 @@ pub struct Acts {
     pub words: Vec<Word>,
     /// To the keeper.
     pub events: Vec<Event>,
-    /// What a venue says that this build does not know, secrets cut; for the log.
-    pub strange: Vec<(Venue, String)>,
 }
 
 impl Acts {
@@ -143,7 +141,6 @@ impl Acts {
             looks: Vec::with_capacity(2 * PLANS_MAX),
             words: Vec::with_capacity(16 * PLANS_MAX),
             events: Vec::with_capacity(16 * PLANS_MAX),
-            strange: Vec::new(),
         }
     }
 }

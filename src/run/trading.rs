@@ -189,12 +189,12 @@ pub(super) struct Parts<'a> {
     pub(super) idle: Idle,
     pub(super) tls: Arc<ClientConfig>,
     pub(super) dial: Sender<Dial>,
+    pub(super) notes: Sender<String>,
     pub(super) desk: &'a SignDesk,
     pub(super) stop: Stop,
     pub(super) ending: Ending,
     pub(super) fallen: Fallen,
     pub(super) seed: u64,
-    pub(super) notes: Sender<String>,
 }
 
 /// The `execute` thread while it runs.
@@ -209,7 +209,9 @@ pub(super) struct Running {
 impl Parts<'_> {
     /// Starts the thread. Its connections are dialled by `routes`.
     pub(super) fn start(self, routes: &mut Routes) -> anyhow::Result<(Booth, Running)> {
-        let Self { setup, orders, restored, gateways, names, spares, idle, tls, dial, desk, stop, fallen, .. } = self;
+        let Self {
+            setup, orders, restored, gateways, names, spares, idle, tls, dial, notes, desk, stop, fallen, ..
+        } = self;
         let (ready_in, ready) = RingBuffer::new(READY_SLOTS);
         let (words, words_out) = RingBuffer::new(WORD_SLOTS);
         let (events, events_out) = RingBuffer::new(EVENT_SLOTS);
@@ -242,6 +244,7 @@ impl Parts<'_> {
             ready,
             words,
             events,
+            notes,
             spares,
             dial,
             dialled,
@@ -251,7 +254,6 @@ impl Parts<'_> {
             stop,
             ending: self.ending,
             seed: self.seed,
-            notes: self.notes,
         };
         let over = ended.clone();
         let thread = std::thread::Builder::new().name("execute".into()).spawn(move || {

@@ -75,8 +75,7 @@ impl Town {
         let sheet = dir.join("sim.json");
         let mut written: Value = serde_json::from_slice(&std::fs::read(&sheet).unwrap()).unwrap();
         let pairs = written["pairs"].as_array().unwrap();
-        let chosen: Vec<Value> =
-            pairs[CLOSING].iter().chain(&pairs[pairs.len() - STAYING..]).cloned().collect();
+        let chosen: Vec<Value> = pairs[CLOSING].iter().chain(&pairs[pairs.len() - STAYING..]).cloned().collect();
         written["pairs"] = chosen.into();
         std::fs::write(&sheet, written.to_string()).unwrap();
         Self { exchanges, folder }

@@ -40,7 +40,11 @@ use orion::{
 use super::venues::{CASH, Customer, Venues, signer};
 
 const DAY_MS: u64 = 86_400_000;
-const JOURNAL: usize = 512 * 1024;
+const JOURNAL: usize = 224 * 1024;
+const BANKROLL: Money = Money::dollars(100_000);
+const TRADE_PPM: u32 = 1_500;
+/// The most that a trade may cost, both legs and fees: the same in dollars.
+pub const TRADE_MAX: Money = Money::dollars(150);
 pub const NAMES: Names = Names { instance: 0x00c0_ffee };
 
 /// What stays the same from one start to the next.
@@ -124,7 +128,7 @@ impl Ground {
         if rng.bool() {
             for shard in shards {
                 let body = group::write_create(Qty::whole(1_000_000), shard, None);
-                let made = venues.set_up("POST", group::CREATE, &body);
+                let made = venues.by_hand("POST", group::CREATE, &[], &body);
                 groups.push((shard, group::parse_created(&made).unwrap()));
             }
         }
@@ -153,12 +157,11 @@ impl Ground {
         restore(records, &known, now).unwrap()
     }
 
-    fn kalshi(&self, venues: &Venues, before: &[Plan]) -> KalshiGateway {
+    fn kalshi(&self, before: &[Plan]) -> KalshiGateway {
         let market = |(at, (venue, name)): (usize, &(Venue, Tag))| {
             let shard = self.markets[at].terms.shard;
             (*venue == Venue::Kalshi).then(|| kalshi_gateway::Market { ticker: name.as_str().to_owned(), shard })
         };
-        let _ = venues;
         KalshiGateway::new(kalshi_gateway::Setup {
             names: NAMES,
             host: "exchange.test".into(),
@@ -270,13 +273,13 @@ impl Engine {
         let replayed = journal.map(|bytes| journal::replay(bytes, 1, Some(1)).unwrap()).unwrap_or_default();
         let restored = ground.restored(&replayed.records, at.now);
         let shares = Shares {
-            trade_ppm: 1_500,
+            trade_ppm: TRADE_PPM,
             event_ppm: 200_000,
             reserve_ppm: 0,
             daily_loss_ppm: 900_000,
             drawdown_ppm: 900_000,
         };
-        let mut budget = Budget::new(shares, Money::dollars(100_000), [CASH; 2], ground.pairs.len());
+        let mut budget = Budget::new(shares, BANKROLL, [CASH; 2], ground.pairs.len());
         let opening = |market: &MarketSetup| (market.terms.venue, market.terms.shard);
         for (venue, shard) in ground.markets.iter().map(opening) {
             budget.account_mut(venue, shard).cash = CASH;
@@ -333,7 +336,7 @@ impl Engine {
         let mut executor = Executor::new(journal, Ids::new(epoch).unwrap(), facts.collect(), ground.budget);
         executor.found(&setup.held);
         let gateways: [Box<dyn Gateway + Send>; 2] = [
-            wrap(Venue::Kalshi, Box::new(ground.kalshi(venues, &restored.plans))),
+            wrap(Venue::Kalshi, Box::new(ground.kalshi(&restored.plans))),
             wrap(Venue::Polymarket, Box::new(ground.polymarket(venues))),
         ];
         let mut trader = Trader::new(executor, gateways, ground.names.clone());

@@ -9,6 +9,8 @@ use orion::{
         clob::{
             self as clob, Carry, ClobDesk, Handled, Rules,
             account::{ApiKey, Kind, NewWallet},
+            fault::{self, Class, Loss, OrderFault},
+            mode::Mode,
             stream::{Notice, Session as UserSession},
         },
         exchange::{NewOrder, SelfTrade},
@@ -22,6 +24,7 @@ use orion::{
             desk::{Desk, Settings},
             order_fault::OrderPlan,
         },
+        listing::Phase,
         polymarket,
         world::{Happening, STRANGER, World},
     },
@@ -97,6 +100,17 @@ pub struct Venues {
     user: Option<UserSession>,
     /// Faults of plans that are over.
     past: usize,
+    rng: fastrand::Rng,
+    /// A market closes or has closed.
+    closing: bool,
+    /// The world's makers and takers are at work.
+    pub lives: bool,
+    /// Of a thousand calls at Polymarket so many go wrong.
+    per_mille: u32,
+    /// The venue may tell one fill under two ids: nothing an engine could see through.
+    pub twins: bool,
+    /// When Polymarket takes orders again.
+    mended: UnixMs,
     /// Said on the connections; `None` where one ends.
     pub said: Vec<(Pipe, Option<String>)>,
 }
@@ -152,6 +166,12 @@ impl Venues {
             market: None,
             user: None,
             past: 0,
+            rng: fastrand::Rng::with_seed(seed),
+            closing: false,
+            lives: false,
+            per_mille: 0,
+            twins: false,
+            mended: START,
             said: Vec::new(),
         }
     }
@@ -159,17 +179,59 @@ impl Venues {
     /// Things go wrong from here on, this many of a thousand.
     pub fn trouble(&mut self, seed: u64, per_mille: u32) {
         *self.desk.faults_mut() = OrderPlan::drawn(seed, per_mille);
-        self.clob.faults.by_chance(seed, per_mille);
-        (self.clob.rules.pace.retry_ppm, self.clob.rules.pace.fail_ppm) = (100_000, 20 * per_mille);
+        (self.rng, self.per_mille) = (fastrand::Rng::with_seed(seed), per_mille);
+        (self.clob.rules.pace.retry_ppm, self.clob.rules.pace.fail_ppm) = (100_000, 200 * per_mille);
     }
 
     /// Nothing goes wrong any more; what is under way ends as it ends.
-    pub fn peace(&mut self, seed: u64) {
+    pub fn peace(&mut self) {
         self.past += self.desk.faults().happened().len();
         *self.desk.faults_mut() = OrderPlan::default();
-        self.clob.faults.by_chance(seed, 0);
+        self.per_mille = 0;
         (self.clob.rules.pace.retry_ppm, self.clob.rules.pace.fail_ppm) = (0, 0);
-        self.clob.set_mode(clob::mode::Mode::Open);
+        self.clob.set_mode(Mode::Open);
+    }
+
+    /// Does everything that is traded trade?
+    pub fn works(&self) -> bool {
+        !self.closing && self.clob.mode() == Mode::Open
+    }
+
+    /// A pair closes now, and its venues decide what YES pays.
+    pub fn decide(&mut self, market: usize, yes_payout: Money) {
+        (self.closing, self.lives) = (true, true);
+        self.world.decide(market, yes_payout);
+    }
+
+    /// Polymarket's engine restarts.
+    pub fn restart(&mut self) {
+        self.clob.restart(self.now);
+        self.mended = UnixMs::new(u64::MAX);
+    }
+
+    /// A second of the world's own life: closes and settlements, its makers and its takers.
+    pub fn live(&mut self) {
+        if self.lives {
+            let happenings = self.world.step(1_000.0, self.now);
+            self.settle(happenings);
+        }
+    }
+
+    /// What a market has paid per YES, as its catalogue says.
+    pub fn paid(&self, venue: Venue, market: usize) -> Option<Money> {
+        let catalog = self.world.catalog();
+        let state = match venue {
+            Venue::Kalshi => &catalog.kalshi[market].state,
+            Venue::Polymarket => &catalog.polymarket[market].state,
+        };
+        state.payout.filter(|_| state.phase == Phase::Settled)
+    }
+
+    /// What markets have paid is fetched.
+    pub fn redeem(&mut self) {
+        for market in 0..self.world.catalog().polymarket.len() {
+            let _ = self.clob.redeem(self.customer.wallet, market, &self.world);
+        }
     }
 
     /// How much went wrong at the exchanges so far.
@@ -305,11 +367,60 @@ impl Venues {
             headers: read.headers,
             body: String::from_utf8(read.body).unwrap(),
         };
+        self.spoil(&request);
         let handled = self.clob.handle(&request, &mut self.world, self.now);
         self.settle(Vec::new());
         match handled {
             Handled::Now(answer) => reply(answer),
             Handled::Held { call, .. } => Reply::Held(call),
+        }
+    }
+
+    /// Now and then something befalls a call, or the next match or event of the user channel.
+    fn spoil(&mut self, request: &clob::Request) {
+        use OrderFault::{
+            AnswerLate, AnswerLost, CancelDenied, EventLate, EventLost, EventTwice, Html, PageMissing, RequestLost,
+            StreamCut, TooEarly, TooMany, TradeFails, TradeTwin,
+        };
+        let late = AnswerLate(self.rng.u64(50..9_000));
+        let cut = Loss::Cut(self.rng.usize(0..200));
+        let choices: &[OrderFault] = match fault::class(&request.method, &request.path) {
+            Class::Place => &[
+                AnswerLost(Loss::Status(500)),
+                AnswerLost(cut),
+                RequestLost(Loss::Status(502)),
+                RequestLost(Loss::Cut(0)),
+                late,
+                Html { arrived: true },
+                Html { arrived: false },
+                TooMany,
+                TooEarly,
+            ],
+            Class::Cancel => &[AnswerLost(Loss::Status(504)), RequestLost(cut), late, CancelDenied, TooMany],
+            Class::Read => &[PageMissing, RequestLost(Loss::Status(502)), Html { arrived: true }, late],
+            Class::Other => &[RequestLost(Loss::Status(502)), RequestLost(cut), late],
+        };
+        if self.rng.u32(..1_000) < self.per_mille {
+            let class = fault::class(&request.method, &request.path);
+            self.clob.faults.next(class, choices[self.rng.usize(..choices.len())]);
+        }
+        let place = fault::class(&request.method, &request.path) == Class::Place;
+        if place && self.rng.u32(..1_000) < 3 * self.per_mille {
+            let events = [TradeFails, EventTwice, EventLost, EventLate(self.rng.u64(50..9_000)), StreamCut];
+            self.clob.faults.next_event(events[self.rng.usize(..events.len())]);
+            if self.twins && self.rng.u8(..4) == 0 {
+                self.clob.faults.next_event(TradeTwin);
+            }
+        }
+        if place && self.rng.u32(..4_000) < self.per_mille {
+            match self.rng.u8(..3) {
+                0 => self.clob.set_mode(Mode::CancelOnly),
+                1 => self.clob.set_mode(Mode::Disabled),
+                _ => self.clob.set_mode(Mode::PostOnly { until: UnixMs::new(self.now.raw() + 5_000) }),
+            }
+            self.mended = UnixMs::new(self.now.raw() + self.rng.u64(500..5_000));
+        } else if self.mended <= self.now {
+            self.clob.set_mode(Mode::Open);
         }
     }
 
@@ -320,17 +431,20 @@ impl Venues {
         answer.map(reply)
     }
 
-    /// A signed request of somebody's who sets the account up, before the engine starts.
-    pub fn set_up(&mut self, method: &'static str, path: &str, body: &[u8]) -> Vec<u8> {
+    /// A signed request to Kalshi by hand: whoever sets the account up, or trades beside the engine.
+    pub fn by_hand(&mut self, method: &'static str, path: &str, query: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
         let path = format!("{PREFIX}{path}");
+        let query: Vec<_> = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let signed = signer().sign(self.now, method, &path).unwrap();
         let [key, timestamp, signature] = ["KEY", "TIMESTAMP", "SIGNATURE"].map(|name| {
             let name = format!("KALSHI-ACCESS-{name}");
             signed.pairs().into_iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
         });
         let headers = Headers { key: key.as_deref(), timestamp: timestamp.as_deref(), signature: signature.as_deref() };
-        let request = Request { method, path: &path, query: &[], headers, body };
-        let answer = self.desk.handle(&mut self.world, &request, self.now);
+        let request = Request { method, path: &path, query: &query, headers, body };
+        let mut answer = self.desk.handle(&mut self.world, &request, self.now);
+        let happenings = std::mem::take(&mut answer.happenings);
+        self.tell(&happenings);
         assert!((200..300).contains(&answer.reply.status), "{}", answer.reply.body);
         answer.reply.body.into_bytes()
     }
