@@ -12,7 +12,7 @@ mod town;
 
 use std::{collections::BTreeSet, time::Duration};
 
-use orion::run::snapshot::Snapshot;
+use orion::{risk::Latch, run::snapshot::Snapshot, unit::Refusal};
 use town::{Engine, Town, let_pass, until};
 
 /// A restarted engine agrees with both venues within this.
@@ -41,9 +41,9 @@ fn agreement(town: &Town, engine: &mut Engine) -> Option<Snapshot> {
 #[test]
 fn whenever_it_is_killed_nothing_is_lost_doubled_or_sent_again() {
     let (kills, seed) = (number("ORION_KILLS", 20), number("ORION_SEED", 7));
-    let town = Town::new(seed, 100, 20);
+    let town = Town::new(seed, 300, 20);
     let mut rng = fastrand::Rng::with_seed(seed);
-    let (mut slowest, mut reconciled, mut in_flight, mut refused) = (0, 0, 0, 0);
+    let (mut slowest, mut reconciled, mut in_flight, mut refused, mut resumed) = (0, 0, 0, 0, 0);
     let mut kill = 0;
     while kill < kills {
         let mut engine = town.start();
@@ -59,7 +59,13 @@ fn whenever_it_is_killed_nothing_is_lost_doubled_or_sent_again() {
             assert!(refused <= 2 + kills / 5, "{refused} starts were refused by a venue");
             continue;
         };
-        assert_eq!(status.state, "active", "{:?}", status.latch);
+        if status.state != "active" {
+            // The exchanges may refuse an order in a way that needs a person: here is one.
+            let latch = std::fs::read_to_string(town.state().join("latch")).unwrap();
+            assert!(latch.starts_with(Latch::Refused(Refusal::Forbidden).name()), "{latch}: {}", town.told());
+            assert!(town.output(&["resume", "--mode", "demo"]).status.success());
+            resumed += 1;
+        }
         slowest = slowest.max(status.reconciled_ms.unwrap());
         reconciled += 1;
         // Half of them right after something has left for a venue.
@@ -90,7 +96,7 @@ fn whenever_it_is_killed_nothing_is_lost_doubled_or_sent_again() {
 
     let story = town.story();
     let (kalshi, polymarket) = (town.arrived_at_kalshi(), town.arrived_at_polymarket());
-    let entries = story.entries;
+    let entries = story.entries.len();
     assert_eq!(town.violations(), Vec::<String>::new());
     let at_kalshi: BTreeSet<_> = kalshi.iter().copied().collect();
     let at_polymarket: BTreeSet<_> = polymarket.iter().copied().collect();
@@ -103,7 +109,7 @@ fn whenever_it_is_killed_nothing_is_lost_doubled_or_sent_again() {
     assert!(verdict.status.success(), "{verdict:?}");
     println!(
         "{kills} kills, {in_flight} of them within 20 ms of an order's arrival; {reconciled} starts agreed with both venues, \
-         the slowest after {slowest} ms, {refused} were refused by a venue; {} starts, {} orders in the journal, {} arrived at Kalshi, {} at Polymarket",
+         the slowest after {slowest} ms, {refused} were refused by a venue, {resumed} latches lifted by a person; {} starts, {} orders in the journal, {} arrived at Kalshi, {} at Polymarket",
         story.starts,
         story.orders.len(),
         kalshi.len(),

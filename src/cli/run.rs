@@ -145,7 +145,9 @@ pub fn attend(
     }
     let told = engine.told.clone();
     let died = engine.died();
-    let clean = stop_within(engine, Duration::from_secs(20)) && !died;
+    // A thread that hangs ends with the process, and with nothing else.
+    let patience = if engine.is_stalled() { Duration::from_millis(200) } else { Duration::from_secs(20) };
+    let clean = stop_within(engine, patience) && !died;
     while let (true, Ok(last)) = (outcome.is_ok(), told.try_recv()) {
         outcome = tell(&last);
     }

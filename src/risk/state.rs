@@ -45,7 +45,7 @@ pub enum Latch {
     Group,
     /// A person said so.
     Person,
-    /// The executor did not move.
+    /// A thread that has to move all the time did not.
     Stalled,
 }
 
@@ -66,7 +66,7 @@ impl Latch {
             Self::Disagrees => "what the venues hold is not what the engine holds",
             Self::Group => "a venue's order group has triggered",
             Self::Person => "halted by a person",
-            Self::Stalled => "the executing thread did not move",
+            Self::Stalled => "a thread of the engine did not move",
         }
     }
 }

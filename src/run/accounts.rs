@@ -34,6 +34,13 @@ pub(super) fn rest(base: &str, endpoints: &Endpoints) -> Result<Rest, RestError>
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(300);
 
+/// For cancels when everything else hangs: no pace of ours holds them up.
+pub(super) fn hasty(base: &str, endpoints: &Endpoints) -> Result<Rest, RestError> {
+    let per_second = std::num::NonZeroU32::new(80).expect("eighty");
+    let extra_root = endpoints.root.as_ref().map(String::as_bytes);
+    Rest::new(&Access { base, extra_root, per_second, jitter_seed: clock::unix().raw() })
+}
+
 /// Kalshi's request budgets, and a group for entries on each shard.
 pub fn kalshi(endpoints: &Endpoints, desk: &SignDesk, shards: &[u8]) -> anyhow::Result<(Rates, Vec<(u8, Tag)>)> {
     tried(|| kalshi_once(endpoints, desk, shards))

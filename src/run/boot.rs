@@ -5,7 +5,7 @@ use std::{
     fs::File,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicU64},
     thread::JoinHandle,
 };
 
@@ -23,6 +23,7 @@ use super::{
     event::Control,
     execute,
     feed::{self, FeedGauge, FeedSetup, LinkSetup, Recorded},
+    guard::{self, Canceller, GuardSetup, Watched},
     keep::{self, KeepSetup, Told},
     latency::{self, Latencies},
     lines::LineGauge,
@@ -119,6 +120,7 @@ pub struct Engine {
     pub stops: Stops,
     /// Of the thread that sends orders, where there is one.
     pub lines: Option<Arc<LineGauge>>,
+    stalled: Stop,
     detector_ended: Stop,
     detector: Option<JoinHandle<()>>,
     keeper: Option<JoinHandle<()>>,
@@ -309,9 +311,10 @@ impl Engine {
         let (dial_in, dial_out) = bounded(64);
         let mut routes = HashMap::new();
         let tls = tls(endpoints.root.as_deref())?;
-        let (mut lines, mut redeemer) = (None, None);
+        let (mut lines, mut redeemer, mut canceller) = (None, None, None);
         let mut seat = match (wired, &signing) {
             (Some(wired), Some(signing)) => {
+                canceller = Some(Canceller::new(&endpoints, wired.api.clone())?);
                 let of = |slot: usize| {
                     let hashed = tables.listed[slot].as_ref()?.hashed.as_ref()?;
                     Some((tables.names[slot].name.as_str(), hashed.v2, hashed.neg_risk))
@@ -321,7 +324,7 @@ impl Engine {
                     chain: wired.chain,
                     owner: wired.owner.clone(),
                     funder: wired.funder.clone(),
-                    api: wired.api.twin(),
+                    api: wired.api.clone(),
                     desk: signing.desk.clone(),
                     markets: redeem::conditions((0..tables.names.len()).filter_map(of)),
                     database: database.clone(),
@@ -474,16 +477,22 @@ impl Engine {
         )?);
         let core = config.engine.cores.first().copied();
         let (recorder, ended, stopping) = (recorder(), detector_ended.clone(), stop.clone());
+        let turns = Arc::<AtomicU64>::default();
+        let mut watched = vec![Watched { turns: turns.clone(), ended: detector_ended.clone() }];
         let detector = std::thread::Builder::new().name("detect".into()).spawn(move || {
             pin(core);
-            core::run(seat, detect_rings, recorder, idle, &parker, &stopping);
+            core::run(seat, detect_rings, recorder, idle, &parker, &stopping, &turns);
             ended.raise();
         })?;
-        let (mut executed, mut lines_ended, mut line_gauge) = (None, None, None);
-        if let Some(Running { events, ended, gauge, thread }) = lines {
-            (executed, lines_ended, line_gauge) = (Some(events), Some(ended), Some(gauge));
+        let (mut executed, mut lines_ended, mut line_gauge, mut guarded) = (None, None, None, None);
+        if let Some(Running { events, ended, gauge, guard, thread }) = lines {
+            watched.push(Watched { turns: gauge.turns.clone(), ended: ended.clone() });
+            (executed, lines_ended, line_gauge, guarded) = (Some(events), Some(ended), Some(gauge), Some(guard));
             others.push(thread);
         }
+        let stalled = Stop::default();
+        let guard = GuardSetup { watched, notes: guarded, canceller, stops: stops.clone(), stalled: stalled.clone() };
+        others.push(guard::start(guard)?);
         let keep = KeepSetup {
             events: cold.events,
             executed,
@@ -514,6 +523,7 @@ impl Engine {
             state,
             stops,
             lines: line_gauge,
+            stalled,
             detector_ended,
             detector: Some(detector),
             keeper: Some(keeper),
@@ -532,9 +542,14 @@ impl Engine {
         clean
     }
 
-    /// Has the detector ended by itself?
+    /// Has the detector ended by itself, or does a thread hang?
     pub fn died(&self) -> bool {
-        self.detector_ended.raised() && !self.stop.raised()
+        self.is_stalled() || (self.detector_ended.raised() && !self.stop.raised())
+    }
+
+    /// Does a thread hang, so that nobody should wait for it?
+    pub fn is_stalled(&self) -> bool {
+        self.stalled.raised()
     }
 }
 

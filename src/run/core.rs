@@ -1,7 +1,10 @@
 //! The `detect` thread: drains every ring, turns the detector, and on paper the executor beside it, hands on what came of
 //! it. Never waits on a lock or a log; of the disk it knows the journal's next bytes, which were laid out beforehand.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use crossbeam::sync::Parker;
 
@@ -101,9 +104,18 @@ impl Seat {
     }
 }
 
-/// Runs the detector until it is stopped and its plans are over.
-pub fn run(mut desk: Seat, mut rings: DetectRings, mut recorder: Recorder, idle: Idle, parker: &Parker, stop: &Stop) {
+/// Runs the detector until it is stopped and its plans are over. `turns` are counted for the guard.
+pub fn run(
+    mut desk: Seat,
+    mut rings: DetectRings,
+    mut recorder: Recorder,
+    idle: Idle,
+    parker: &Parker,
+    stop: &Stop,
+    turns: &AtomicU64,
+) {
     loop {
+        turns.fetch_add(1, Ordering::Relaxed);
         if stop.raised() {
             desk.detector().drain();
             if desk.may_end() {

@@ -13,6 +13,7 @@ pub mod dial;
 pub mod event;
 pub mod execute;
 pub mod feed;
+pub mod guard;
 pub mod history;
 pub mod keep;
 pub mod latency;

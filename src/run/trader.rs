@@ -10,23 +10,26 @@
 
 use super::{
     event::{Event, Ready, What, Word},
-    execute::{About, Acts, Door, Executor},
+    execute::{About, Acts, Door, Executor, PLANS_MAX},
+    guard::Note,
     reconcile::{self, Difference},
     restore::Restored,
 };
 use crate::{
     ledger::journal::Store,
-    order::Ask,
+    order::{Ask, Leg, Plan, leg::State},
     risk::Latch,
-    unit::{MarketId, Nanos, Tag, Venue},
+    unit::{MarketId, Nanos, OrderId, Tag, Venue},
     venue::gateway::{Answer, Call, CallNo, Gateway, Out, Prepared, Unready},
     wire::Arrival,
 };
 
 /// How often accounts are read while nothing is amiss: orders, positions and cash in one go.
 pub const COMPARE_EVERY: Nanos = Nanos::secs(30);
-/// The same while they are not known to agree.
+/// The same while they differ: reads may lag behind fills.
 const COMPARE_AGAIN: Nanos = Nanos::secs(2);
+/// The same while no reading has come: the last one may have got lost. One that is under way is not begun again.
+const COMPARE_FIRST: Nanos = Nanos::millis(500);
 /// Reads may lag behind fills by a second or so; a difference that a third reading in a row shows is one.
 const DIFFERENCES_MAX: u32 = 3;
 /// Contracts that are gone may have been paid. Where the stream lost word of it, the catalogue brings it within a minute.
@@ -81,6 +84,9 @@ pub struct Trader<S> {
     halted: bool,
     told_clean: Option<bool>,
     strange: Vec<(Venue, String)>,
+    /// Orders that the guard was told of and that are not over.
+    standing: Vec<(OrderId, Tag)>,
+    notes: Vec<Note>,
     /// Is there room in the rings for what an entry would bring about?
     room: bool,
 }
@@ -110,6 +116,8 @@ impl<S: Store> Trader<S> {
             halted: false,
             told_clean: None,
             strange: Vec::with_capacity(STRANGE_MAX),
+            standing: Vec::with_capacity(2 * PLANS_MAX),
+            notes: Vec::with_capacity(4 * PLANS_MAX),
             room: true,
         }
     }
@@ -117,6 +125,7 @@ impl<S: Store> Trader<S> {
     /// Goes on from what the journal says of the time before this start.
     pub fn restore(&mut self, restored: Restored) {
         self.executor.restore(restored);
+        self.note_standing();
     }
 
     /// Something of the detector's.
@@ -124,6 +133,13 @@ impl<S: Store> Trader<S> {
         match ready {
             Ready::Halted { .. } => self.halt(at),
             Ready::Resumed => self.resume(at),
+            Ready::Settled { market, .. } => {
+                // What was missing may be what has been paid out: that need not wait to be seen.
+                let compare = &mut self.sides[self.names[market.0 as usize].0 as usize].compare;
+                if compare.differs != 0 {
+                    (compare.differs, compare.asked) = (0, Nanos::ZERO);
+                }
+            }
             _ => {}
         }
         self.executor.ready(ready, at, &mut Doors(&mut self.sides), &mut self.acts);
@@ -167,6 +183,7 @@ impl<S: Store> Trader<S> {
             self.learn(venue, at);
         }
         self.executor.turn(at, &mut self.acts);
+        self.note_standing();
         for ask in self.acts.sends.drain(..) {
             let side = &mut self.sides[ask.venue as usize];
             side.gateway.send(ask.id, &mut side.out);
@@ -206,6 +223,11 @@ impl<S: Store> Trader<S> {
         self.strange.drain(..)
     }
 
+    /// What the guard has to know before any call leaves; to be emptied after every turn.
+    pub fn notes(&mut self) -> &mut Vec<Note> {
+        &mut self.notes
+    }
+
     /// The executor.
     pub fn executor(&mut self) -> &mut Executor<S> {
         &mut self.executor
@@ -219,6 +241,26 @@ impl<S: Store> Trader<S> {
     /// Do both accounts agree with the journal?
     pub fn is_clean(&self) -> bool {
         self.sides.iter().all(|side| side.compare.agrees)
+    }
+
+    /// Brings up to date what the guard has to know of orders at Polymarket.
+    fn note_standing(&mut self) {
+        let Self { executor, standing, notes, .. } = self;
+        let stands = |leg: &Leg| leg.ask.venue == Venue::Polymarket && !matches!(leg.state(), State::Done(_));
+        standing.retain(|(order, tag)| {
+            let still = executor.open().filter_map(|plan| plan.leg(*order)).any(stands);
+            if !still {
+                notes.push(Note::Over(*tag));
+            }
+            still
+        });
+        for leg in executor.open().flat_map(Plan::legs).filter(|leg| stands(leg)) {
+            let Some(tag) = leg.tag() else { continue };
+            if !standing.iter().any(|(order, _)| *order == leg.ask.id) {
+                standing.push((leg.ask.id, tag));
+                notes.push(Note::MayStand(tag));
+            }
+        }
     }
 
     /// Takes in what a gateway learnt.
@@ -309,8 +351,11 @@ impl<S: Store> Trader<S> {
 
     fn compare(&mut self, venue: Venue, at: Arrival) {
         let side = &mut self.sides[venue as usize];
-        let pace = if side.compare.agrees && side.compare.differs == 0 { COMPARE_EVERY } else { COMPARE_AGAIN };
-        // A reading that got lost is asked for again.
+        let pace = match (side.compare.agrees, side.compare.differs) {
+            (true, 0) => COMPARE_EVERY,
+            (false, 0) => COMPARE_FIRST,
+            _ => COMPARE_AGAIN,
+        };
         let due = side.compare.asked == Nanos::ZERO || pace <= at.now.since(side.compare.asked);
         if due {
             side.compare.asked = at.now;

@@ -20,6 +20,7 @@ use super::{
     event::{Event, Ready},
     execute::{Executor, Facts, Limits},
     feed::Dial,
+    guard::{NOTE_SLOTS, Note},
     lines::{self, LineGauge, LinesSetup, Site, dial_id},
     pipe::Place,
     restore::Restored,
@@ -203,6 +204,8 @@ pub(super) struct Running {
     pub(super) events: Consumer<Event>,
     pub(super) ended: Stop,
     pub(super) gauge: Arc<LineGauge>,
+    /// For the guard.
+    pub(super) guard: Consumer<Note>,
     pub(super) thread: JoinHandle<()>,
 }
 
@@ -215,6 +218,7 @@ impl Parts<'_> {
         let (ready_in, ready) = RingBuffer::new(READY_SLOTS);
         let (words, words_out) = RingBuffer::new(WORD_SLOTS);
         let (events, events_out) = RingBuffer::new(EVENT_SLOTS);
+        let (guard, guard_out) = RingBuffer::new(NOTE_SLOTS);
         let (answers, dialled) = bounded(64);
         for venue in Venue::ALL {
             let site = &gateways.sites[venue as usize];
@@ -245,6 +249,7 @@ impl Parts<'_> {
             words,
             events,
             notes,
+            guard,
             spares,
             dial,
             dialled,
@@ -260,6 +265,6 @@ impl Parts<'_> {
             lines::run(lines, poll).expect("the poller of the operating system works");
             over.raise();
         })?;
-        Ok((booth, Running { events: events_out, ended, gauge, thread }))
+        Ok((booth, Running { events: events_out, ended, gauge, guard: guard_out, thread }))
     }
 }

@@ -182,6 +182,17 @@ impl Rest {
         self.once(Method::POST, path, &[], headers, body).await
     }
 
+    /// Deletes, once.
+    pub async fn delete(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+        sign: impl Fn(&str) -> Result<HeaderMap, String>,
+    ) -> Result<Vec<u8>, RestError> {
+        let headers = sign(&format!("{}{path}", self.prefix));
+        self.once(Method::DELETE, path, &[], headers, body).await
+    }
+
     /// Reads and understands one body.
     pub(super) async fn read<T>(
         &self,

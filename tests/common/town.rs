@@ -26,8 +26,22 @@ use tempfile::TempDir;
 
 /// Pairs whose markets close and pay while the test looks, and pairs that stay open. All balances of so few can be read at
 /// once, as often as the engine is started.
-const CLOSING: std::ops::Range<usize> = 4..10;
+const CLOSING: std::ops::Range<usize> = 12..22;
 const STAYING: usize = 12;
+
+/// Many small plans, and no limit that would end the trade before the test does.
+const SETTINGS: [(&str, &str); 10] = [
+    ("ORION_TRADING__MAX_TRADE_SIZE_PCT", "0.002"),
+    ("ORION_TRADING__MIN_TRADE_SIZE_USD", "10"),
+    ("ORION_TRADING__COOLDOWN_S", "1"),
+    ("ORION_RISK__MAX_OPEN_POSITIONS", "1000"),
+    ("ORION_RISK__MAX_ORDERS_PER_SECOND", "100"),
+    ("ORION_RISK__MAX_EXPOSURE_PER_EVENT", "1"),
+    ("ORION_RISK__MAX_DAILY_LOSS_PCT", "1"),
+    ("ORION_RISK__MAX_DRAWDOWN_PCT", "1"),
+    ("ORION_RISK__MAX_CONSECUTIVE_REFUSALS", "1000"),
+    ("ORION_RISK__MAX_ERROR_RATE", "1"),
+];
 
 pub struct Town {
     pub exchanges: Running,
@@ -51,7 +65,8 @@ pub struct Story {
     pub starts: u32,
     /// Every order, entries and hedges.
     pub orders: BTreeSet<OrderId>,
-    pub entries: usize,
+    pub entries: BTreeSet<OrderId>,
+    pub entry_digests: BTreeSet<[u8; 32]>,
     /// Polymarket's digests.
     pub digests: BTreeSet<[u8; 32]>,
     pub books: Books,
@@ -59,7 +74,8 @@ pub struct Story {
 
 impl Town {
     pub fn new(seed: u64, speed: u32, order_chaos: u32) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder =
+            tempfile::Builder::new().disable_cleanup(std::env::var_os("ORION_KEEP").is_some()).tempdir().unwrap();
         let dir = folder.path().join("sim");
         let args = SimArgs {
             dir: dir.clone(),
@@ -90,6 +106,7 @@ impl Town {
         let mut command = Command::new(env!("CARGO_BIN_EXE_orion"));
         command.arg("--config").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/config/orion.toml"));
         command.arg("--state-dir").arg(self.folder.path().join("state")).args(args);
+        command.env_remove("ORION_KILLS").env_remove("ORION_SEED").envs(SETTINGS);
         command
     }
 
@@ -97,7 +114,7 @@ impl Town {
     pub fn start(&self) -> Engine {
         let told = File::create(self.folder.path().join("told")).unwrap();
         let sim = self.folder.path().join("sim");
-        let mut command = self.orion(&["demo", "--json", "--resume", "--sim"]);
+        let mut command = self.orion(&["--log-level", "warn", "demo", "--json", "--resume", "--sim"]);
         let child = command.arg(sim).stdout(told.try_clone().unwrap()).stderr(told).stdin(Stdio::null()).spawn();
         Engine { child: Some(child.unwrap()), state: self.state() }
     }
@@ -122,6 +139,25 @@ impl Town {
     /// The digests of orders that arrived at Polymarket, in order.
     pub fn arrived_at_polymarket(&self) -> Vec<[u8; 32]> {
         self.exchanges.with_polymarket(|desk, _, _| desk.audit().seen().iter().map(|seen| seen.id.0).collect())
+    }
+
+    /// Entries that arrived at either venue after the latch's file says that it fell, in words. What was on its way then gets
+    /// a tenth of a second.
+    pub fn entries_after_the_latch(&self) -> Vec<String> {
+        let latch = std::fs::read_to_string(self.state().join("latch")).unwrap();
+        let fell = latch.lines().find_map(|line| line.strip_prefix("at ")?.split(' ').next()?.parse().ok());
+        let late: u64 = fell.map(|fell: u64| fell + 100).expect("the file says when");
+        let story = self.story();
+        let kalshi: Vec<u64> =
+            self.exchanges.with_kalshi(|desk| desk.check().seen().iter().map(|s| s.at.raw()).collect());
+        let at_kalshi = self.arrived_at_kalshi().into_iter().zip(kalshi);
+        let kalshi = at_kalshi.filter(|(id, at)| story.entries.contains(id) && late < *at);
+        let polymarket: Vec<([u8; 32], u64)> = self
+            .exchanges
+            .with_polymarket(|desk, _, _| desk.audit().seen().iter().map(|s| (s.id.0, s.at.raw())).collect());
+        let polymarket = polymarket.into_iter().filter(|(id, at)| story.entry_digests.contains(id) && late < *at);
+        let kalshi = kalshi.map(|(id, at)| format!("{id} at Kalshi, {} ms after the latch", at + 100 - late));
+        kalshi.chain(polymarket.map(|(_, at)| format!("one at Polymarket, {} ms after", at + 100 - late))).collect()
     }
 
     /// What should never have arrived, of either venue, in words.
@@ -177,7 +213,10 @@ impl Town {
                 Record::Market { id, venue, name } => _ = names.insert(id.0, (venue, name.to_string())),
                 Record::Intended { ask, digest, .. } => {
                     assert!(story.orders.insert(ask.id), "order {} is intended twice", ask.id);
-                    story.entries += usize::from(ask.purpose == Purpose::Entry);
+                    if ask.purpose == Purpose::Entry {
+                        story.entries.insert(ask.id);
+                        story.entry_digests.extend(digest);
+                    }
                     if let Some(digest) = digest {
                         assert!(story.digests.insert(digest), "a digest is intended twice");
                     }

@@ -31,6 +31,7 @@ use super::{
     clock,
     event::{Event, Ready, Word},
     feed::{Dial, Dialled},
+    guard::Note,
     ring::{Idle, Stop},
     stops::Fallen,
     sync::Spares,
@@ -65,7 +66,7 @@ pub struct Site {
 #[derive(Debug, Default)]
 pub struct LineGauge {
     /// Turns so far: an executor that does not move is seen by this.
-    pub turns: AtomicU64,
+    pub turns: Arc<AtomicU64>,
     /// Connections over which a call could leave at once, by venue.
     pub free: [AtomicU64; 2],
     /// Private streams that stand, by venue: 0 or 1.
@@ -87,6 +88,7 @@ pub struct LinesSetup {
     pub events: Producer<Event>,
     /// For the log.
     pub notes: Sender<String>,
+    pub guard: Producer<Note>,
     pub spares: Spares,
     pub dial: Sender<Dial>,
     pub dialled: Receiver<Dialled>,
@@ -118,7 +120,7 @@ struct Side {
 
 /// Runs the thread until the process ends and no plan needs it any more.
 pub fn run(setup: LinesSetup, mut poll: Poll) -> io::Result<()> {
-    let LinesSetup { trader, sites, tls, ready, words, events, spares, dial, dialled, .. } = setup;
+    let LinesSetup { trader, sites, tls, ready, words, events, guard, spares, dial, dialled, .. } = setup;
     let LinesSetup { fallen, gauge, idle, stop, ending, seed, notes, .. } = setup;
     let sides = Venue::ALL.map(|venue| {
         let (site, token) = (&sites[venue as usize], TOKENS * venue as usize);
@@ -130,7 +132,7 @@ pub fn run(setup: LinesSetup, mut poll: Poll) -> io::Result<()> {
         }
     });
     let mut thread =
-        Thread { trader, sides, ready, words, events, dial, fallen, gauge, notes, buffer: vec![0; 64 * 1024] };
+        Thread { trader, sides, ready, words, events, guard, dial, fallen, gauge, notes, buffer: vec![0; 64 * 1024] };
     let mut spares = spares;
     let mut stirred = Events::with_capacity(64);
     let mut closing = None;
@@ -184,6 +186,7 @@ struct Thread {
     words: Producer<Word>,
     events: Producer<Event>,
     notes: Sender<String>,
+    guard: Producer<Note>,
     dial: Sender<Dial>,
     fallen: Fallen,
     gauge: Arc<LineGauge>,
@@ -240,6 +243,10 @@ impl Thread {
         let registry = poll.registry();
         let mut busy = true;
         while std::mem::take(&mut busy) {
+            // The guard knows of an order before its bytes leave. Notes that find no room follow.
+            let notes = self.trader.notes();
+            let pushed = notes.iter().take_while(|note| self.guard.push(**note).is_ok()).count();
+            notes.drain(..pushed);
             for venue in Venue::ALL {
                 let side = &mut self.sides[venue as usize];
                 let now = clock::now();

@@ -186,7 +186,8 @@ impl L2Headers {
     }
 }
 
-/// API credentials. Not printable.
+/// API credentials. Not printable. The guard has a copy of its own: it must be able to cancel while others hang.
+#[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "a key is never printed")]
 pub struct ApiSigner {
     address: String,
@@ -215,18 +216,6 @@ impl ApiSigner {
             secret: given,
             key,
         })
-    }
-
-    /// The same credentials for another thread.
-    #[must_use]
-    pub fn twin(&self) -> Self {
-        Self {
-            address: self.address.clone(),
-            api_key: self.api_key.clone(),
-            passphrase: self.passphrase.clone(),
-            secret: self.secret.clone(),
-            key: self.key.clone(),
-        }
     }
 
     /// Signs one call: the method exactly as sent, the path without its query, the body byte for byte as sent.
