@@ -259,6 +259,8 @@ fn the_files_of_a_journal_are_read_as_one_and_a_missing_one_is_noticed() {
     drop(opened);
     // A rotation that was prepared and never used.
     segments::Segment::create(&segments::path(folder.path(), 4), 256 * 1024).unwrap();
+    // And another by a start that was killed while it wrote the zeros.
+    fs::write(segments::path(folder.path(), 5), [0; 100]).unwrap();
     let opened = segments::open(folder.path()).unwrap();
     assert_eq!(opened.records.iter().map(|(_, r)| *r).collect::<Vec<_>>(), all);
     assert_eq!((opened.journal.segment(), opened.journal.next_sequence()), (3, 10));

@@ -144,8 +144,15 @@ fn read_all(folder: &Path) -> Result<ReadAll, Unusable> {
     for (at, segment) in numbers.iter().copied().enumerate() {
         let io = |error| Damage::Io { segment, error };
         let bytes = Segment::open(&path(folder, segment)).and_then(|mut store| store.read()).map_err(io)?;
-        if at + 1 == numbers.len() && journal::is_unused(&bytes) {
-            // Laid out for a rotation that has not come to its first record.
+        if journal::is_unused(&bytes) {
+            // Laid out for a rotation that has not come to its first record; by starts that got no further, more than once.
+            for later in numbers[at + 1..].iter().copied() {
+                let io = |error| Damage::Io { segment: later, error };
+                let bytes = Segment::open(&path(folder, later)).and_then(|mut store| store.read()).map_err(io)?;
+                if !journal::is_unused(&bytes) {
+                    return Err(Damage::NotAJournal { segment }.into());
+                }
+            }
             break;
         }
         if let Some((before, _)) = last

@@ -64,9 +64,7 @@ impl Booth {
 
     /// Takes in what the executor booked, and decides.
     pub fn turn(&mut self, at: Arrival) {
-        while let Ok(word) = self.words.pop() {
-            self.detector.word(&word, at, &mut self.out);
-        }
+        self.hear(at);
         self.detector.turn(at, &mut self.out);
         self.detector.tell_moved(at, &mut self.out);
     }
@@ -95,8 +93,15 @@ impl Booth {
         self.ending.quiet.raised()
     }
 
-    /// The last word before the end.
+    fn hear(&mut self, at: Arrival) {
+        while let Ok(word) = self.words.pop() {
+            self.detector.word(&word, at, &mut self.out);
+        }
+    }
+
+    /// The last word before the end, with all that the executor booked before its own.
     pub fn farewell(&mut self, at: Arrival) {
+        self.hear(at);
         self.detector.farewell(at, &mut self.out);
     }
 

@@ -71,14 +71,15 @@ pub fn start(
             // After a failed sync nobody knows what is on the medium; a second one would lie.
             let _ = controls.send(Control::Halt { latch: Latch::Journal });
         };
-        let mut sound = true;
+        let (mut sound, mut gone) = (true, false);
         while sound {
             let ending = stop.raised();
-            if !ready_in.is_full() {
+            // At the end, or where whoever would use it is gone, nothing is laid out any more.
+            if !ready_in.is_full() && !ending && !gone {
                 match Segment::create(&segments::path(&folder, next), SEGMENT_LEN) {
                     Ok(segment) => {
                         next += 1;
-                        let _ = ready_in.send(segment);
+                        gone = ready_in.send(segment).is_err();
                     }
                     Err(error) => {
                         sound = false;

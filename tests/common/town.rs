@@ -52,7 +52,7 @@ pub struct Town {
 pub type Market = (Venue, String);
 
 /// What an account holds and what its cash moved by, as one side counts it.
-#[derive(Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Books {
     /// Millionths of a contract; what is zero is left out.
     pub held: BTreeMap<(Market, Outcome), i128>,
@@ -197,6 +197,29 @@ impl Town {
             books.flow.insert(Venue::Polymarket, wallet.cash - wallet.locked_cash - DEMO_CASH);
         });
         books
+    }
+
+    /// Where the journal and the exchanges' own accounts do not agree. What paid after the engine ended is paid here.
+    pub fn unequal(&self, story: &Story) -> Vec<String> {
+        let truth = self.truth();
+        let mut ours = story.books.clone();
+        for paid in self.exchanges.settlements() {
+            ours.pay(&(paid.venue, paid.market), paid.yes_payout);
+        }
+        let mut odd = Vec::new();
+        for key in ours.held.keys().chain(truth.held.keys()).collect::<BTreeSet<_>>() {
+            let (here, there) = (ours.held.get(key), truth.held.get(key));
+            if here != there {
+                odd.push(format!("{key:?}: {here:?} in the journal, {there:?} at the exchange"));
+            }
+        }
+        for venue in Venue::ALL {
+            let (here, there) = (ours.flow.get(&venue).copied().unwrap_or(Money::ZERO), truth.flow[&venue]);
+            if here != there {
+                odd.push(format!("{venue}: cash moved by {here:#} in the journal, by {there:#} at the exchange"));
+            }
+        }
+        odd
     }
 
     /// The journal, read by nothing but its records.

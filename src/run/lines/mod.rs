@@ -140,10 +140,9 @@ pub fn run(setup: LinesSetup, mut poll: Poll) -> io::Result<()> {
         if stop.raised() {
             let since = *closing.get_or_insert_with(clock::now);
             let done = thread.trader.executor().restless() == 0 || CLOSING_MAX < clock::now().since(since);
-            if done && ending.drained.raised() && thread.ready.is_empty() {
+            if done && ending.drained.raised() && thread.ready.is_empty() && thread.has_told_all() {
+                // What is learnt from here on is for the next process: the detector could not take it in any more.
                 ending.quiet.raise();
-            }
-            if ending.detector.raised() {
                 return Ok(());
             }
         }
@@ -282,6 +281,12 @@ impl Thread {
                 self.trader.turn(clock::arrival());
             }
         }
+    }
+
+    /// Have detector and keeper been handed all that was booked?
+    fn has_told_all(&mut self) -> bool {
+        let acts = self.trader.acts();
+        acts.words.is_empty() && acts.events.is_empty()
     }
 
     /// Words and events leave as far as their rings take them; the rest waits here.
