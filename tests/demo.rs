@@ -37,7 +37,7 @@ fn its_first_half_minute_shows_a_fill_a_refusal_for_fees_and_a_closing_and_the_b
     let summary = lines.last().unwrap();
     assert_eq!(summary["kind"], "summary");
     assert_eq!(summary["agrees"], true, "{summary}");
-    assert!(0 < summary["fills_checked"].as_u64().unwrap());
+    assert!(0 < summary["positions_checked"].as_u64().unwrap());
     assert!(summary["rss_kib"].as_u64().unwrap() < 256 * 1_024);
 }
 

@@ -43,6 +43,7 @@ fn site(tls: bool) -> Site {
         gamma: at.polymarket_rest.clone(),
         clob: at.polymarket_rest.clone(),
         data: at.polymarket_rest.clone(),
+        relayer: at.polymarket_rest.clone(),
         polymarket_ws: at.polymarket_ws.clone(),
         polymarket_user_ws: at.polymarket_user_ws.clone(),
         root: at.ca_pem.clone(),

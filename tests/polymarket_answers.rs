@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use orion::{
     fill::{Heard, Whose},
     order::{Ask, Purpose},
-    unit::{MarketId, OrderId, Outcome, Picture, Price, Qty, Refusal, Sent, Stage, Tag, Told, Unclear, UnixMs, Venue},
+    unit::{
+        MarketId, Money, OrderId, Outcome, Picture, Price, Qty, Refusal, Sent, Stage, Tag, Told, Unclear, UnixMs, Venue,
+    },
     venue::polymarket::{
         answer::{cancelled, posted},
         report,
@@ -247,13 +249,16 @@ fn where_our_own_orders_meet_both_are_told_under_names_of_their_own() {
         .into_iter()
         .map(|heard| match (heard.order, heard.told) {
             (Whose::Named(order), Told::Trade(t)) => {
-                (order.to_string(), t.tag.to_string(), t.outcome, t.bought, t.price.raw())
+                (order.to_string(), t.tag.to_string(), t.outcome, t.bought, t.price.raw(), t.fee)
             }
             other => panic!("{other:?}"),
         })
         .collect();
-    let fill = |order: &str, tag: &str, outcome, price| (order.to_owned(), tag.to_owned(), outcome, true, price);
-    assert_eq!(fills, [fill("0xa", "t/0", Outcome::Yes, 6_000), fill("0xb", "t/0m", Outcome::No, 4_000)]);
+    let fill =
+        |order: &str, tag: &str, outcome, price, fee| (order.to_owned(), tag.to_owned(), outcome, true, price, fee);
+    // Makers pay nothing; what a taker pays is not said.
+    let free = Some(Money::ZERO);
+    assert_eq!(fills, [fill("0xa", "t/0", Outcome::Yes, 6_000, None), fill("0xb", "t/0m", Outcome::No, 4_000, free)]);
 }
 
 #[test]

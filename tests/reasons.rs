@@ -219,6 +219,15 @@ fn scenario(reason: Reason) -> Vec<Reason> {
             desk.word(Word::Agrees { clean: false });
             offered(desk)
         }
+        Reason::LossLoop => {
+            // Three plans were open at start, and each had to close one leg again.
+            let mut desk = desk(|setup| setup.open = vec![PairId(0); 3]);
+            for _ in 0..3 {
+                desk.word(Word::PlanEnded { pair: PairId(0), closed: true });
+            }
+            desk.pass(Nanos::secs(10));
+            offered(desk)
+        }
         Reason::Foreign => {
             let mut desk = desk(|_| {});
             desk.word(Word::Foreign { market: KALSHI, found: true });
@@ -283,5 +292,5 @@ fn every_reason_is_listed_once_and_has_a_code_and_a_sentence_of_its_own() {
         assert_eq!(codes.insert(code), !shared, "{code} of {reason:?}");
     }
     let books = 2 * (Doubt::ALL.len() + Canary::ALL.len() + 5);
-    assert_eq!(all.len(), books + 30, "reasons were added: list them in Reason::every");
+    assert_eq!(all.len(), books + 31, "reasons were added: list them in Reason::every");
 }

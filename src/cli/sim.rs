@@ -240,7 +240,8 @@ impl DemoWallet {
         let wallet = Wallet::of(&key.address(), &self.funder.to_checksum(None))?;
         let signer = OrderSigner::new(key, wallet, Chain::Polygon, &id)?;
         let signature_type = wallet.signature_type();
-        Ok((signer, Wired { chain: Chain::Polygon, api, signature_type, heartbeats: true }))
+        let [owner, funder] = [self.owner, self.funder].map(|address| address.to_checksum(None));
+        Ok((signer, Wired { chain: Chain::Polygon, api, owner, funder, signature_type, heartbeats: true }))
     }
 
     /// What it is opened with: a deposit wallet, and the key's own account.
@@ -287,6 +288,7 @@ pub fn addresses(endpoints: &serve::Endpoints) -> anyhow::Result<Endpoints> {
         data: polymarket.clone(),
         polymarket_ws: endpoints.polymarket_ws.clone(),
         polymarket_user_ws: endpoints.polymarket_user_ws.clone(),
+        relayer: endpoints.polymarket_rest.clone(),
         root: endpoints.ca_pem.clone(),
     })
 }

@@ -192,7 +192,6 @@ impl Default for Capital {
 /// Limits.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize, Validate)]
 #[serde(default, deny_unknown_fields)]
-#[expect(clippy::struct_field_names, reason = "the keys' names are those that operators know")]
 pub(super) struct Risk {
     /// Pairs that may be held at once.
     #[garde(range(min = 1, max = 1_000))]

@@ -65,6 +65,8 @@ pub enum Reason {
     Unreconciled,
     /// Somebody else traded one of the markets with our account.
     Foreign,
+    /// The pair's plans ended with one leg closed again too often.
+    LossLoop,
     /// After the latency the books offered nothing at the limit any more.
     Gone,
     /// The plan was ready to begin, and one of its orders could not be made ready.
@@ -108,6 +110,7 @@ impl Reason {
             Self::VenueShut(Venue::Polymarket),
             Self::Unreconciled,
             Self::Foreign,
+            Self::LossLoop,
             Self::Gone,
             Self::NotReady,
         ];
@@ -166,6 +169,7 @@ impl Reason {
             Self::VenueShut(Venue::Polymarket) => "SHUT_POLYMARKET",
             Self::Unreconciled => "UNRECONCILED",
             Self::Foreign => "FOREIGN",
+            Self::LossLoop => "LOSS_LOOP",
             Self::Gone => "GONE",
             Self::NotReady => "NOT_READY",
         }
@@ -203,6 +207,7 @@ impl Reason {
             Self::VenueShut(Venue::Polymarket) => "Polymarket took no such orders just before, or asked for fewer",
             Self::Unreconciled => "orders and positions were not found to agree with both venues",
             Self::Foreign => "somebody else traded one of the markets with this account",
+            Self::LossLoop => "three plans of this pair had to close one leg again",
             Self::NotReady => "one of its orders could not be made ready; the event beside it says why",
             Self::Gone => "nothing was left at the limit when the orders arrived",
         }

@@ -154,10 +154,11 @@ impl Holding {
                 }
             }
             Event::Paid { yes_payout } => {
+                // Both venues round down: Kalshi to whole cents (dossier 5.4), Polymarket to micro-dollars.
+                let step = if venue == Venue::Kalshi { 10_000 } else { 1 };
                 for (outcome, payout) in [(Outcome::Yes, yes_payout), (Outcome::No, Money::dollars(1) - yes_payout)] {
                     let qty = self.qty[outcome as usize];
-                    // Whole micro-dollars arrive, as the venue rounds down.
-                    let paid = i128::from(payout.raw()) * i128::from(qty.micros()) / 1_000_000;
+                    let paid = i128::from(payout.raw()) * i128::from(qty.micros()) / 1_000_000 / step * step;
                     let paid = Money::micros(paid as i64);
                     self.cash += paid;
                     let cost = self.give(outcome, qty);

@@ -13,6 +13,7 @@
 //! | any | an order stands that should have ended | it is cancelled, and again until the record shows its end |
 //! | any | an answer is overdue | Unknown: the venue's record is asked for; nothing is hedged on a guess |
 //! | any | Unknown | frozen: no order of this plan leaves until the record ends it |
+//! | a fill failed that had been closed by buying the other outcome | any | what was bought for that is an excess of its own: it is sold again, or what it closes is bought |
 //! | a fill failed | any | the failed part never was: whatever is now unequal is closed like any other excess |
 //! | not final yet | any | its record is asked for now and then, in case word of its end was lost |
 //! | provisional for too long | any | frozen, and a person is told |
@@ -93,6 +94,8 @@ pub struct Excess {
     pub qty: Qty,
     /// Of that, what is final and can be sold.
     pub sellable: Qty,
+    /// It is of the outcome that was bought to close the leg: what it was to close failed afterwards.
+    pub reversed: bool,
 }
 
 /// What the plan wants done.
@@ -305,17 +308,28 @@ impl Plan {
 
     /// What a venue's leg holds net of what was closed again: certain, counted for hedging, possible.
     pub fn held(&self, venue: Venue) -> [Qty; 3] {
-        let count = |of: fn(&Leg) -> Qty, opposite: fn(&Leg) -> Qty| {
-            let mut sum = [Qty::ZERO; 2];
-            for leg in self.orders[venue as usize].iter().map(|order| &order.leg) {
-                let opens = self.opens(&leg.ask);
-                let part = if opens { of(leg) } else { opposite(leg) };
-                let side = &mut sum[usize::from(!opens)];
-                *side = side.checked_add(part).unwrap_or(Qty::MAX);
-            }
-            sum[0].saturating_sub(sum[1])
+        let net = |of, opposite| {
+            let opens = self.sum(venue, of, |ask| self.opens(ask));
+            opens.saturating_sub(self.sum(venue, opposite, |ask| !self.opens(ask)))
         };
-        [count(Leg::certain, Leg::possible), count(Leg::filled, Leg::filled), count(Leg::possible, Leg::certain)]
+        [net(Leg::certain, Leg::possible), net(Leg::filled, Leg::filled), net(Leg::possible, Leg::certain)]
+    }
+
+    /// What a venue's leg holds of the outcome that was bought to close it, because what it was to close is not there any
+    /// more: counted, and of that final.
+    fn reversed(&self, venue: Venue) -> [Qty; 2] {
+        let wanted = self.wanted(venue);
+        let opens = self.sum(venue, Leg::filled, |ask| self.opens(ask));
+        let over = self.sum(venue, Leg::filled, |ask| !self.opens(ask)).saturating_sub(opens);
+        let certain = self.sum(venue, Leg::certain, |ask| ask.buys && ask.outcome != wanted);
+        let sold = self.sum(venue, Leg::filled, |ask| !ask.buys && ask.outcome != wanted);
+        [over, over.min(certain.saturating_sub(sold))]
+    }
+
+    /// A quantity of a venue's orders, over those that `counts`.
+    fn sum(&self, venue: Venue, of: fn(&Leg) -> Qty, counts: impl Fn(&Ask) -> bool) -> Qty {
+        let legs = self.orders[venue as usize].iter().map(|order| &order.leg).filter(|leg| counts(&leg.ask));
+        legs.fold(Qty::ZERO, |sum, leg| sum.checked_add(of(leg)).unwrap_or(Qty::MAX))
     }
 
     /// Paid minus received on both legs, fees included.
@@ -332,17 +346,13 @@ impl Plan {
 
     /// What a venue's leg has bought in all, before anything was closed.
     pub fn bought(&self, venue: Venue) -> Qty {
-        let opening = self.orders[venue as usize].iter().filter(|order| self.opens(&order.leg.ask));
-        opening.fold(Qty::ZERO, |sum, order| sum.checked_add(order.leg.filled()).unwrap_or(Qty::MAX))
+        self.sum(venue, Leg::filled, |ask| ask.buys && self.opens(ask))
     }
 
     /// What that cost, fees included.
     fn opened(&self, venue: Venue) -> Money {
-        self.orders[venue as usize]
-            .iter()
-            .filter(|order| self.opens(&order.leg.ask))
-            .map(|order| order.leg.spent())
-            .sum()
+        let buys = |leg: &&Leg| leg.ask.buys && self.opens(&leg.ask);
+        self.orders[venue as usize].iter().map(|order| &order.leg).filter(buys).map(Leg::spent).sum()
     }
 
     /// Does an order open its leg? Buying the other outcome closes it as well as selling what it holds.
@@ -369,7 +379,7 @@ impl Plan {
 
     /// What of it is matched but not final, at its price.
     pub fn provisional(&self) -> Money {
-        let trades = self.legs().flat_map(|leg| leg.trades());
+        let trades = self.legs().flat_map(Leg::trades);
         trades.filter(|t| matches!(t.stage, Stage::Matched | Stage::Mined)).map(|t| t.price.cost(t.qty)).sum()
     }
 
@@ -379,10 +389,16 @@ impl Plan {
         k.min(p)
     }
 
-    /// What was closed by buying the other outcome: each such contract brings its dollar too.
+    /// What was closed by buying the other outcome and stands: each such contract brings its dollar too.
     pub fn bought_back(&self) -> Qty {
-        let back = self.legs().filter(|leg| leg.ask.buys && leg.ask.outcome != self.wanted(leg.ask.venue));
-        back.fold(Qty::ZERO, |sum, leg| sum.checked_add(leg.filled()).unwrap_or(Qty::MAX))
+        let both = |venue: Venue| {
+            let of = |outcome| {
+                let bought = self.sum(venue, Leg::filled, |ask| ask.buys && ask.outcome == outcome);
+                bought.saturating_sub(self.sum(venue, Leg::filled, |ask| !ask.buys && ask.outcome == outcome))
+            };
+            of(Outcome::Yes).min(of(Outcome::No))
+        };
+        Venue::ALL.into_iter().fold(Qty::ZERO, |sum, venue| sum.checked_add(both(venue)).unwrap_or(Qty::MAX))
     }
 
     /// Is it level, with nothing left to learn but that its trades are final?
@@ -392,16 +408,30 @@ impl Plan {
 
     /// What one leg holds more than the other.
     pub fn excess(&self) -> Option<Excess> {
+        for long in Venue::ALL {
+            let [qty, sellable] = self.reversed(long);
+            if !qty.is_zero() {
+                return Some(Excess { long, qty, sellable, reversed: true });
+            }
+        }
         let [k, p] = Venue::ALL.map(|venue| self.held(venue)[1]);
         let long = if k < p { Venue::Polymarket } else { Venue::Kalshi };
         let qty = k.max(p).saturating_sub(k.min(p));
         let sellable = self.held(long)[0].min(qty);
-        (!qty.is_zero()).then_some(Excess { long, qty, sellable })
+        (!qty.is_zero()).then_some(Excess { long, qty, sellable, reversed: false })
     }
 
     /// What the excess cost.
     pub fn naked(&self) -> Money {
-        self.excess().map_or(Money::ZERO, |excess| self.opened(excess.long).part(excess.qty, self.bought(excess.long)))
+        let Some(excess) = self.excess() else { return Money::ZERO };
+        if excess.reversed {
+            let wanted = self.wanted(excess.long);
+            let closing = |ask: &Ask| ask.buys && ask.outcome != wanted;
+            let legs = self.orders[excess.long as usize].iter().map(|order| &order.leg);
+            let spent: Money = legs.filter(|leg| closing(&leg.ask)).map(Leg::spent).sum();
+            return spent.part(excess.qty, self.sum(excess.long, Leg::filled, closing));
+        }
+        self.opened(excess.long).part(excess.qty, self.bought(excess.long))
     }
 
     /// What is to be done now. Called after every report and every few milliseconds.
@@ -488,7 +518,7 @@ impl Plan {
             self.minimum[venue as usize] <= offer.qty && self.shunned[venue as usize] <= now
         };
         let short = excess.long.other();
-        let complete = offers.complete.filter(|o| usable(o, short) && fits(o, true));
+        let complete = offers.complete.filter(|o| !excess.reversed && usable(o, short) && fits(o, true));
         let unwind = offers.unwind.filter(|o| usable(o, excess.long) && fits(o, false));
         match (complete, unwind) {
             (Some(complete), Some(unwind)) if worth(&complete, true) < worth(&unwind, false) => {

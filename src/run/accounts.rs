@@ -1,6 +1,8 @@
 //! What trading has to know of both accounts before the first order, asked for once, cold: request budgets, the venue's
 //! switches for entries, API credentials.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde::Deserialize;
@@ -22,14 +24,15 @@ use crate::{
 /// What a group lets through in fifteen seconds: the venue's largest. It is a switch to throw, not a limit of ours.
 const GROUP_LIMIT: Qty = Qty::whole(1_000_000);
 
-/// Calls that make something empty are tried so often.
-const TRIES: u32 = 4;
-
-fn rest(base: &str, endpoints: &Endpoints) -> Result<Rest, RestError> {
+pub(super) fn rest(base: &str, endpoints: &Endpoints) -> Result<Rest, RestError> {
     let per_second = std::num::NonZeroU32::new(5).expect("five");
     let extra_root = endpoints.root.as_ref().map(String::as_bytes);
     Rest::new(&Access { base, extra_root, per_second, jitter_seed: clock::unix().raw() })
 }
+
+/// Questions at start are asked so often: one that fails says little, and a group more than is needed does no harm.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// For cancels when everything else hangs: no pace of ours holds them up.
 pub(super) fn hasty(base: &str, endpoints: &Endpoints) -> Result<Rest, RestError> {
@@ -40,6 +43,20 @@ pub(super) fn hasty(base: &str, endpoints: &Endpoints) -> Result<Rest, RestError
 
 /// Kalshi's request budgets, and a group for entries on each shard.
 pub fn kalshi(endpoints: &Endpoints, desk: &SignDesk, shards: &[u8]) -> anyhow::Result<(Rates, Vec<(u8, Tag)>)> {
+    tried(|| kalshi_once(endpoints, desk, shards))
+}
+
+fn tried<T>(mut ask: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    for _ in 1..TRIES {
+        if let Ok(found) = ask() {
+            return Ok(found);
+        }
+        std::thread::park_timeout(PAUSE);
+    }
+    ask()
+}
+
+fn kalshi_once(endpoints: &Endpoints, desk: &SignDesk, shards: &[u8]) -> anyhow::Result<(Rates, Vec<(u8, Tag)>)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let rest = rest(&endpoints.kalshi_rest, endpoints)?;
@@ -56,15 +73,8 @@ pub fn kalshi(endpoints: &Endpoints, desk: &SignDesk, shards: &[u8]) -> anyhow::
         let rates = rates.map_err(|refused| anyhow::anyhow!("Kalshi's request budgets cannot be read: {refused}"))?;
         let mut groups = Vec::with_capacity(shards.len());
         for shard in shards {
-            let create = || rest.post(group::CREATE, group::write_create(GROUP_LIMIT, *shard, None), sign("POST"));
-            let mut made = create().await;
-            // A group too many, whose answer got lost, costs nothing: no order is ever in it.
-            for _ in 1..TRIES {
-                match made {
-                    Err(ref error) if error.passes() => made = create().await,
-                    _ => break,
-                }
-            }
+            let body = group::write_create(GROUP_LIMIT, *shard, None);
+            let made = rest.post(group::CREATE, body, sign("POST")).await;
             let made = made
                 .with_context(|| format!("no order group on Kalshi's shard {shard}: entries would have no switch"))?;
             let group = group::parse_created(&made).map_err(|refused| {
@@ -86,6 +96,10 @@ struct Credentials {
 
 /// API credentials of a wallet's key: made, or derived where they exist. The id, and what signs with them.
 pub fn polymarket(endpoints: &Endpoints, key: &WalletSigner, chain: Chain) -> anyhow::Result<(String, ApiSigner)> {
+    tried(|| polymarket_once(endpoints, key, chain))
+}
+
+fn polymarket_once(endpoints: &Endpoints, key: &WalletSigner, chain: Chain) -> anyhow::Result<(String, ApiSigner)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let body = runtime.block_on(async {
         let rest = rest(&endpoints.clob, endpoints)?;
@@ -106,6 +120,7 @@ pub fn polymarket(endpoints: &Endpoints, key: &WalletSigner, chain: Chain) -> an
     Ok((read.key, api))
 }
 
+/// Signed headers for a cold client.
 pub(super) fn headers(pairs: &[(&'static str, &str)]) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     for (name, value) in pairs {

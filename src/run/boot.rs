@@ -29,6 +29,7 @@ use super::{
     lines::LineGauge,
     look::{self, LookSetup},
     pipe::Place,
+    redeem::{self, RedeemSetup},
     restore::{self, Restored},
     ring::{self, Idle, Stop, Waker},
     sign::Signing,
@@ -66,6 +67,7 @@ pub struct Endpoints {
     pub gamma: String,
     pub clob: String,
     pub data: String,
+    pub relayer: String,
     pub polymarket_ws: String,
     pub polymarket_user_ws: String,
     /// The only root that is trusted, as PEM; `None` for the roots of the build.
@@ -81,6 +83,7 @@ impl Endpoints {
             gamma: polymarket::GAMMA.into(),
             clob: polymarket::CLOB.into(),
             data: polymarket::DATA.into(),
+            relayer: polymarket::RELAYER.into(),
             polymarket_ws: polymarket::SOCKET.into(),
             polymarket_user_ws: polymarket::USER_SOCKET.into(),
             root: None,
@@ -308,10 +311,26 @@ impl Engine {
         let (dial_in, dial_out) = bounded(64);
         let mut routes = HashMap::new();
         let tls = tls(endpoints.root.as_deref())?;
-        let (mut lines, mut canceller) = (None, None);
+        let (mut lines, mut redeemer, mut canceller) = (None, None, None);
         let mut seat = match (wired, &signing) {
             (Some(wired), Some(signing)) => {
                 canceller = Some(Canceller::new(&endpoints, wired.api.clone())?);
+                let of = |slot: usize| {
+                    let hashed = tables.listed[slot].as_ref()?.hashed.as_ref()?;
+                    Some((tables.names[slot].name.as_str(), hashed.v2, hashed.neg_risk))
+                };
+                redeemer = Some(RedeemSetup {
+                    endpoints: endpoints.clone(),
+                    chain: wired.chain,
+                    owner: wired.owner.clone(),
+                    funder: wired.funder.clone(),
+                    api: wired.api.clone(),
+                    desk: signing.desk.clone(),
+                    markets: redeem::conditions((0..tables.names.len()).filter_map(of)),
+                    database: database.clone(),
+                    stop: stop.clone(),
+                    notes: notes_in.clone(),
+                });
                 let gateways = gateways(wired, &tables, &endpoints, &signing.desk, &restored.plans, &state)?;
                 let parts = Parts {
                     setup,
@@ -328,12 +347,12 @@ impl Engine {
                     idle,
                     tls: tls.clone(),
                     dial: dial_in.clone(),
+                    notes: notes_in.clone(),
                     desk: &signing.desk,
                     stop: stop.clone(),
                     ending,
                     fallen: stops.fallen.clone(),
                     seed: now.raw(),
-                    notes: notes_in.clone(),
                 };
                 let (booth, running) = parts.start(&mut routes)?;
                 lines = Some(running);
@@ -438,6 +457,9 @@ impl Engine {
         others.extend(sign);
         others.push(dial::start(routes, dial_out)?);
         others.push(look::start(look)?);
+        if let Some(redeemer) = redeemer {
+            others.push(redeem::start(redeemer)?);
+        }
         let mut checker = Checker::default();
         for (slot, listed) in tables.listed.iter().enumerate() {
             if let Some(hashed) = listed.as_ref().and_then(|l| l.hashed.clone()) {

@@ -114,7 +114,7 @@ impl<S: Store> Desk<S> {
                 self.executor.heard(&heard, at, &mut self.acts);
             }
             self.executor.turn(at, &mut self.acts);
-            let Acts { sends, cancels, looks, words, events, .. } = &mut self.acts;
+            let Acts { sends, cancels, looks, words, events } = &mut self.acts;
             self.out.events.append(events);
             if words.is_empty() && (self.wired || sends.is_empty()) {
                 break;

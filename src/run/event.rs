@@ -125,6 +125,11 @@ pub enum What {
         market: MarketId,
         canary: Canary,
     },
+    /// A pair whose plans end with one leg closed again and again: it is not traded until a person looked at it and
+    /// started anew.
+    Looped {
+        pair: PairId,
+    },
     /// An edge too good to be true: the pair is not traded until a person looked at it and started anew.
     Suspended {
         pair: PairId,
@@ -250,8 +255,8 @@ pub enum Word {
     Cash { venue: Venue, shard: u8, amount: Money, exact: bool },
     /// What was promised to a plan's leg is spent, or no longer needed.
     Released { pair: PairId, venue: Venue, amount: Money },
-    /// A plan is over.
-    PlanEnded { pair: PairId },
+    /// A plan is over; `closed` where one leg had to be closed again, or could not be.
+    PlanEnded { pair: PairId, closed: bool },
     /// What stands alone on one leg, over all plans, at cost.
     Naked { value: Money },
     /// Something happened that stops trading.

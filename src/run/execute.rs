@@ -130,8 +130,6 @@ pub struct Acts {
     pub words: Vec<Word>,
     /// To the keeper.
     pub events: Vec<Event>,
-    /// What a venue says that this build does not know, secrets cut; for the log.
-    pub strange: Vec<(Venue, String)>,
 }
 
 impl Acts {
@@ -143,7 +141,6 @@ impl Acts {
             looks: Vec::with_capacity(2 * PLANS_MAX),
             words: Vec::with_capacity(16 * PLANS_MAX),
             events: Vec::with_capacity(16 * PLANS_MAX),
-            strange: Vec::new(),
         }
     }
 }
@@ -560,7 +557,8 @@ impl<S: Store> Executor<S> {
             state: ending,
         };
         acts.events.push(Event { at: at.unix, what });
-        acts.words.push(Word::PlanEnded { pair: plan.aim.pair });
+        let closed = matches!(ending, Ending::Unwound | Ending::Dust | Ending::Naked);
+        acts.words.push(Word::PlanEnded { pair: plan.aim.pair, closed });
         if ending == Ending::Naked {
             self.halt(Latch::Naked, acts);
         }
@@ -694,7 +692,7 @@ fn withhold(entry: &Entry, why: Withheld, at: Arrival, acts: &mut Acts) {
     for (venue, amount) in Venue::ALL.into_iter().zip(entry.reserved) {
         acts.words.push(Word::Released { pair: intent.pair, venue, amount });
     }
-    acts.words.push(Word::PlanEnded { pair: intent.pair });
+    acts.words.push(Word::PlanEnded { pair: intent.pair, closed: false });
     let (id, sighting) = (entry.plan, entry.sighting);
     acts.events.push(Event { at: at.unix, what: What::Withheld { plan: id, why } });
     let (nothing, state) = (Qty::ZERO, Ending::Withheld);

@@ -21,6 +21,7 @@ pub mod lines;
 pub mod look;
 pub mod pipe;
 pub mod reconcile;
+mod redeem;
 pub mod redial;
 pub mod restore;
 pub mod ring;

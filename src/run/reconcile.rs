@@ -37,6 +37,11 @@ impl Difference {
         }
     }
 
+    /// Is all of it gone, as it is when a market has paid?
+    pub fn may_be_a_payout(&self) -> bool {
+        matches!(self, Self::Less { theirs, .. } if theirs.is_zero())
+    }
+
     /// One line for the ledger; `name` gives a market's.
     pub fn sentence(&self, name: impl Fn(MarketId) -> String) -> String {
         match *self {

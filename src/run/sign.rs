@@ -31,8 +31,11 @@ use crate::{
             sign::{Headers, KalshiSigner, SignError},
         },
         polymarket::{
+            call::Call as RelayCall,
+            contract::Chain,
             gateway::SignOrders,
             order::{Body, Order, OrderId, OrderSigner},
+            relay::Action,
         },
     },
 };
@@ -84,6 +87,14 @@ enum Request {
         path: String,
         answer: Sender<(u64, Option<Headers>)>,
     },
+    /// A transaction of the wallet's. Cold: whoever asks waits.
+    Relay {
+        calls: Vec<RelayCall>,
+        nonce: u64,
+        chain: Chain,
+        now: UnixMs,
+        answer: Sender<Option<String>>,
+    },
     Order {
         number: u64,
         order: Box<Order>,
@@ -112,6 +123,13 @@ impl SignDesk {
         let (answer, answered) = bounded(1);
         self.requests.send(Request::Handshake { now, answer }).map_err(|_| "the sign thread has ended".to_owned())?;
         answered.recv().map_err(|_| "the sign thread has ended".to_owned())?
+    }
+
+    /// The body of a transaction that the relayer is to send for the wallet; `None` for a wallet that cannot use it.
+    pub fn relay(&self, calls: Vec<RelayCall>, nonce: u64, chain: Chain, now: UnixMs) -> Option<String> {
+        let (answer, answered) = bounded(1);
+        self.requests.send(Request::Relay { calls, nonce, chain, now, answer }).ok()?;
+        answered.recv().ok()?
     }
 
     /// A signer for one gateway's calls and orders.
@@ -266,6 +284,13 @@ fn answer(signers: &mut Signers, request: Request) {
         }
         Request::Call { number, now, method, path, answer } => {
             let _ = answer.try_send((number, signers.kalshi.sign(now, method, &path).ok()));
+        }
+        Request::Relay { calls, nonce, chain, now, answer } => {
+            let body = signers.polymarket.as_ref().and_then(|signer| {
+                let action = Action::new(&calls, nonce, "").ok()?;
+                Some(signer.relay(&action, chain, now)?.body)
+            });
+            let _ = answer.try_send(body);
         }
         Request::Order { number, order, answer } => {
             let signed = signers.polymarket.as_mut().and_then(|signer| SignOrders::sign(&mut **signer, &order));

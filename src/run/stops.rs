@@ -76,6 +76,11 @@ impl Stops {
         written
     }
 
+    /// The same by a person's word.
+    pub fn halt_by_person(&self) -> io::Result<()> {
+        self.halt(Latch::Person)
+    }
+
     /// A person lifts pause and latch.
     pub fn resume(&self) -> io::Result<()> {
         take_away(&self.state)?;

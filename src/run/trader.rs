@@ -32,6 +32,10 @@ const COMPARE_AGAIN: Nanos = Nanos::secs(2);
 const COMPARE_FIRST: Nanos = Nanos::millis(500);
 /// Reads may lag behind fills by a second or so; a difference that a third reading in a row shows is one.
 const DIFFERENCES_MAX: u32 = 3;
+/// Contracts that are gone may have been paid. Where the stream lost word of it, the catalogue brings it within a minute.
+const PAYOUT_WAIT: Nanos = Nanos::secs(90);
+/// What venues said that nobody understood, kept until somebody takes it for the log; more of it is dropped.
+const STRANGE_MAX: usize = 64;
 
 /// One venue's side.
 pub struct Side {
@@ -47,7 +51,11 @@ struct Compare {
     asked: Nanos,
     /// Readings in a row that differed.
     differs: u32,
+    /// When the first of them came.
+    since: Nanos,
     agrees: bool,
+    /// Somebody else's order was told of, and no reading has shown every market since.
+    strangers: bool,
     /// What was told of the differences.
     told: Vec<Difference>,
 }
@@ -75,6 +83,7 @@ pub struct Trader<S> {
     foreign: Vec<bool>,
     halted: bool,
     told_clean: Option<bool>,
+    strange: Vec<(Venue, String)>,
     /// Orders that the guard was told of and that are not over.
     standing: Vec<(OrderId, Tag)>,
     notes: Vec<Note>,
@@ -89,7 +98,14 @@ impl<S: Store> Trader<S> {
         let sides = gateways.map(|gateway| Side {
             gateway,
             out: Out::default(),
-            compare: Compare { asked: Nanos::ZERO, differs: 0, agrees: false, told: Vec::new() },
+            compare: Compare {
+                asked: Nanos::ZERO,
+                differs: 0,
+                since: Nanos::ZERO,
+                agrees: false,
+                strangers: false,
+                told: Vec::new(),
+            },
         });
         Self {
             executor,
@@ -99,6 +115,7 @@ impl<S: Store> Trader<S> {
             names,
             halted: false,
             told_clean: None,
+            strange: Vec::with_capacity(STRANGE_MAX),
             standing: Vec::with_capacity(2 * PLANS_MAX),
             notes: Vec::with_capacity(4 * PLANS_MAX),
             room: true,
@@ -201,6 +218,11 @@ impl<S: Store> Trader<S> {
         &mut self.acts
     }
 
+    /// What venues said that this build does not know, secrets cut: for the log.
+    pub fn strange(&mut self) -> impl Iterator<Item = (Venue, String)> {
+        self.strange.drain(..)
+    }
+
     /// What the guard has to know before any call leaves; to be emptied after every turn.
     pub fn notes(&mut self) -> &mut Vec<Note> {
         &mut self.notes
@@ -254,20 +276,22 @@ impl<S: Store> Trader<S> {
         }
         let side = &mut self.sides[venue as usize];
         side.out.heard = heard;
-        if side.out.halt.take().is_some() {
-            // The venue's own switch for entries was thrown, by us or by its limit.
-            self.executor.halt(Latch::Group, &mut self.acts);
-        }
-        let side = &mut self.sides[venue as usize];
-        for text in side.out.strange.drain(..) {
-            self.acts.strange.push((venue, text));
-        }
         if std::mem::take(&mut side.out.missed) {
             self.executor.missed(venue);
         }
+        let room = STRANGE_MAX - self.strange.len();
+        self.strange.extend(side.out.strange.drain(..).take(room).map(|text| (venue, text)));
+        if let Some(why) = side.out.halt.take() {
+            if self.strange.len() < STRANGE_MAX {
+                self.strange.push((venue, why.to_owned()));
+            }
+            // The venue's own switch for entries was thrown, by us or by its limit.
+            self.executor.halt(Latch::Group, &mut self.acts);
+        }
         if strangers {
-            // Somebody else trades this account: nothing is entered before it was read again.
+            // Somebody else trades this account: nothing is entered before it was read again, every market of it.
             side.compare.agrees = false;
+            side.compare.strangers = true;
             side.compare.asked = Nanos::ZERO;
         }
         if let Some(account) = side.out.account.take() {
@@ -276,13 +300,17 @@ impl<S: Store> Trader<S> {
                 self.acts.words.push(Word::Cash { venue, shard: *shard, amount: *amount, exact });
             }
             let found = reconcile::compare(&self.names, venue, &account, &self.executor);
-            self.judge(venue, &found, at);
+            self.judge(venue, &found, exact, at);
         }
     }
 
-    /// What a reading says. Reads lag behind fills by a second or so, so only a difference that stays is one.
-    fn judge(&mut self, venue: Venue, found: &[Difference], at: Arrival) {
+    /// What a reading says; `whole` where no market was left out because a plan is on its way there. Reads lag behind
+    /// fills by a second or so, so only a difference that stays is one.
+    fn judge(&mut self, venue: Venue, found: &[Difference], whole: bool, at: Arrival) {
         let compare = &mut self.sides[venue as usize].compare;
+        if compare.differs == 0 {
+            compare.since = at.now;
+        }
         compare.differs = if found.is_empty() { 0 } else { compare.differs + 1 };
         if 0 < compare.differs && compare.differs < DIFFERENCES_MAX {
             // A market that has paid holds nothing any more: perhaps only the news of it is missing.
@@ -291,7 +319,14 @@ impl<S: Store> Trader<S> {
             return;
         }
         let lost = found.iter().any(Difference::halts);
-        compare.agrees = !lost;
+        let mut losses = found.iter().filter(|difference| difference.halts());
+        if lost && losses.all(Difference::may_be_a_payout) && at.now.since(compare.since) < PAYOUT_WAIT {
+            compare.agrees = false;
+            return;
+        }
+        // What somebody else did may be where a plan is on its way: then it is not seen yet.
+        compare.strangers &= !whole;
+        compare.agrees = !lost && !compare.strangers;
         let foreign = |market: MarketId| {
             found.iter().any(|difference| matches!(difference, Difference::More { market: of, .. } if *of == market))
         };

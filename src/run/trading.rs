@@ -61,6 +61,9 @@ pub struct Wired {
     pub chain: Chain,
     /// Signs Polymarket's calls; the wallet's key stays with the sign thread.
     pub api: ApiSigner,
+    /// The key's address, and the wallet that it trades for.
+    pub owner: String,
+    pub funder: String,
     /// Of the wallet.
     pub signature_type: u8,
     /// Polymarket's dead-man switch is fed.
@@ -187,12 +190,12 @@ pub(super) struct Parts<'a> {
     pub(super) idle: Idle,
     pub(super) tls: Arc<ClientConfig>,
     pub(super) dial: Sender<Dial>,
+    pub(super) notes: Sender<String>,
     pub(super) desk: &'a SignDesk,
     pub(super) stop: Stop,
     pub(super) ending: Ending,
     pub(super) fallen: Fallen,
     pub(super) seed: u64,
-    pub(super) notes: Sender<String>,
 }
 
 /// The `execute` thread while it runs.
@@ -209,7 +212,9 @@ pub(super) struct Running {
 impl Parts<'_> {
     /// Starts the thread. Its connections are dialled by `routes`.
     pub(super) fn start(self, routes: &mut Routes) -> anyhow::Result<(Booth, Running)> {
-        let Self { setup, orders, restored, gateways, names, spares, idle, tls, dial, desk, stop, fallen, .. } = self;
+        let Self {
+            setup, orders, restored, gateways, names, spares, idle, tls, dial, notes, desk, stop, fallen, ..
+        } = self;
         let (ready_in, ready) = RingBuffer::new(READY_SLOTS);
         let (words, words_out) = RingBuffer::new(WORD_SLOTS);
         let (events, events_out) = RingBuffer::new(EVENT_SLOTS);
@@ -243,6 +248,7 @@ impl Parts<'_> {
             ready,
             words,
             events,
+            notes,
             guard,
             spares,
             dial,
@@ -253,7 +259,6 @@ impl Parts<'_> {
             stop,
             ending: self.ending,
             seed: self.seed,
-            notes: self.notes,
         };
         let over = ended.clone();
         let thread = std::thread::Builder::new().name("execute".into()).spawn(move || {

@@ -20,7 +20,6 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    risk::Latch,
     run::{clock, latency::Latencies, lines::LineGauge, ring::Stop, snapshot::Snapshot, stops::Stops},
     unit::Nanos,
 };
@@ -174,7 +173,7 @@ impl Handles {
 
     fn kill(&self) -> Report {
         let began = clock::now();
-        let kept = self.stops.halt(Latch::Person).is_ok();
+        let kept = self.stops.halt_by_person().is_ok();
         let fell = self.stops.fallen.since().unwrap_or(began);
         self.wait("halted");
         // Cancels and hedges of what stood have a moment to leave.

@@ -459,6 +459,22 @@ def cancel_all():
     return "two resting orders gone, none left"
 
 
+def orions():
+    """What Orion has traded with the same key, in the client's eyes."""
+    orders = KALSHI.get_orders(limit=1_000).orders
+    holds("Orion has sent orders", orders)
+    for entry in orders:
+        holds(f"its own name: {entry.client_order_id}", entry.client_order_id.startswith("orion-"))
+        holds("nothing left standing", entry.status.value in ("executed", "canceled"))
+    filled = sum(Decimal(entry.fill_count_fp) for entry in orders)
+    listed = sum(Decimal(fill.count_fp) for fill in KALSHI.get_fills(limit=1_000).fills)
+    equal("contracts by fills", listed, filled)
+    holds("something was filled", filled > 0)
+    return f"{len(orders)} orders of Orion's, {filled} contracts, by orders and by fills"
+
+
+if sys.argv[2:] == ["orion"]:
+    run([orions])
 run([certificate, sign_in, balance_budget, wrong_keys, key_and_limits, exchange, market_list, one_market, order_book,
      order_rests, order_by_id, order_changes, order_canceled, orders_refused, order_fills, fill_list, position_and_cash,
      position_reduced, batches, order_groups, transfer, cancel_all])

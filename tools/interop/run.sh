@@ -6,7 +6,7 @@
 # the result.
 set -euo pipefail
 
-venues=(kalshi)
+venues=(kalshi polymarket)
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 if [ $# -gt 0 ]; then
@@ -34,9 +34,9 @@ environment() {
         --requirement "$here/$1.requirements.txt"
 }
 
+# A folder and how much faster than the clock its world runs.
 start() {
-    # At the clock's own speed prices stand still for long enough to compare two answers.
-    "$orion" sim --dir "$work/sim-$1" --seed 42 --speed 1 --duration 5m >"$work/sim.log" 2>&1 &
+    "$orion" sim --dir "$work/sim-$1" --seed 42 --speed "$2" --duration 5m >"$work/sim.log" 2>&1 &
     sim=$!
     for _ in $(seq 200); do
         if grep -q '^next:' "$work/sim.log"; then return; fi
@@ -64,8 +64,21 @@ failed=0
 for venue in "${venues[@]}"; do
     echo "== $venue, $("${PYTHON:-python3}" --version)"
     environment "$venue"
-    start "$venue"
+    # At the clock's own speed prices stand still for long enough to compare two answers.
+    start "$venue" 1
     "$work/$venue/bin/python" "$here/$venue.py" "$work/sim-$venue" || failed=1
     stop || failed=1
 done
+
+# Orion trades with the demo's key and wallet, and the clients read its orders back.
+echo "== orion, read back"
+start orion 20
+"$orion" demo --sim "$work/sim-orion" --duration 40s --state-dir "$work/state" --json >"$work/demo.log" 2>&1 || {
+    tail -n 20 "$work/demo.log" >&2
+    failed=1
+}
+for venue in "${venues[@]}"; do
+    "$work/$venue/bin/python" "$here/$venue.py" "$work/sim-orion" orion || failed=1
+done
+stop || failed=1
 exit "$failed"

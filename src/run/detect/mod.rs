@@ -116,6 +116,8 @@ struct PairState {
     sightings: [Option<Sighting>; 2],
     plan: bool,
     plan_ended: Option<Nanos>,
+    /// Plans that ended with one leg closed again.
+    closed: u32,
     holds: bool,
 }
 
@@ -233,7 +235,7 @@ impl Detector {
             }
             pair_lines.push(PairLine { pair: pair.pair, touched: false, sighted: false });
             let sightings = [None; 2];
-            pairs.push(PairState { setup: pair, sightings, plan: false, plan_ended: None, holds: false });
+            pairs.push(PairState { setup: pair, sightings, plan: false, plan_ended: None, closed: 0, holds: false });
         }
         for (market, outcome, qty, _) in setup.held {
             markets[market.0 as usize].held[outcome as usize] = qty;

@@ -5,6 +5,7 @@ use std::io::Write as _;
 
 use super::{Detector, Outbox};
 use crate::{
+    decide::Reason,
     fill::{Heard, Met, Whose},
     order::{
         Ask,
@@ -19,6 +20,9 @@ use crate::{
     },
     wire::{Arrival, Canary},
 };
+
+/// Plans of a pair that may end with one leg closed again, from one start to the next.
+const LOOP_MAX: u32 = 3;
 
 /// One order on its way to the paper exchange.
 #[derive(Clone, Copy, Debug)]
@@ -97,10 +101,15 @@ impl Detector {
                 let (shard, event) = self.account_of(pair, venue);
                 self.budget.release(venue, shard, event, amount);
             }
-            Word::PlanEnded { pair } => {
+            Word::PlanEnded { pair, closed } => {
                 let state = &mut self.pairs[pair.0 as usize];
                 state.plan = false;
                 state.plan_ended = Some(at.now);
+                state.closed += u32::from(closed);
+                if closed && state.closed == LOOP_MAX && state.setup.barred.is_none() {
+                    state.setup.barred = Some(Reason::LossLoop);
+                    out.events.push(Event { at: at.unix, what: What::Looped { pair } });
+                }
                 self.open_plans -= 1;
                 self.moved = true;
                 self.mark(pair);
@@ -176,14 +185,20 @@ impl Detector {
     fn offers(&self, legs: &Legs, excess: &Excess, at: Arrival) -> Offers {
         let take = |venue: Venue| if venue == Venue::Kalshi { legs.kalshi } else { legs.polymarket };
         let (long, short) = (take(excess.long), take(excess.long.other()));
-        let complete = self.offer(short.market, short.side, short.buys(), true, excess.qty, at);
-        let back = match long.side {
-            BookSide::Ask => BookSide::Bid,
-            BookSide::Bid => BookSide::Ask,
+        // What is held too much: what the leg was to buy, or, where closing it was undone, what was bought for that.
+        let back = match (long.side, excess.reversed) {
+            (BookSide::Ask, false) | (BookSide::Bid, true) => BookSide::Bid,
+            (BookSide::Bid, false) | (BookSide::Ask, true) => BookSide::Ask,
+        };
+        let held = if excess.reversed { long.buys().other() } else { long.buys() };
+        let complete = if excess.reversed {
+            None
+        } else {
+            self.offer(short.market, short.side, short.buys(), true, excess.qty, at)
         };
         // What is not final yet cannot be sold; its complement can be bought.
         let sells = excess.qty <= excess.sellable;
-        let outcome = if sells { long.buys() } else { long.buys().other() };
+        let outcome = if sells { held } else { held.other() };
         Offers { complete, unwind: self.offer(long.market, back, outcome, !sells, excess.qty, at) }
     }
 

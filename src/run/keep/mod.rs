@@ -275,6 +275,15 @@ impl Keeper {
                 self.push(Row::Event(audit::Event { at, kind: "canary".into(), text }));
                 let _ = self.setup.reread.try_send(market);
             }
+            What::Looped { pair } => {
+                let name = self.pair(pair);
+                let text = format!(
+                    "{} ({}) is suspended: three of its plans had to close one leg again. A restart lifts it",
+                    name.title, name.key
+                );
+                self.push(Row::Event(audit::Event { at, kind: "suspended".into(), text: text.clone() }));
+                let _ = self.setup.told.try_send(Told::Note(text));
+            }
             What::Suspended { pair, quote } => {
                 let name = self.pair(pair);
                 let text = format!(

@@ -86,6 +86,8 @@ pub struct LinesSetup {
     pub ready: Consumer<Ready>,
     pub words: Producer<Word>,
     pub events: Producer<Event>,
+    /// For the log.
+    pub notes: Sender<String>,
     pub guard: Producer<Note>,
     pub spares: Spares,
     pub dial: Sender<Dial>,
@@ -96,8 +98,6 @@ pub struct LinesSetup {
     pub stop: Stop,
     pub ending: Ending,
     pub seed: u64,
-    /// For the log; never waits.
-    pub notes: Sender<String>,
 }
 
 /// The numbers under which this thread asks for addresses; behind those of the feeds.
@@ -184,11 +184,11 @@ struct Thread {
     ready: Consumer<Ready>,
     words: Producer<Word>,
     events: Producer<Event>,
+    notes: Sender<String>,
     guard: Producer<Note>,
     dial: Sender<Dial>,
     fallen: Fallen,
     gauge: Arc<LineGauge>,
-    notes: Sender<String>,
     buffer: Vec<u8>,
 }
 
@@ -291,14 +291,15 @@ impl Thread {
 
     /// Words and events leave as far as their rings take them; the rest waits here.
     fn hand_over(&mut self) {
+        for (venue, text) in self.trader.strange() {
+            // A full log loses a line, never a trade.
+            let _ = self.notes.try_send(format!("{venue} orders: {text}"));
+        }
         let acts = self.trader.acts();
         let pushed = acts.events.iter().take_while(|event| self.events.push(**event).is_ok()).count();
         acts.events.drain(..pushed);
         let pushed = acts.words.iter().take_while(|word| self.words.push(**word).is_ok()).count();
         acts.words.drain(..pushed);
-        for (venue, text) in acts.strange.drain(..) {
-            let _ = self.notes.try_send(format!("{venue}: {text}"));
-        }
         self.trader.set_room(!self.events.is_full() && !self.words.is_full());
     }
 }

@@ -8,6 +8,7 @@ pub mod contract;
 pub mod feed;
 pub mod gateway;
 pub mod order;
+pub mod portfolio;
 pub mod position;
 pub mod relay;
 pub mod report;
@@ -34,6 +35,8 @@ pub const DATA: &str = "https://data-api.polymarket.com";
 /// The market channel.
 pub const SOCKET: &str = "wss://ws-subscriptions-clob.polymarket.com/ws/market";
 
+/// Transactions without gas.
+pub const RELAYER: &str = "https://relayer-v2.polymarket.com";
 /// The user channel.
 pub const USER_SOCKET: &str = "wss://ws-subscriptions-clob.polymarket.com/ws/user";
 

@@ -16,6 +16,7 @@ use super::amount::{Amounts, Side};
 use super::catalog::Version;
 use super::contract::{self, Chain};
 use super::position::TokenId;
+use super::relay::{self, Action, Submission};
 use super::sign::WalletSigner;
 use super::wallet::Wallet;
 use crate::unit::UnixMs;
@@ -208,6 +209,17 @@ impl OrderSigner {
     #[must_use]
     pub const fn wallet(&self) -> Wallet {
         self.wallet
+    }
+
+    /// A transaction of these calls, as the relayer takes it; `None` for wallets that cannot use it: a plain account pays
+    /// its own gas, a proxy needs the relay's address, and a delegated key may not.
+    #[must_use]
+    pub fn relay(&self, action: &Action<'_>, chain: Chain, now: UnixMs) -> Option<Submission> {
+        match self.wallet {
+            Wallet::Deposit(wallet) => Some(relay::deposit_wallet(&self.key, wallet, chain, action, now)),
+            Wallet::Safe(wallet) => Some(relay::safe(&self.key, wallet, chain, action)),
+            Wallet::Eoa | Wallet::Proxy(_) | Wallet::Delegated(_) => None,
+        }
     }
 
     /// The id of an order, without signing it.

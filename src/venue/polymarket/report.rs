@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use crate::{
     fill::{Heard, Whose},
-    unit::{Outcome, Picture, Price, Qty, Stage, Tag, Told, Trade, UnixMs},
+    unit::{Money, Outcome, Picture, Price, Qty, Stage, Tag, Told, Trade, UnixMs},
     wire::json::{Item, Malformed, Slot},
 };
 
@@ -136,8 +136,8 @@ impl Head<'_> {
         self.report(&number.to_string(), order, self.outcome, self.bought, price, met.qty, at)
     }
 
-    /// What one of our resting orders has of it: on its own token, at its own price. It trades against the taker there, and
-    /// with it on the other token.
+    /// What one of our resting orders has of it: on its own token, at its own price, without a fee. It trades against the
+    /// taker there, and with it on the other token.
     fn as_maker(
         &self,
         number: usize,
@@ -147,7 +147,12 @@ impl Head<'_> {
         at: UnixMs,
     ) -> Result<Option<Heard>, Malformed> {
         let bought = (met.asset == self.asset) != self.bought;
-        self.report(&format!("{number}m"), order, outcomes(met.asset), bought, met.price, met.qty, at)
+        let mut heard =
+            self.report(&format!("{number}m"), order, outcomes(met.asset), bought, met.price, met.qty, at)?;
+        if let Some(Heard { told: Told::Trade(trade), .. }) = &mut heard {
+            trade.fee = Some(Money::ZERO);
+        }
+        Ok(heard)
     }
 
     #[expect(clippy::too_many_arguments, reason = "the members of one report")]
