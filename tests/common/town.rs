@@ -255,7 +255,7 @@ impl Town {
                     let key = (market.clone(), tag(&trade.tag));
                     if !trades.contains_key(&key) {
                         // One match told under two ids is a lie of the exchange: more than was asked for cannot be.
-                        let sum = filled.entry(id).or_insert(0) + trade.qty.micros();
+                        let sum = *filled.entry(id).or_insert(0_u64) + trade.qty.micros();
                         if ask.qty.micros() + 10_000 < sum {
                             continue;
                         }
