@@ -181,8 +181,10 @@ impl Detector {
             BookSide::Ask => BookSide::Bid,
             BookSide::Bid => BookSide::Ask,
         };
-        // What is not final yet cannot be sold; its complement can be bought.
-        let sells = excess.qty <= excess.sellable;
+        // What is not final yet cannot be sold, nor what closed the other outcome's contracts of an earlier plan: Kalshi
+        // keeps one number a market. Its complement can be bought.
+        let held = self.markets[long.market.0 as usize].held[long.buys() as usize];
+        let sells = excess.qty <= excess.sellable && excess.qty <= held;
         let outcome = if sells { long.buys() } else { long.buys().other() };
         Offers { complete, unwind: self.offer(long.market, back, outcome, !sells, excess.qty, at) }
     }
