@@ -37,9 +37,11 @@ impl Difference {
         }
     }
 
-    /// Is all of it gone, as it is when a market has paid?
-    pub fn may_be_a_payout(&self) -> bool {
-        matches!(self, Self::Less { theirs, .. } if theirs.is_zero())
+    /// Is all of it gone and nothing there instead, as when a market has paid? `all` are the reading's differences.
+    pub fn may_be_a_payout(&self, all: &[Self]) -> bool {
+        let Self::Less { market, theirs, .. } = self else { return false };
+        let instead = |other: &Self| matches!(other, Self::More { market: of, .. } if of == market);
+        theirs.is_zero() && !all.iter().any(instead)
     }
 
     /// One line for the ledger; `name` gives a market's.

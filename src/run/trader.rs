@@ -320,7 +320,7 @@ impl<S: Store> Trader<S> {
         }
         let lost = found.iter().any(Difference::halts);
         let mut losses = found.iter().filter(|difference| difference.halts());
-        if lost && losses.all(Difference::may_be_a_payout) && at.now.since(compare.since) < PAYOUT_WAIT {
+        if lost && losses.all(|loss| loss.may_be_a_payout(found)) && at.now.since(compare.since) < PAYOUT_WAIT {
             compare.agrees = false;
             return;
         }

@@ -196,8 +196,10 @@ impl Detector {
         } else {
             self.offer(short.market, short.side, short.buys(), true, excess.qty, at)
         };
-        // What is not final yet cannot be sold; its complement can be bought.
-        let sells = excess.qty <= excess.sellable;
+        // What is not final yet cannot be sold, nor what closed the other outcome's contracts of an earlier plan: Kalshi
+        // keeps one number a market. Its complement can be bought.
+        let there = self.markets[long.market.0 as usize].held[held as usize];
+        let sells = excess.qty <= excess.sellable && excess.qty <= there;
         let outcome = if sells { held } else { held.other() };
         Offers { complete, unwind: self.offer(long.market, back, outcome, !sells, excess.qty, at) }
     }

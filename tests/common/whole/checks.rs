@@ -170,6 +170,9 @@ impl Watch {
     }
 
     fn record(&mut self, record: &Record, halted: bool, clean: bool, now: Nanos) {
+        if self.verbose {
+            println!("{:.6} {record:?}", now.raw() as f64 / 1e9);
+        }
         match *record {
             Record::Planned { plan, pair, .. } => {
                 if halted {
@@ -316,7 +319,8 @@ impl Whole {
 
     /// The journal is read on before anything leaves.
     pub fn check_records(&mut self) {
-        let (halted, clean, now) = (self.fallen.is_some(), self.engine.trader.is_clean(), self.now);
+        let (clean, now) = (self.engine.trader.is_clean(), self.now);
+        let halted = self.engine.trader.executor().is_halted();
         let executor = self.engine.trader.executor();
         self.watch.journal(executor.journal_mut().store().bytes(), halted, clean, now);
     }
@@ -356,7 +360,7 @@ impl Whole {
             let since = if up { since.max(self.watch.fault) } else { now };
             self.watch.naked_longest = self.watch.naked_longest.max(now.since(since));
             if NAKED_MAX < now.since(since) {
-                self.watch.wrong.push(format!("I3 plan {plan} is naked since {:?}", since));
+                self.watch.wrong.push(format!("I3 plan {plan} is naked since {since:?}"));
                 self.watch.fault = now;
             }
         }

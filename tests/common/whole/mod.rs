@@ -270,7 +270,7 @@ impl Whole {
                 if self.now.raw() / 1_000_000_000 != self.lived.raw() / 1_000_000_000 {
                     self.lived = self.now;
                     self.venues.live();
-                    if self.now.raw() / 1_000_000_000 % 60 == 0 {
+                    if (self.now.raw() / 1_000_000_000).is_multiple_of(60) {
                         self.read_catalogues();
                     }
                 }

@@ -39,10 +39,12 @@ impl Whole {
         let own = if inverted { 10_000 - fair - polymarket } else { fair + polymarket };
         for (venue, market, mid) in [(Venue::Kalshi, k, fair + kalshi), (Venue::Polymarket, p, own)] {
             let mut levels = |sign: i32| -> Vec<(Price, Qty)> {
-                (1..=2)
+                (1..=3)
                     .map(|step| {
                         let price = Price::new((mid + sign * 100 * step) as u16).unwrap();
-                        (price, Qty::new(10_000 * self.rng.u64(500..9_000)).unwrap())
+                        // Far away there is enough for everybody who has to get out.
+                        let hundredths = if step == 3 { 60_000 } else { self.rng.u64(500..9_000) };
+                        (price, Qty::new(10_000 * hundredths).unwrap())
                     })
                     .collect()
             };
