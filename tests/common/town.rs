@@ -336,7 +336,9 @@ impl Books {
 
     fn pay(&mut self, market: &Market, yes_payout: Money) {
         for (outcome, each) in [(Outcome::Yes, yes_payout), (Outcome::No, Money::dollars(1) - yes_payout)] {
-            let paid = self.of(market, outcome) * i128::from(each.raw()) / 1_000_000;
+            let exact = self.of(market, outcome) * i128::from(each.raw()) / 1_000_000;
+            // Kalshi pays whole cents.
+            let paid = if market.0 == Venue::Kalshi { exact / 10_000 * 10_000 } else { exact };
             self.hold(market.clone(), outcome, 0);
             self.move_cash(market.0, Money::micros(i64::try_from(paid).unwrap()));
         }

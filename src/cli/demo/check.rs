@@ -68,16 +68,21 @@ impl Check {
         let settled: Vec<&str> = paid.iter().map(|s| s.market.as_str()).collect();
         let accounts = [kalshi_account(running), polymarket_account(running, &settled)];
         for (venue, theirs) in books.venues.iter().zip(accounts) {
-            let flow = venue.cash - opening[venue.venue as usize];
+            let mut flow = venue.cash - opening[venue.venue as usize];
+            let mut ours: BTreeMap<(String, Outcome), Qty> = BTreeMap::new();
+            for holding in &venue.holdings {
+                // What was paid while the demo ended, and came too late to be booked.
+                let late = paid.iter().find(|s| s.venue == venue.venue && s.market == holding.market);
+                match late {
+                    Some(late) => flow += payout(venue.venue, late.yes_payout, holding.outcome, holding.qty),
+                    None => _ = ours.insert((holding.market.clone(), holding.outcome), holding.qty),
+                }
+            }
             if flow != theirs.flow {
                 self.odd.push(format!(
                     "{}: cash moved by {flow:#} here, by {:#} at the exchange",
                     venue.venue, theirs.flow
                 ));
-            }
-            let mut ours: BTreeMap<(String, Outcome), Qty> = BTreeMap::new();
-            for holding in &venue.holdings {
-                ours.insert((holding.market.clone(), holding.outcome), holding.qty);
             }
             self.positions += ours.len();
             for key in ours.keys().chain(theirs.held.keys()) {
@@ -92,6 +97,14 @@ impl Check {
         self.odd.dedup();
         Ok(())
     }
+}
+
+/// What a settled market pays for what is held: rounded down, at Kalshi to whole cents.
+fn payout(venue: Venue, yes_payout: Money, outcome: Outcome, qty: Qty) -> Money {
+    let each = if outcome == Outcome::Yes { yes_payout } else { Money::dollars(1) - yes_payout };
+    let exact = i128::from(each.raw()) * i128::from(qty.micros()) / 1_000_000;
+    let step = if venue == Venue::Kalshi { 10_000 } else { 1 };
+    Money::micros(exact as i64 / step * step)
 }
 
 /// What an exchange's own books say of the demo's account.
