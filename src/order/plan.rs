@@ -318,6 +318,17 @@ impl Plan {
         [count(Leg::certain, Leg::possible), count(Leg::filled, Leg::filled), count(Leg::possible, Leg::certain)]
     }
 
+    /// What a venue's leg holds, counted for hedging, in millionths: below zero where what was closed by its complement
+    /// failed afterwards, so that the complement stands alone.
+    fn net(&self, venue: Venue) -> i64 {
+        let legs = self.orders[venue as usize].iter().map(|order| &order.leg);
+        legs.map(|leg| {
+            let filled = leg.filled().micros() as i64;
+            if self.opens(&leg.ask) { filled } else { -filled }
+        })
+        .sum()
+    }
+
     /// Paid minus received on both legs, fees included.
     pub fn spent(&self) -> Money {
         self.legs().map(Leg::spent).sum()
@@ -386,9 +397,9 @@ impl Plan {
 
     /// What one leg holds more than the other.
     pub fn excess(&self) -> Option<Excess> {
-        let [k, p] = Venue::ALL.map(|venue| self.held(venue)[1]);
+        let [k, p] = Venue::ALL.map(|venue| self.net(venue));
         let long = if k < p { Venue::Polymarket } else { Venue::Kalshi };
-        let qty = k.max(p).saturating_sub(k.min(p));
+        let qty = Qty::new(k.abs_diff(p)).unwrap_or(Qty::MAX);
         let sellable = self.held(long)[0].min(qty);
         (!qty.is_zero()).then_some(Excess { long, qty, sellable })
     }
