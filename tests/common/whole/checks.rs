@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use orion::{
     ledger::journal::{self, Record},
-    order::{Ask, Purpose, plan::Frozen},
+    order::{Ask, Purpose, leg::DUST, plan::Frozen},
     run::event::{Entry, Event, What},
     sim::kalshi::account::SHARDS,
     unit::{MarketId, Money, Nanos, OrderId, Outcome, PairId, Price, Qty, Reaction, Sent as Answer, Told, Venue},
@@ -431,12 +431,19 @@ impl Whole {
         let Venues { world, desk, clob, customer, .. } = &self.venues;
         let wallet = clob.wallet(customer.wallet);
         let mut flows = [Money::ZERO; 2];
-        for (pair, &(_, k, p, _)) in self.ground.pairs.iter().enumerate() {
+        for (pair, &(_, k, p, inverted)) in self.ground.pairs.iter().enumerate() {
             let [kalshi, polymarket] = Venue::ALL.map(|venue| *executor.holding(slot(pair, venue)));
             flows[0] += kalshi.cash;
             flows[1] += polymarket.cash;
             let ours = kalshi.qty[0].micros() as i64 - kalshi.qty[1].micros() as i64;
             let theirs = desk.position(world, 0, 0, k);
+            // YES here against NO there; a plan may end with less on one leg alone than any venue takes an order for.
+            let on_polymarket = polymarket.qty[0].micros() as i64 - polymarket.qty[1].micros() as i64;
+            let apart = if inverted { ours - on_polymarket } else { ours + on_polymarket };
+            let paid = Venue::ALL.into_iter().any(|venue| executor.has_paid(slot(pair, venue)));
+            if self.plans * DUST.micros() < apart.unsigned_abs() && !paid {
+                wrong.push(format!("I10 pair {pair}: {apart} stand alone"));
+            }
             if ours != theirs {
                 wrong.push(format!("I10 pair {pair}: Kalshi {ours} here, {theirs} there"));
             }
