@@ -42,8 +42,9 @@ const CALM: Nanos = Nanos::millis(250);
 /// How often what is due at the exchanges is looked for.
 const PULSE: Nanos = Nanos::millis(50);
 /// The longest rest that all may take to come to its end once nothing goes wrong any more: an order on Polymarket that
-/// was lost is known to be absent three and a quarter minutes after it was written.
-pub const REST: Nanos = Nanos::secs(270);
+/// was lost is known to be absent three and a quarter minutes after it was written, and the order that was then to close
+/// the other leg may have been lost too, with the process that had just written it down.
+pub const REST: Nanos = Nanos::secs(540);
 
 /// What comes back for a call.
 enum Back {
