@@ -74,7 +74,7 @@ impl Door for Unsigned {
 pub struct Limits {
     /// Refused or in doubt in a row, on one venue: the latch falls.
     pub refusals: u32,
-    /// Of a venue's last [`Answers::KEPT`] orders, the share refused or in doubt, in millionths: the latch falls.
+    /// Of a venue's last 20 orders, the share refused or in doubt, in millionths: the latch falls.
     pub error_ppm: u32,
     /// Matched and not final.
     pub provisional: Money,

@@ -2,7 +2,7 @@
 //!
 //! What a newcomer gets wrong: only a request that provably never left may be taken for "not there". Every other silence,
 //! error or odd answer leaves the order in doubt until the venue's own record ends it, and that record is read in a set
-//! order of questions: see [`look`].
+//! order of questions: see `look`.
 
 mod holdings;
 mod line;
