@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::{
+    Method,
+    header::{HeaderMap, HeaderValue},
+};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -74,7 +77,7 @@ fn kalshi_once(endpoints: &Endpoints, desk: &SignDesk, shards: &[u8]) -> anyhow:
         let mut groups = Vec::with_capacity(shards.len());
         for shard in shards {
             let body = group::write_create(GROUP_LIMIT, *shard, None);
-            let made = rest.post(group::CREATE, body, sign("POST")).await;
+            let made = rest.change(Method::POST, group::CREATE, body, sign("POST")).await;
             let made = made
                 .with_context(|| format!("no order group on Kalshi's shard {shard}: entries would have no switch"))?;
             let group = group::parse_created(&made).map_err(|refused| {
@@ -105,7 +108,7 @@ fn polymarket_once(endpoints: &Endpoints, key: &WalletSigner, chain: Chain) -> a
         let rest = rest(&endpoints.clob, endpoints)?;
         let sign = |_: &str| headers(&key.sign_in(clock::unix(), 0, chain.id()).pairs());
         // Where a set exists, made by a call whose answer got lost or by an earlier start, it is derived.
-        match rest.post(KeyCall::Create.request().1, Vec::new(), sign).await {
+        match rest.change(Method::POST, KeyCall::Create.request().1, Vec::new(), sign).await {
             Err(error) if error.passes() || matches!(error, RestError::Status { status: 400, .. }) => {
                 rest.get_signed(KeyCall::Derive.request().1, &[], sign).await
             }

@@ -74,9 +74,9 @@ impl Booth {
         if !self.out.events.is_empty() {
             return;
         }
+        let count = self.out.ready.len().min(self.ready.slots());
         let mut handed = false;
-        while !self.out.ready.is_empty() && !self.ready.is_full() {
-            let ready = self.out.ready.remove(0);
+        for ready in self.out.ready.drain(..count) {
             handed |= self.ready.push(ready).is_ok();
         }
         if self.detector.is_draining() && self.out.ready.is_empty() {

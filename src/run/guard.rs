@@ -17,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use reqwest::Method;
 use rtrb::Consumer;
 
 use super::{
@@ -74,7 +75,7 @@ impl Canceller {
     async fn cancel(&self, tag: &Tag) {
         let body = format!("{{\"orderID\":\"{tag}\"}}");
         let sign = |path: &str| accounts::headers(&self.api.sign(clock::unix(), "DELETE", path, &body).pairs());
-        if let Err(error) = self.rest.delete("/order", body.clone().into_bytes(), sign).await {
+        if let Err(error) = self.rest.change(Method::DELETE, "/order", body.clone().into_bytes(), sign).await {
             tracing::error!("order {tag} is not cancelled: {error}");
         }
     }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use crossbeam::channel::Sender;
-use reqwest::header::HeaderMap;
+use reqwest::{Method, header::HeaderMap};
 
 use super::{accounts, boot::Endpoints, clock, ring::Stop, sign::SignDesk};
 use crate::{
@@ -169,7 +169,7 @@ impl RedeemSetup {
         let nonce = portfolio::nonce(&body).map_err(unread(portfolio::PARAMS))?;
         let Some(body) = self.desk.relay(calls, nonce, self.chain, clock::unix()) else { return Ok(None) };
         let plain = |_: &str| Ok(HeaderMap::new());
-        let answer = hosts.relayer.post(portfolio::SUBMIT, body.into_bytes(), plain).await?;
+        let answer = hosts.relayer.change(Method::POST, portfolio::SUBMIT, body.into_bytes(), plain).await?;
         let (id, mut progress) = portfolio::progress(&answer).map_err(unread(portfolio::SUBMIT))?;
         for _ in 0..POLLS_MAX {
             if progress != Progress::Underway || self.stop.raised() {

@@ -170,27 +170,17 @@ impl Rest {
             .await
     }
 
-    /// Posts once: what changes something at a venue is not tried again by itself. `sign` is given the path as the host
-    /// sees it.
-    pub async fn post(
+    /// Posts or deletes, once: what changes something at a venue is not tried again by itself. `sign` is given the path as
+    /// the host sees it.
+    pub async fn change(
         &self,
+        method: Method,
         path: &str,
         body: Vec<u8>,
         sign: impl Fn(&str) -> Result<HeaderMap, String>,
     ) -> Result<Vec<u8>, RestError> {
         let headers = sign(&format!("{}{path}", self.prefix));
-        self.once(Method::POST, path, &[], headers, body).await
-    }
-
-    /// Deletes, once.
-    pub async fn delete(
-        &self,
-        path: &str,
-        body: Vec<u8>,
-        sign: impl Fn(&str) -> Result<HeaderMap, String>,
-    ) -> Result<Vec<u8>, RestError> {
-        let headers = sign(&format!("{}{path}", self.prefix));
-        self.once(Method::DELETE, path, &[], headers, body).await
+        self.once(method, path, &[], headers, body).await
     }
 
     /// Reads and understands one body.
