@@ -152,6 +152,18 @@ impl Qty {
     pub const fn floor_to(self, step: Self) -> Self {
         Self(self.0 - self.0 % step.0)
     }
+
+    /// Rounded up to a multiple of `step`, which is not zero; at most [`Qty::MAX`].
+    #[must_use]
+    pub fn ceil_to(self, step: Self) -> Self {
+        Self(self.0.next_multiple_of(step.0)).min(Self::MAX.floor_to(step))
+    }
+
+    /// So many times as much, at most [`Qty::MAX`].
+    #[must_use]
+    pub fn times(self, times: u64) -> Self {
+        Self(self.0.saturating_mul(times)).min(Self::MAX)
+    }
 }
 
 impl TryFrom<u64> for Qty {

@@ -14,6 +14,7 @@ use assert_cmd::cargo::CommandCargoExt as _;
 use orion::{
     decide::Reason,
     ledger::audit::{Audit, Fate, Opportunity, Row, RunInfo},
+    run::mode::{Mode, Promotion},
     unit::{Money, Price, Qty, UnixMs, Venue},
 };
 use tempfile::{TempDir, tempdir};
@@ -45,9 +46,15 @@ fn folder() -> TempDir {
     tempdir().expect("a temporary folder")
 }
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 19] = [
     "demo",
     "run",
+    "pause",
+    "resume",
+    "kill",
+    "arm",
+    "promote",
+    "transfer",
     "sim",
     "record",
     "replay",
@@ -68,7 +75,7 @@ fn help_tells_of_what_is_there_and_nothing_else() {
     assert_eq!(code, 0);
     assert!(help.contains("69 no engine"), "exit codes are told: {help}");
     // Promised for later versions; until they exist no help may send anyone there.
-    let missing = ["dashboard", "telegram", "promote", "backtest", "sweep", "doctor", "orion pairs", "orion arm"];
+    let missing = ["dashboard", "telegram", "backtest", "sweep", "doctor", "orion pairs"];
     for command in COMMANDS {
         assert!(help.contains(&format!("\n  {command}")), "{command} is listed");
         let (code, text, _) = ran(folder.path(), &[command, "--help"]);
@@ -127,14 +134,56 @@ fn a_value_out_of_range_stops_the_start_and_names_its_layer() {
 }
 
 #[test]
-fn without_dry_run_nothing_starts() {
+fn a_mode_that_needs_keys_starts_with_both_or_not_at_all() {
     let folder = folder();
-    for args in [&["run"][..], &["run", "--auto-execute", "true"], &[]] {
-        let (code, _, err) = ran(folder.path(), args);
-        assert_eq!(code, 77, "{args:?}: {err}");
-        assert!(err.contains("--dry-run"), "{err}");
+    std::fs::create_dir(folder.path().join("config")).unwrap();
+    std::fs::write(folder.path().join("config/pairs.toml"), "").unwrap();
+    for mode in [Mode::Alert, Mode::Live] {
+        Promotion { mode, ..Promotion::default() }.write(&folder.path().join("state")).unwrap();
+        for args in [&["run"][..], &["run", "--auto-execute", "true"], &[]] {
+            let (code, _, err) = ran(folder.path(), args);
+            assert_eq!(code, 77, "{args:?}: {err}");
+            assert!(err.contains("keys of both venues") && err.contains("--dry-run"), "{err}");
+        }
+        assert!(!folder.path().join("state").join(mode.name()).exists(), "nothing is begun");
     }
-    assert!(!folder.path().join("state").exists(), "and nothing is left behind");
+    std::fs::write(folder.path().join("state/promoted.json"), "{").unwrap();
+    let (code, _, err) = ran(folder.path(), &["run"]);
+    assert!(code == 1 && err.contains("promoted.json"), "{err}");
+}
+
+#[test]
+fn a_promotion_says_what_is_missing_and_goes_one_mode_at_a_time() {
+    let folder = folder();
+    let (code, out, err) = ran(folder.path(), &["promote"]);
+    assert_eq!(code, 77, "{err}");
+    assert!(out.contains("✘ 0 h in paper mode (need 24)") && out.contains("✘ no keys: orion secrets import"), "{out}");
+    assert!(out.contains("✔ 0 of 0 runs ended without a farewell"), "{out}");
+    assert!(err.contains("not promoted to alert: 3 of 4 are missing"), "{err}");
+    let (code, _, err) = ran(folder.path(), &["promote", "live"]);
+    assert!(code == 77 && err.contains("one mode at a time"), "{err}");
+    let states = folder.path().join("state");
+    assert!(!states.join("promoted.json").exists());
+    Promotion { mode: Mode::Alert, ..Promotion::default() }.write(&states).unwrap();
+    let (code, out, _) = ran(folder.path(), &["promote", "live"]);
+    assert!(code == 77 && out.contains("orion kill --drill"), "{out}");
+    let (code, out, err) = ran(folder.path(), &["promote", "paper"]);
+    assert!(code == 0 && out.contains("down to paper"), "{out}{err}");
+    assert_eq!(Promotion::read(&states).unwrap().mode, Mode::Paper);
+}
+
+#[test]
+fn what_needs_a_running_engine_says_that_none_runs() {
+    let folder = folder();
+    for args in
+        [&["arm"][..], &["arm", "--off"], &["transfer", "--from-shard", "0", "--to-shard", "1", "--amount", "5"]]
+    {
+        let (code, _, err) = ran(folder.path(), args);
+        assert_eq!(code, 69, "{args:?}: {err}");
+    }
+    let (code, _, err) =
+        ran(folder.path(), &["transfer", "--from-shard", "0", "--to-shard", "1", "--amount", "0.00001"]);
+    assert!(code == 2 && err.contains("four decimals"), "{err}");
 }
 
 #[test]

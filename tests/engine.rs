@@ -16,6 +16,7 @@ use orion::{
     run::{
         boot::{self, Endpoints, Engine, Start},
         catalogue::{self, Listing},
+        mode::Mode,
         sign::{self, Keys},
         snapshot::Snapshot,
     },
@@ -44,6 +45,7 @@ fn site(tls: bool) -> Site {
         clob: at.polymarket_rest.clone(),
         data: at.polymarket_rest.clone(),
         relayer: at.polymarket_rest.clone(),
+        site: at.polymarket_rest.clone(),
         polymarket_ws: at.polymarket_ws.clone(),
         polymarket_user_ws: at.polymarket_user_ws.clone(),
         root: at.ca_pem.clone(),
@@ -90,7 +92,8 @@ fn engine(site: &Site, state: &Path, signer: Option<KalshiSigner>, edited: Optio
     let (pairs, listed) = pairs(site, edited);
     let loaded = settings(state);
     let start = Start {
-        mode: "demo",
+        mode: Mode::Demo,
+        guarded: None,
         config_hash: loaded.fingerprint(),
         settings: loaded.origins,
         config: loaded.config,
@@ -99,6 +102,7 @@ fn engine(site: &Site, state: &Path, signer: Option<KalshiSigner>, edited: Optio
         listed,
         signing: signer.and_then(|signer| sign::start(Keys::Made { kalshi: signer, polymarket: None }).unwrap()),
         wired: None,
+        findings: Vec::new(),
         record: None,
     };
     Engine::start(start).unwrap()

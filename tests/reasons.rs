@@ -11,7 +11,7 @@ use common::desk::{self, DAY_MS, Desk, KALSHI, POLYMARKET, UNIX_START, price, ra
 use orion::{
     book::Unfit,
     decide::{Odds, Reason},
-    risk::{Latch, TradingState},
+    risk::{Evidence, Latch, TradingState},
     run::{
         detect::Setup,
         event::{Control, Word},
@@ -194,6 +194,17 @@ fn scenario(reason: Reason) -> Vec<Reason> {
             desk.reasons()
         }
         Reason::AutoExecuteOff => offered(desk(|setup| setup.limits.auto_execute = false)),
+        Reason::FeeMismatch => {
+            let mut desk = desk(|_| {});
+            desk.word(Word::FeeOff { market: KALSHI });
+            offered(desk)
+        }
+        Reason::NotArmed => offered(desk(|setup| setup.limits.armed = false)),
+        Reason::Ineligible(venue) => {
+            let mut desk = desk(|_| {});
+            desk.control(Control::Eligible { venue, eligible: false });
+            offered(desk)
+        }
         Reason::Positions => offered(desk(|setup| setup.limits.positions_max = 0)),
         Reason::EventExposure => offered(desk(|setup| {
             setup.budget.reserve(Venue::Kalshi, 0, 0, Money::dollars(2_000));
@@ -223,7 +234,7 @@ fn scenario(reason: Reason) -> Vec<Reason> {
             // Three plans were open at start, and each had to close one leg again.
             let mut desk = desk(|setup| setup.open = vec![PairId(0); 3]);
             for _ in 0..3 {
-                desk.word(Word::PlanEnded { pair: PairId(0), closed: true });
+                desk.word(Word::PlanEnded { pair: PairId(0), closed: true, evidence: Evidence::Uneven });
             }
             desk.pass(Nanos::secs(10));
             offered(desk)

@@ -431,7 +431,8 @@ fn sealed(desk: &Desk, secrets: &[(Name, &str)]) -> Keys {
         vault.set(*name, Secret::new((*text).into()).unwrap());
     }
     vault.save(&desk.path("vault"), &Secret::new(PASSPHRASE.into()).unwrap()).unwrap();
-    Keys::Sealed { vault: desk.path("vault"), passphrase: Secret::new(PASSPHRASE.into()).unwrap() }
+    let passphrase = Secret::new(PASSPHRASE.into()).unwrap();
+    Keys::Sealed { vault: desk.path("vault"), passphrase, judge: |_| Vec::new() }
 }
 
 #[test]
@@ -451,7 +452,8 @@ fn the_sign_thread_opens_the_vault_itself_and_signs_until_nobody_asks_any_more()
     let bad = sign::start(bad).err().unwrap();
     assert!(matches!(bad, KeysError::Key(..)) && !format!("{bad}{bad:?}").contains("canary"), "{bad:?}");
     let vault = desk.path("vault");
-    let wrong = sign::start(Keys::Sealed { vault, passphrase: Secret::new(OTHER.into()).unwrap() }).err().unwrap();
+    let passphrase = Secret::new(OTHER.into()).unwrap();
+    let wrong = sign::start(Keys::Sealed { vault, passphrase, judge: |_| Vec::new() }).err().unwrap();
     let shut = matches!(wrong, KeysError::Vault(VaultError::Sealed { error: SealError::Shut, .. }));
     assert!(shut && !format!("{wrong}{wrong:?}").contains(OTHER), "{wrong:?}");
 }

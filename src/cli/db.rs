@@ -2,8 +2,11 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Done, Fault, Global, settings, shown::Shown};
-use crate::ledger::audit::{Audit, AuditReader};
+use super::{Done, Fault, Global, settings, shown::Shown, stops};
+use crate::{
+    ledger::audit::{Audit, AuditReader},
+    run::mode::Mode,
+};
 
 #[derive(Args, Debug)]
 pub struct DbArgs {
@@ -22,24 +25,24 @@ enum DbCommand {
 #[derive(Args, Debug)]
 struct ModeArgs {
     /// Whose database.
-    #[arg(long, default_value = "paper", value_parser = ["paper", "demo"])]
-    mode: String,
+    #[arg(long, default_value = "paper", value_parser = stops::mode)]
+    mode: Mode,
 }
 
 pub fn run(global: &Global, args: &DbArgs) -> Done {
     match &args.command {
-        DbCommand::Init(mode) => create(global, &mode.mode),
-        DbCommand::Verify(mode) => verify(global, &mode.mode),
+        DbCommand::Init(mode) => create(global, mode.mode),
+        DbCommand::Verify(mode) => verify(global, mode.mode),
     }
 }
 
 /// `--init-db`.
 pub fn init(global: &Global) -> Done {
-    create(global, "paper")
+    create(global, Mode::Paper)
 }
 
-fn create(global: &Global, mode: &str) -> Done {
-    let state = settings(global, Vec::new())?.config.engine.state_dir.join(mode);
+fn create(global: &Global, mode: Mode) -> Done {
+    let state = settings(global, Vec::new())?.config.engine.state_dir.join(mode.name());
     let _lock = crate::run::boot::claim(&state)?;
     let path = state.join("orion.db");
     let version = Audit::init(&path).map_err(anyhow::Error::from)?;
@@ -48,9 +51,9 @@ fn create(global: &Global, mode: &str) -> Done {
     Ok(())
 }
 
-fn verify(global: &Global, mode: &str) -> Done {
+fn verify(global: &Global, mode: Mode) -> Done {
     let config = settings(global, Vec::new())?.config;
-    let path = config.engine.state_dir.join(mode).join("orion.db");
+    let path = config.engine.state_dir.join(mode.name()).join("orion.db");
     if !path.exists() {
         return Err(Fault::Failed(anyhow::anyhow!("{} does not exist; create it with: orion db init", path.display())));
     }

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
-use super::{Done, Fault, Global, settings, shown::Shown};
+use super::{Done, Fault, Global, settings, shown::Shown, stops};
 use crate::{
     ledger::{journal::Record, segments},
     order::Ask,
+    run::mode::Mode,
     unit::{MarketId, Sent, Told, UnixMs},
 };
 
@@ -29,8 +30,8 @@ enum JournalCommand {
 #[derive(Args, Debug)]
 struct ModeArgs {
     /// Whose journal.
-    #[arg(long, default_value = "paper", value_parser = ["paper", "demo"])]
-    mode: String,
+    #[arg(long, default_value = "paper", value_parser = stops::mode)]
+    mode: Mode,
 }
 
 #[derive(Args, Debug)]
@@ -55,7 +56,7 @@ pub fn run(global: &Global, args: &JournalArgs) -> Done {
 }
 
 fn read(global: &Global, mode: &ModeArgs) -> Result<(Records, usize), Fault> {
-    let state = settings(global, Vec::new())?.config.engine.state_dir.join(&mode.mode);
+    let state = settings(global, Vec::new())?.config.engine.state_dir.join(mode.mode.name());
     let folder = state.join("journal");
     if !folder.exists() {
         return Err(Fault::Failed(anyhow::anyhow!(
@@ -127,7 +128,7 @@ fn verify(global: &Global, mode: &ModeArgs) -> Done {
         say!("the last record is torn, or being written: {torn} bytes");
     }
     for (plan, orders) in &open {
-        say!("open: plan {plan} with {orders} orders; orion journal show --mode {} --plan {plan}", mode.mode);
+        say!("open: plan {plan} with {orders} orders; orion journal show --mode {} --plan {plan}", mode.mode.name());
     }
     say!("every checksum and number fits");
     Ok(())

@@ -11,6 +11,7 @@ macro_rules! say {
     }};
 }
 
+mod arm;
 mod config_cmd;
 mod db;
 mod demo;
@@ -18,6 +19,7 @@ mod init;
 mod journal;
 mod pages;
 mod passphrase;
+mod promote;
 mod record;
 mod replay;
 mod run;
@@ -27,6 +29,7 @@ mod shown;
 pub mod sim;
 mod status;
 mod stops;
+mod transfer;
 mod why;
 
 use std::{
@@ -87,7 +90,7 @@ struct Global {
 enum Command {
     /// Watch the engine trade between two simulated exchanges: no key, no file, no network.
     Demo(demo::DemoArgs),
-    /// Watch real prices and fill on paper (`--dry-run`).
+    /// Trade in the mode that was promoted to, paper at first; `--dry-run`: paper whatever was promoted.
     Run(run::RunArgs),
     /// Serve the two simulated exchanges alone.
     Sim(sim::SimArgs),
@@ -103,6 +106,12 @@ enum Command {
     Resume(stops::StopArgs),
     /// Halt at once: nothing that raises risk leaves; what is naked is closed. Outlives a restart.
     Kill(stops::KillArgs),
+    /// Let a running live engine send orders: limits, a phrase, five seconds.
+    Arm(arm::ArmArgs),
+    /// The next mode, by evidence: paper, alert, live. Without a mode: what is missing.
+    Promote(promote::PromoteArgs),
+    /// Move cash between two of Kalshi's shards.
+    Transfer(transfer::TransferArgs),
     /// Why opportunities were, or were not, taken.
     Why(why::WhyArgs),
     /// Check, show and import settings.
@@ -166,6 +175,9 @@ pub fn main() -> ExitCode {
         Some(Command::Pause(args)) => stops::pause(&cli.global, &args),
         Some(Command::Resume(args)) => stops::resume(&cli.global, &args),
         Some(Command::Kill(args)) => stops::kill(&cli.global, &args),
+        Some(Command::Arm(args)) => arm::run(&cli.global, &args),
+        Some(Command::Promote(args)) => promote::run(&cli.global, &args),
+        Some(Command::Transfer(args)) => transfer::run(&cli.global, &args),
         Some(Command::Why(args)) => why::run(&cli.global, &args),
         Some(Command::Config(args)) => config_cmd::run(&cli.global, &args),
         Some(Command::Secrets(args)) => secrets::run(&cli.global, &args),

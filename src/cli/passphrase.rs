@@ -8,7 +8,7 @@ use std::{fs::File, io::IsTerminal as _, io::Read, path::PathBuf};
 use clap::Args;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::Fault;
+use super::{Fault, secrets::judge};
 use crate::{
     config::Config,
     run::sign::{self, Keys, KeysError, Signing},
@@ -52,7 +52,7 @@ impl From<KeysError> for Fault {
     fn from(error: KeysError) -> Self {
         match error {
             KeysError::Vault(error) => error.into(),
-            KeysError::Half(..) | KeysError::Key(..) => Self::Config(format!("orion: {error}")),
+            KeysError::Half(..) | KeysError::Key(..) | KeysError::Unfit(_) => Self::Config(format!("orion: {error}")),
             KeysError::Thread(_) | KeysError::Ended => Self::Failed(error.into()),
         }
     }
@@ -68,7 +68,7 @@ pub fn signing(config: &Config, args: KeyArgs) -> Result<Option<Signing>, Fault>
     }
     guard()?;
     let passphrase = known(args.passphrase)?;
-    Ok(sign::start(Keys::Sealed { vault, passphrase })?)
+    Ok(sign::start(Keys::Sealed { vault, passphrase, judge: judge::faults })?)
 }
 
 /// Keeps what this process holds out of core dumps, and other programs of the same user from reading its memory. Called

@@ -18,6 +18,7 @@ use crate::{
         boot::{Endpoints, Engine, Start},
         catalogue::{self, Listing},
         feed::Recorded,
+        mode::Mode,
         sign::{self, Keys},
     },
 };
@@ -80,15 +81,17 @@ pub fn run(global: &Global, args: &RecordArgs) -> Done {
     });
     let disk = disk.map_err(anyhow::Error::from)?;
     let start = Start {
-        mode: "record",
+        mode: Mode::Record,
         config,
         config_hash,
+        guarded: None,
         settings: loaded.origins,
         endpoints,
         pairs,
         listed,
         signing,
         wired: None,
+        findings: Vec::new(),
         record: Some(frames_in),
     };
     let engine = Engine::start(start)?;

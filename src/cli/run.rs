@@ -1,4 +1,5 @@
-//! `orion run --dry-run`: real prices, fills on paper. No sender exists in this mode.
+//! `orion run`: in the mode that was promoted to. Paper: real prices, fills on paper, no sender exists. Alert: real keys, read
+//! only. Live: real orders, once somebody has armed it.
 
 use std::{
     io::Write as _,
@@ -11,26 +12,35 @@ use clap::Args;
 use super::{
     Done, Fault, Global, Signals, log_to_stderr,
     passphrase::{self, KeyArgs},
+    promote,
     screen::{Screen, Style},
-    settings, span,
+    settings,
+    shown::Shown,
+    span,
 };
 use crate::{
+    config::Config,
     pairing::PairBook,
     run::{
         boot::{Endpoints, Engine, Start},
         catalogue, clock,
+        eligible::Finding,
         keep::Told,
+        mode::{Mode, Promotion},
         ring::Stop,
+        sign::Signing,
+        trading::Wired,
     },
+    venue::polymarket::contract::Chain,
     watch::control::{self, Handles},
 };
 
 #[derive(Args, Debug)]
 pub struct RunArgs {
-    /// Simulated fills on real prices; no order can be sent.
+    /// Simulated fills on real prices, whatever mode was promoted to; no order can be sent.
     #[arg(long)]
     dry_run: bool,
-    /// Fill opportunities by itself (with --dry-run: on paper). The bare flag means true.
+    /// Fill opportunities by itself: on paper, or for real once it is armed. The bare flag means true.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     auto_execute: Option<bool>,
     /// End after this long: 90s, 10m, 1h30m.
@@ -47,53 +57,103 @@ pub struct RunArgs {
 }
 
 pub fn run(global: &Global, args: &RunArgs) -> Done {
-    if !args.dry_run {
-        return Err(Fault::Gate(
-            "this version sends no orders: start it with --dry-run for real prices and simulated fills".into(),
-        ));
-    }
+    let mode = if args.dry_run {
+        Mode::Paper
+    } else {
+        Promotion::read(&settings(global, Vec::new())?.config.engine.state_dir)?.mode
+    };
     let mut flags = Vec::new();
     if let Some(auto) = args.auto_execute {
         flags.push(("trading.auto_execute".into(), auto.to_string(), "--auto-execute".into()));
     }
+    if mode == Mode::Alert {
+        // Whatever else says otherwise: this mode shows what it would have taken.
+        flags.push(("trading.auto_execute".into(), "false".into(), "alert mode".into()));
+    }
     let loaded = settings(global, flags)?;
-    let config_hash = loaded.fingerprint();
+    let (config_hash, limits) = (loaded.fingerprint(), loaded.limits_print());
     let config = loaded.config;
     log_to_stderr(config.log.level);
     let signals = Signals::install()?;
     let pairs = PairBook::load(&config.pairs.file).map_err(|e| Fault::Config(e.to_string()))?;
     let signing = passphrase::signing(&config, args.keys)?;
     let style = style(args.plain, args.json);
+    let endpoints = Endpoints::production();
+    let wired = match (mode, &signing) {
+        (Mode::Alert | Mode::Live, Some(signing)) if signing.customer.is_some() => {
+            Some(Wired::sign_in(&endpoints, signing, Chain::Polygon, mode == Mode::Alert)?)
+        }
+        (Mode::Alert | Mode::Live, _) => {
+            return Err(Fault::Gate(format!(
+                "{} mode needs the keys of both venues: put them in with `orion secrets import`, or start with --dry-run",
+                mode.name()
+            )));
+        }
+        _ => None,
+    };
+    let findings = match (&signing, &wired) {
+        (Some(signing), Some(wired)) => eligible(&config, &endpoints, signing, wired)?,
+        _ => Vec::new(),
+    };
     if style == Style::Human {
-        say!("PAPER — real prices, simulated fills. No order can be sent.");
+        say!("{}", headline(mode));
         if pairs.pairs().is_empty() {
             say!(
                 "No pair is approved in {}: nothing can trade. Its comments say how to add one.",
                 config.pairs.file.display()
             );
         }
-        if !config.trading.auto_execute {
+        if !config.trading.auto_execute && mode != Mode::Alert {
             say!("Auto-execute is off: opportunities are shown, not filled. Add: --auto-execute true");
         }
     }
-    let endpoints = Endpoints::production();
     let listed = catalogue::read(&endpoints, &pairs)?;
     let start = Start {
-        mode: "paper",
+        mode,
         config,
         config_hash,
+        guarded: (mode == Mode::Live).then_some(limits),
         settings: loaded.origins,
         endpoints,
         pairs,
         listed,
         signing,
-        wired: None,
+        wired,
+        findings,
         record: None,
     };
     let engine = Engine::start(start)?;
     let mut screen = Screen::new(style);
     let clean = attend(engine, &signals, args.duration, |told| show(&mut screen, told))?;
     if clean { Ok(()) } else { Err(Fault::Failed(anyhow::anyhow!("a thread of the engine ended before its time"))) }
+}
+
+/// What the mode means, in one line.
+const fn headline(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Live => "LIVE — real prices, real orders, once it is armed: orion arm. Stop everything with: orion kill",
+        Mode::Alert => "ALERT — real prices, real accounts, read only. No order can be sent.",
+        Mode::Paper | Mode::Demo | Mode::Record => "PAPER — real prices, simulated fills. No order can be sent.",
+    }
+}
+
+/// What both accounts may do, asked before the first order. What stops is named with its fix, and nothing starts.
+pub fn eligible(
+    config: &Config,
+    endpoints: &Endpoints,
+    signing: &Signing,
+    wired: &Wired,
+) -> Result<Vec<Finding>, Fault> {
+    let (findings, unasked) = promote::inquire(config, endpoints, signing, wired)?;
+    for error in &unasked {
+        eprintln!("note: what an account may do could not be asked: {}", Shown(error));
+    }
+    let stopping: Vec<_> = findings.iter().filter(|finding| finding.stops().is_some()).collect();
+    if stopping.is_empty() {
+        return Ok(findings);
+    }
+    let lines: Vec<_> = stopping.iter().map(|finding| format!("\n  {finding}")).collect();
+    Err(Fault::Gate(format!("nothing could be opened, so nothing is started:{}", lines.concat())))
 }
 
 /// The style that the flags ask for.
@@ -129,6 +189,8 @@ pub fn attend(
         latencies: engine.latencies.clone(),
         stops: engine.stops.clone(),
         lines: engine.lines.clone(),
+        orders: engine.orders.clone(),
+        commands: engine.commands.clone(),
     };
     let control = control::start(&engine.state, handles, stop.clone())?;
     let began = clock::now();

@@ -23,10 +23,9 @@ use super::{Done, Fault, Signals, span};
 use crate::{
     pairing::{ApprovedPair, PairBook, Polarity, Tail, pairbook::Fingerprint},
     run::{
-        accounts,
         boot::Endpoints,
         catalogue::{self, Listing},
-        trading::Wired,
+        sign::WalletKey,
     },
     sim::{
         clob::account::{Kind, NewWallet},
@@ -37,8 +36,6 @@ use crate::{
     venue::{
         kalshi::sign::{KalshiSigner, KeyKind},
         polymarket::{
-            contract::Chain,
-            order::OrderSigner,
             sign::WalletSigner,
             wallet::{self, Wallet},
         },
@@ -233,15 +230,11 @@ impl DemoWallet {
         Ok(Self { secret, owner: owner.parse()?, funder })
     }
 
-    /// The signer of its orders and what sends them: signs in at the exchange, which must be running.
-    pub fn wire(&self, endpoints: &Endpoints) -> anyhow::Result<(OrderSigner, Wired)> {
+    /// Its key, for the sign thread.
+    pub fn key(&self) -> anyhow::Result<WalletKey> {
         let key = WalletSigner::from_hex(&self.secret)?;
-        let (id, api) = accounts::polymarket(endpoints, &key, Chain::Polygon)?;
         let wallet = Wallet::of(&key.address(), &self.funder.to_checksum(None))?;
-        let signer = OrderSigner::new(key, wallet, Chain::Polygon, &id)?;
-        let signature_type = wallet.signature_type();
-        let [owner, funder] = [self.owner, self.funder].map(|address| address.to_checksum(None));
-        Ok((signer, Wired { chain: Chain::Polygon, api, owner, funder, signature_type, heartbeats: true }))
+        Ok(WalletKey { key, wallet, api: None })
     }
 
     /// What it is opened with: a deposit wallet, and the key's own account.
@@ -289,6 +282,7 @@ pub fn addresses(endpoints: &serve::Endpoints) -> anyhow::Result<Endpoints> {
         polymarket_ws: endpoints.polymarket_ws.clone(),
         polymarket_user_ws: endpoints.polymarket_user_ws.clone(),
         relayer: endpoints.polymarket_rest.clone(),
+        site: endpoints.polymarket_rest.clone(),
         root: endpoints.ca_pem.clone(),
     })
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Done, Fault, Global, settings};
+use super::{Done, Fault, Global, settings, stops::ModeArg};
 use crate::{
     run::clock,
     watch::{
@@ -19,21 +19,15 @@ pub struct StatusArgs {
     /// Latency by stage instead.
     #[arg(long, conflicts_with = "json")]
     latency: bool,
-    /// Whose engine; without this, whichever runs.
-    #[arg(long, value_parser = ["paper", "demo"])]
-    mode: Option<String>,
+    #[command(flatten)]
+    of: ModeArg,
 }
 
 pub fn run(global: &Global, args: &StatusArgs) -> Done {
     let folder = settings(global, Vec::new())?.config.engine.state_dir;
-    let modes: &[&str] = match args.mode.as_deref() {
-        Some("paper") => &["paper"],
-        Some(_) => &["demo"],
-        None => &["paper", "demo"],
-    };
     let request = if args.latency { Request::Latency } else { Request::Status };
-    for mode in modes {
-        match control::ask(&folder.join(mode), request)? {
+    for mode in args.of.modes() {
+        match control::ask(&folder.join(mode.name()), request)? {
             None => {}
             Some(Answer::Status { status }) if args.json => {
                 say!("{}", serde_json::to_string_pretty(&status).map_err(anyhow::Error::from)?);

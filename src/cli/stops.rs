@@ -7,15 +7,37 @@ use clap::Args;
 
 use super::{Done, Fault, Global, settings};
 use crate::{
-    run::stops::{self, Stopping},
+    run::{
+        mode::Mode,
+        stops::{self, Stopping},
+    },
     watch::control::{self, Answer, Report, Request},
 };
 
+/// Which engine is meant.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct ModeArg {
+    /// Whose engine: live, alert, paper, demo; without this, the one that runs.
+    #[arg(long, value_parser = mode)]
+    pub mode: Option<Mode>,
+}
+
+/// A mode by its name.
+pub fn mode(name: &str) -> Result<Mode, String> {
+    Mode::parse(name).ok_or_else(|| "one of live, alert, paper, demo".into())
+}
+
+impl ModeArg {
+    /// The modes to look for it in, the one that matters most first.
+    pub fn modes(self) -> Vec<Mode> {
+        self.mode.map_or_else(|| Mode::TRADING.to_vec(), |mode| vec![mode])
+    }
+}
+
 #[derive(Args, Debug)]
 pub struct StopArgs {
-    /// Whose engine; without this, the one that runs.
-    #[arg(long, value_parser = ["paper", "demo"])]
-    mode: Option<String>,
+    #[command(flatten)]
+    of: ModeArg,
 }
 
 #[derive(Args, Debug)]
@@ -39,7 +61,7 @@ pub fn kill(global: &Global, args: &KillArgs) -> Done {
     let request = if args.drill { Request::Drill } else { Request::Kill };
     let stopping = (!args.drill).then_some(Stopping::Halt);
     if args.drill {
-        return match reach(global, &args.of, request)? {
+        return match reach(global, args.of.of, request)? {
             (Some(answer), _) => told(&answer, "drilled: the latch fell, was measured and is lifted again"),
             (None, folder) => Err(nobody(&folder)),
         };
@@ -55,7 +77,7 @@ pub fn kill(global: &Global, args: &KillArgs) -> Done {
 
 /// Asks the engine; without one, lays the file that the next start reads (`None`: takes both away).
 fn act(global: &Global, args: &StopArgs, request: Request, stopping: Option<Stopping>, meaning: &str) -> Done {
-    match reach(global, args, request)? {
+    match reach(global, args.of, request)? {
         (Some(answer), _) => told(&answer, meaning),
         (None, folder) => {
             let states = existing(&folder, args);
@@ -75,25 +97,22 @@ fn act(global: &Global, args: &StopArgs, request: Request, stopping: Option<Stop
     }
 }
 
-fn reach(global: &Global, args: &StopArgs, request: Request) -> Result<(Option<Answer>, PathBuf), Fault> {
+/// Asks the engine that is meant; `None` where none answers below the state directory.
+pub fn reach(global: &Global, of: ModeArg, request: Request) -> Result<(Option<Answer>, PathBuf), Fault> {
     let folder = settings(global, Vec::new())?.config.engine.state_dir;
-    for mode in modes(args) {
-        if let Some(answer) = control::ask(&folder.join(mode), request)? {
+    for mode in of.modes() {
+        if let Some(answer) = control::ask(&folder.join(mode.name()), request)? {
             return Ok((Some(answer), folder));
         }
     }
     Ok((None, folder))
 }
 
-fn modes(args: &StopArgs) -> Vec<&str> {
-    args.mode.as_deref().map_or_else(|| vec!["paper", "demo"], |mode| vec![mode])
-}
-
 fn existing(folder: &Path, args: &StopArgs) -> Vec<PathBuf> {
-    modes(args).into_iter().map(|mode| folder.join(mode)).filter(|state| state.is_dir()).collect()
+    args.of.modes().into_iter().map(|mode| folder.join(mode.name())).filter(|state| state.is_dir()).collect()
 }
 
-fn nobody(folder: &Path) -> Fault {
+pub fn nobody(folder: &Path) -> Fault {
     Fault::NotRunning(format!("no engine answers below {}, and none has ever run there", folder.display()))
 }
 

@@ -5,6 +5,7 @@ use clap::Args;
 use super::{
     Done, Fault, Global, settings,
     shown::{self, Shown},
+    stops::ModeArg,
 };
 use crate::{
     decide::Reason,
@@ -17,9 +18,8 @@ use crate::{
 pub struct WhyArgs {
     /// One opportunity by its number; without one, the reasons of the last day and the latest opportunities.
     id: Option<u64>,
-    /// Whose ledger.
-    #[arg(long, value_parser = ["paper", "demo"])]
-    mode: Option<String>,
+    #[command(flatten)]
+    of: ModeArg,
     /// How many of the latest opportunities to list.
     #[arg(long, default_value_t = 15)]
     last: u32,
@@ -30,8 +30,8 @@ pub struct WhyArgs {
 
 pub fn run(global: &Global, args: &WhyArgs) -> Done {
     let folder = settings(global, Vec::new())?.config.engine.state_dir;
-    let modes: Vec<&str> = args.mode.as_deref().map_or(vec!["paper", "demo"], |mode| vec![mode]);
-    let path = modes.iter().map(|mode| folder.join(mode).join("orion.db")).find(|path| path.exists());
+    let path =
+        args.of.modes().into_iter().map(|mode| folder.join(mode.name()).join("orion.db")).find(|path| path.exists());
     let Some(path) = path else {
         return Err(Fault::NotRunning(format!(
             "no ledger below {} yet; start with: orion demo, or: orion run --dry-run",

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::raw::{self, Basis, Idle, Raw};
-use crate::unit::{Money, Nanos};
+use crate::unit::{Money, Nanos, UnixMs};
 
 /// Checked settings. There is no other way to one than [`Config::load`](super::load).
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -16,6 +16,7 @@ pub struct Config {
     pub paper: Paper,
     pub pairs: Pairs,
     pub vault: Vault,
+    pub promotion: Promotion,
     pub log: Log,
 }
 
@@ -27,6 +28,7 @@ pub struct Engine {
     /// Core numbers for the hot threads; empty means no pinning.
     pub cores: Vec<usize>,
     pub idle: Idle,
+    pub resume_after_crash: bool,
 }
 
 /// `[trading]`.
@@ -65,6 +67,8 @@ pub struct Capital {
     pub polymarket_allocation_ppm: u32,
     /// Parts per million of each allocation.
     pub reserve_ppm: u32,
+    pub rebalance_every: Nanos,
+    pub shard_transfers: bool,
 }
 
 /// `[risk]`.
@@ -115,6 +119,18 @@ pub struct Pairs {
 pub struct Vault {
     /// Sealed, mode 0600. It need not exist.
     pub file: PathBuf,
+    /// The end of the day on which a delegated key of Polymarket's ends, UTC.
+    pub polymarket_key_until: Option<UnixMs>,
+}
+
+/// `[promotion]`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Promotion {
+    pub paper_hours: u32,
+    pub alert_hours: u32,
+    /// Parts per million.
+    pub feed_uptime_ppm: u32,
+    pub opportunities: u32,
 }
 
 /// `[log]`.
@@ -200,6 +216,14 @@ pub(super) fn convert(raw: &Raw, state_dir: PathBuf) -> Result<Config, Vec<Broke
             raw.capital.polymarket_allocation_pct,
         )),
         reserve_ppm: ppm(micros("capital.reserve_pct", raw.capital.reserve_pct)),
+        rebalance_every: Nanos::secs(u64::from(raw.capital.rebalance_interval_hr) * 3_600),
+        shard_transfers: raw.capital.shard_transfers,
+    };
+    let promotion = Promotion {
+        paper_hours: raw.promotion.paper_hours,
+        alert_hours: raw.promotion.alert_hours,
+        feed_uptime_ppm: ppm(micros("promotion.feed_uptime", raw.promotion.feed_uptime)),
+        opportunities: raw.promotion.opportunities,
     };
     let risk = Risk {
         max_open_positions: raw.risk.max_open_positions,
@@ -220,6 +244,12 @@ pub(super) fn convert(raw: &Raw, state_dir: PathBuf) -> Result<Config, Vec<Broke
         broken.push(Broken { keys: vec!["log.level"], what });
         Level::Info
     });
+    let ends = &raw.vault.polymarket_key_ends;
+    let polymarket_key_until = last_moment(ends);
+    if polymarket_key_until.is_none() && !ends.is_empty() {
+        let what = format!("`{ends}` is no date: write 2027-05-31");
+        broken.push(Broken { keys: vec!["vault.polymarket_key_ends"], what });
+    }
     let vault = if raw.vault.file.is_empty() { state_dir.join("vault") } else { PathBuf::from(&raw.vault.file) };
     if !broken.is_empty() {
         return Err(broken);
@@ -229,6 +259,7 @@ pub(super) fn convert(raw: &Raw, state_dir: PathBuf) -> Result<Config, Vec<Broke
             state_dir,
             cores: raw.engine.cores.iter().map(|&core| usize::from(core)).collect(),
             idle: raw.engine.idle,
+            resume_after_crash: raw.engine.resume_after_crash,
         },
         trading,
         capital,
@@ -243,7 +274,8 @@ pub(super) fn convert(raw: &Raw, state_dir: PathBuf) -> Result<Config, Vec<Broke
             polymarket_latency: Nanos::millis(raw.paper.polymarket_latency_ms.into()),
         },
         pairs: Pairs { file: PathBuf::from(&raw.pairs.file) },
-        vault: Vault { file: vault },
+        vault: Vault { file: vault, polymarket_key_until },
+        promotion,
         log: Log { level },
     })
 }
@@ -278,6 +310,13 @@ pub(super) fn cross(raw: &Raw, config: &Config) -> Vec<Broken> {
         broken.push(Broken { keys: vec!["risk.max_edge", "trading.threshold_spread"], what });
     }
     broken
+}
+
+/// The end of a day, UTC.
+fn last_moment(day: &str) -> Option<UnixMs> {
+    let next = day.parse::<jiff::civil::Date>().ok()?.tomorrow().ok()?;
+    let at = next.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond();
+    u64::try_from(at).ok().map(UnixMs::new)
 }
 
 /// Millionths from the shortest text of a carrier, which is the text that was typed. `None` beyond six decimals.

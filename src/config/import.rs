@@ -21,13 +21,11 @@ pub struct Imported {
 }
 
 /// Sections and keys of the predecessor that mean something else here, or nothing.
-const GONE: [(&str, &str); 6] = [
+const GONE: [(&str, &str); 4] = [
     ("kalshi", "keys go into the vault with: orion secrets import FILE; addresses are part of the build"),
     ("polymarket", "keys go into the vault with: orion secrets import FILE; addresses are part of the build"),
     ("telegram", "this version sends no Telegram messages"),
     ("dashboard", "the dashboard has no settings of its own in this version"),
-    ("capital.rebalance_interval_hr", "this version does not advise on transfers between the venues"),
-    ("rebalance_interval_hr", "this version does not advise on transfers between the venues"),
 ];
 
 /// Maps a YAML text of the predecessor. Values are checked as if they stood in our own file.

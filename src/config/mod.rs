@@ -22,7 +22,7 @@ use figment::error::Kind as Wrong;
 use figment::providers::Serialized;
 use garde::Validate;
 
-pub use checked::{Capital, Config, Engine, Feed, Level, Log, Pairs, Paper, Risk, Trading, Vault};
+pub use checked::{Capital, Config, Engine, Feed, Level, Log, Pairs, Paper, Promotion, Risk, Trading, Vault};
 pub use fault::{ConfigError, Fault, Origin};
 pub use import::{Imported, import_yaml};
 pub use key::schema;
@@ -75,9 +75,19 @@ impl Loaded {
     /// SHA-256 of the effective settings, in hex: two runs with the same print ran with the same settings.
     #[must_use]
     pub fn fingerprint(&self) -> String {
+        self.print(|_| true)
+    }
+
+    /// The same of what decides how much may be lost: arming is bound to it.
+    #[must_use]
+    pub fn limits_print(&self) -> String {
+        self.print(|key| ["trading.", "capital.", "risk."].iter().any(|section| key.starts_with(section)))
+    }
+
+    fn print(&self, counts: impl Fn(&str) -> bool) -> String {
         use std::fmt::Write as _;
         let mut text = String::new();
-        for (key, setting) in &self.origins {
+        for (key, setting) in self.origins.iter().filter(|(key, _)| counts(key)) {
             let _ = writeln!(text, "{key} = {}", setting.text);
         }
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());

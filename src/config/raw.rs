@@ -37,6 +37,9 @@ pub(super) struct Raw {
     /// Where the keys lie, sealed.
     #[garde(dive)]
     pub vault: Vault,
+    /// What a mode must have shown before `orion promote` lets the next one begin.
+    #[garde(dive)]
+    pub promotion: Promotion,
     /// What is written to the log.
     #[garde(dive)]
     pub log: Log,
@@ -58,6 +61,9 @@ pub(super) struct Engine {
     /// What a hot thread does when nothing came. auto: spin where the host has a free core for each, else park.
     #[garde(skip)]
     pub idle: Idle,
+    /// Live trading goes on by itself after a run that ended without a farewell. Off: it comes up halted and disarmed.
+    #[garde(skip)]
+    pub resume_after_crash: bool,
 }
 
 /// What a hot thread does when nothing came.
@@ -176,6 +182,14 @@ pub(super) struct Capital {
     #[garde(range(min = 0.0, max = 0.9))]
     #[schemars(extend("x-unit" = "share of each allocation"))]
     pub reserve_pct: f64,
+    /// How often it is looked at where the money lies. Transfers between venues are advice: Orion makes none.
+    #[garde(range(min = 1, max = 720))]
+    #[schemars(extend("x-unit" = "hours"))]
+    pub rebalance_interval_hr: u32,
+    /// Move cash between Kalshi's shards where it lies wrong. Needs a key with the scope `write::transfer`. Left to the
+    /// venue where its own `target_balance_allocation` is set.
+    #[garde(skip)]
+    pub shard_transfers: bool,
 }
 
 impl Default for Capital {
@@ -185,6 +199,8 @@ impl Default for Capital {
             kalshi_allocation_pct: 0.5,
             polymarket_allocation_pct: 0.5,
             reserve_pct: 0.10,
+            rebalance_interval_hr: 4,
+            shard_transfers: false,
         }
     }
 }
@@ -331,6 +347,39 @@ pub(super) struct Vault {
     #[garde(length(max = 4096))]
     #[schemars(extend("x-unit" = "path"))]
     pub file: String,
+    /// When a delegated Polymarket key ends (180 days after it was made at most): told two weeks ahead, and nothing is
+    /// opened after it. Empty for a key that owns its wallet.
+    #[garde(length(max = 10))]
+    #[schemars(extend("x-unit" = "date, YYYY-MM-DD"))]
+    pub polymarket_key_ends: String,
+}
+
+/// Evidence.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Promotion {
+    /// On paper, before alert mode.
+    #[garde(range(min = 1, max = 8_760))]
+    #[schemars(extend("x-unit" = "hours"))]
+    pub paper_hours: u32,
+    /// In alert mode, before live.
+    #[garde(range(min = 1, max = 8_760))]
+    #[schemars(extend("x-unit" = "hours"))]
+    pub alert_hours: u32,
+    /// Of that time, with both venues connected.
+    #[garde(range(min = 0.5, max = 1.0))]
+    #[schemars(extend("x-unit" = "share"))]
+    pub feed_uptime: f64,
+    /// In alert mode, that would have been taken.
+    #[garde(range(max = 1_000_000))]
+    #[schemars(extend("x-unit" = "opportunities"))]
+    pub opportunities: u32,
+}
+
+impl Default for Promotion {
+    fn default() -> Self {
+        Self { paper_hours: 24, alert_hours: 72, feed_uptime: 0.99, opportunities: 20 }
+    }
 }
 
 /// Log.

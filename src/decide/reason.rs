@@ -47,6 +47,10 @@ pub enum Reason {
     CoolDown,
     /// Execution is switched off: opportunities are shown, not taken.
     AutoExecuteOff,
+    /// Live trading waits for a person to arm it.
+    NotArmed,
+    /// The account, its key or this host may open nothing on this venue.
+    Ineligible(Venue),
     /// As many positions are open as are allowed.
     Positions,
     /// The event holds as much as is allowed.
@@ -67,6 +71,8 @@ pub enum Reason {
     Foreign,
     /// The pair's plans ended with one leg closed again too often.
     LossLoop,
+    /// A fee that was charged does not fit the schedule that edges are reckoned with.
+    FeeMismatch,
     /// After the latency the books offered nothing at the limit any more.
     Gone,
     /// The plan was ready to begin, and one of its orders could not be made ready.
@@ -99,6 +105,9 @@ impl Reason {
             Self::OpenPlan,
             Self::CoolDown,
             Self::AutoExecuteOff,
+            Self::NotArmed,
+            Self::Ineligible(Venue::Kalshi),
+            Self::Ineligible(Venue::Polymarket),
             Self::Positions,
             Self::EventExposure,
             Self::Capital(Venue::Kalshi),
@@ -111,6 +120,7 @@ impl Reason {
             Self::Unreconciled,
             Self::Foreign,
             Self::LossLoop,
+            Self::FeeMismatch,
             Self::Gone,
             Self::NotReady,
         ];
@@ -158,6 +168,9 @@ impl Reason {
             Self::OpenPlan => "OPEN_PLAN",
             Self::CoolDown => "COOL_DOWN",
             Self::AutoExecuteOff => "AUTO_EXECUTE_OFF",
+            Self::NotArmed => "NOT_ARMED",
+            Self::Ineligible(Venue::Kalshi) => "INELIGIBLE_KALSHI",
+            Self::Ineligible(Venue::Polymarket) => "INELIGIBLE_POLYMARKET",
             Self::Positions => "POSITIONS",
             Self::EventExposure => "EVENT_EXPOSURE",
             Self::Capital(Venue::Kalshi) => "CAPITAL_KALSHI",
@@ -170,6 +183,7 @@ impl Reason {
             Self::Unreconciled => "UNRECONCILED",
             Self::Foreign => "FOREIGN",
             Self::LossLoop => "LOSS_LOOP",
+            Self::FeeMismatch => "FEE_MISMATCH",
             Self::Gone => "GONE",
             Self::NotReady => "NOT_READY",
         }
@@ -196,6 +210,13 @@ impl Reason {
             Self::OpenPlan => "the pair had a plan in the making",
             Self::CoolDown => "the pair traded within trading.cooldown_s",
             Self::AutoExecuteOff => "trading.auto_execute is off",
+            Self::NotArmed => "nobody has armed live trading: orion arm",
+            Self::Ineligible(Venue::Kalshi) => {
+                "this account or its key may open nothing on Kalshi; orion status says why"
+            }
+            Self::Ineligible(Venue::Polymarket) => {
+                "this account, its key or this host may open nothing on Polymarket; orion status says why"
+            }
             Self::Positions => "risk.max_open_positions were open",
             Self::EventExposure => "the event held risk.max_exposure_per_event",
             Self::Capital(Venue::Kalshi) => "the money allocated to Kalshi, or to this shard of it, was in use",
@@ -208,6 +229,7 @@ impl Reason {
             Self::Unreconciled => "orders and positions were not found to agree with both venues",
             Self::Foreign => "somebody else traded one of the markets with this account",
             Self::LossLoop => "three plans of this pair had to close one leg again",
+            Self::FeeMismatch => "a fee that was charged did not fit the market's schedule",
             Self::NotReady => "one of its orders could not be made ready; the event beside it says why",
             Self::Gone => "nothing was left at the limit when the orders arrived",
         }

@@ -89,6 +89,8 @@ pub struct View<'a> {
     /// Why this pair must not be traded, whatever its books say.
     pub barred: Option<Reason>,
     pub odds: Odds,
+    /// How many times the smallest order that both venues take may be traded; `None` for any.
+    pub times: Option<u64>,
     pub links: &'a Links,
     pub now: Nanos,
     pub unix: UnixMs,
@@ -190,13 +192,16 @@ fn judge(
         let sized = sized(view, most);
         pair::walk(legs, view.books, fees, &reach, sized, held)
     };
-    let mut taken = size(wanted.qty);
+    let held_back = view.times.map(|times| smallest(view, quote).times(times)).filter(|most| *most < wanted.qty);
+    let mut taken = size(held_back.unwrap_or(wanted.qty));
     let stake = caps.trade.min(caps.event).min(kelly(view, quote, rules, caps));
     for _ in 0..3 {
         let Some(less) = fitting(&taken, stake, caps) else { break };
         taken = size(less);
     }
-    fits(view, rules, caps, stake, &taken)?;
+    // What evidence holds back is below the operator's smallest trade on purpose.
+    let trade_min = if held_back.is_some() { Money::ZERO } else { rules.trade_min };
+    fits(view, trade_min, caps, stake, &taken)?;
     let spent: Money = taken.cost.iter().chain(&taken.fees).copied().sum();
     // Every whole contract pays one dollar: a million micro-dollars for a million millionths.
     let net = Money::micros(taken.qty.micros() as i64) - spent;
@@ -294,6 +299,19 @@ fn sized(view: &View<'_>, most: Qty) -> Qty {
     most.floor_to(step)
 }
 
+/// The smallest quantity that both venues take at the touch.
+fn smallest(view: &View<'_>, quote: &Quote) -> Qty {
+    let step = view.terms[0].qty_step.max(view.terms[1].qty_step);
+    let of = |v: usize| {
+        let terms = view.terms[v];
+        let each = quote.cost[v].map_or(1, |price| u64::from(price.raw())).max(1);
+        // In millionths of a contract: micro-dollars over ten-thousandths of a dollar.
+        let for_cost = (terms.cost_min.raw().max(0) as u64).saturating_mul(u64::from(Price::DOLLAR)).div_ceil(each);
+        terms.qty_min.max(Qty::new(for_cost).unwrap_or(Qty::MAX))
+    };
+    of(0).max(of(1)).ceil_to(step)
+}
+
 /// A smaller quantity if `taken` costs more than is allowed, else `None`.
 fn fitting(taken: &Walk, stake: Money, caps: &Caps) -> Option<Qty> {
     let spent = [taken.cost[0] + taken.fees[0], taken.cost[1] + taken.fees[1]];
@@ -310,14 +328,14 @@ fn fitting(taken: &Walk, stake: Money, caps: &Caps) -> Option<Qty> {
 }
 
 /// Both venues' minimums and the operator's. What was too small because money ran out is told as that.
-fn fits(view: &View<'_>, rules: &Rules, caps: &Caps, stake: Money, taken: &Walk) -> Result<(), Reason> {
+fn fits(view: &View<'_>, trade_min: Money, caps: &Caps, stake: Money, taken: &Walk) -> Result<(), Reason> {
     let spent = [taken.cost[0] + taken.fees[0], taken.cost[1] + taken.fees[1]];
     let total = spent[0] + spent[1];
     let short = (0..2).find(|&v| caps.free[v] <= Money::ZERO || caps.free[v] < spent[v]);
     let bounded = |reason: Reason| {
         // Money that is nearly gone: less than a trade's minimum is left of it.
-        let venue = (0..2).find(|&v| caps.free[v] < rules.trade_min).map(|v| Reason::Capital(Venue::ALL[v]));
-        let event = (caps.event < rules.trade_min).then_some(Reason::EventExposure);
+        let venue = (0..2).find(|&v| caps.free[v] < trade_min).map(|v| Reason::Capital(Venue::ALL[v]));
+        let event = (caps.event < trade_min).then_some(Reason::EventExposure);
         event.or(venue).unwrap_or(reason)
     };
     if let Some(v) = short {
@@ -328,7 +346,7 @@ fn fits(view: &View<'_>, rules: &Rules, caps: &Caps, stake: Money, taken: &Walk)
             return Err(bounded(Reason::VenueMinimum));
         }
     }
-    if stake < total || total < rules.trade_min {
+    if stake < total || total < trade_min {
         return Err(bounded(Reason::TradeMinimum));
     }
     Ok(())

@@ -17,14 +17,14 @@ use rusqlite_migration::{M, Migrations};
 
 use crate::unit::{Money, UnixMs, Venue};
 
-pub use reader::{AuditReader, OpportunityRecord, ReasonCount, State};
+pub use reader::{AuditReader, OpportunityRecord, ReasonCount, Shown, State};
 pub use recompute::{Holding, Recomputed, VenueBooks};
 pub use row::{
     Action, Balance, ConfigChange, Control, Event, Fate, Fill, Finality, Opportunity, Plan, Position, Row, RunInfo,
     Settlement,
 };
 
-const STEPS: &[M<'_>] = &[M::up(include_str!("schema_1.sql"))];
+const STEPS: &[M<'_>] = &[M::up(include_str!("schema_1.sql")), M::up(include_str!("schema_2.sql"))];
 const MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
 
 /// The schema that this build writes and reads.
@@ -111,6 +111,28 @@ impl Audit {
     #[must_use]
     pub const fn run_id(&self) -> i64 {
         self.run_id
+    }
+
+    /// Did the run before this one end with a farewell? `true` for the first one.
+    pub fn ended_well(&self) -> Result<bool, AuditError> {
+        let before = "SELECT count(*) FROM (SELECT ended_at FROM runs WHERE id < ?1 ORDER BY id DESC LIMIT 1) \
+                      WHERE ended_at IS NULL";
+        let open: i64 = self
+            .connection
+            .query_row(before, [self.run_id], |row| row.get(0))
+            .map_err(|error| named(&self.path, error))?;
+        Ok(open == 0)
+    }
+
+    /// The run is alive, and has had both venues connected and both accounts agreeing for so long.
+    pub fn alive(&self, now: UnixMs, feeds_ms: u64, agreed_ms: u64) -> Result<(), AuditError> {
+        self.connection
+            .execute(
+                "UPDATE runs SET alive_at = ?1, feeds_ms = ?2, agreed_ms = ?3 WHERE id = ?4",
+                params![int(now.raw()), int(feeds_ms), int(agreed_ms), self.run_id],
+            )
+            .map_err(|error| named(&self.path, error))?;
+        Ok(())
     }
 
     /// Writes all rows in one transaction, or none. On an error that [passes](AuditError::passes) the caller keeps the

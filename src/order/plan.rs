@@ -29,6 +29,7 @@ use super::{
     leg::{Cancel, Change, DUST, Impossible, State},
 };
 use crate::{
+    risk::Evidence,
     spread::Legs,
     unit::{Money, Nanos, OrderId, Outcome, PairId, Price, Qty, Refusal, Sent, Stage, Tag, Told, Venue},
 };
@@ -145,6 +146,16 @@ impl Ending {
             Self::Dust => "dust",
             Self::Naked => "naked",
             Self::Withheld => "withheld",
+        }
+    }
+
+    /// What it says of the size of the next plan.
+    pub const fn evidence(self) -> Evidence {
+        match self {
+            Self::Filled | Self::Partial => Evidence::Even,
+            Self::Missed | Self::Withheld => Evidence::None,
+            Self::Unwound | Self::Dust => Evidence::Uneven,
+            Self::Naked => Evidence::Naked,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Per order, per pair, per event, per venue, per day, per second. What passes is [`Approved`]; nothing else is sent.
 
-use super::{Budget, TradingState};
+use super::{Budget, Ramp, TradingState};
 use crate::{
     decide::{Intent, Reason},
     unit::{Money, Nanos, Venue},
@@ -14,6 +14,10 @@ pub struct Limits {
     /// How long a pair rests after a plan of its own ended.
     pub cooldown: Nanos,
     pub auto_execute: bool,
+    /// A person has armed live trading. Modes that need no arming are always armed.
+    pub armed: bool,
+    /// How far sizes have grown; `None` where they are not held back.
+    pub ramp: Option<Ramp>,
 }
 
 /// What the limits are measured against.
@@ -30,6 +34,8 @@ pub struct Standing {
     pub event: usize,
     /// A venue that takes no entries now.
     pub shut: Option<Venue>,
+    /// A venue on which this account, or its key, may open nothing.
+    pub ineligible: Option<Venue>,
     /// Do orders and positions agree with the venues?
     pub agrees: bool,
 }
@@ -94,6 +100,9 @@ pub fn check(
         TradingState::Paused => return Err(Reason::Paused),
         TradingState::Halted(_) => return Err(Reason::Halted),
     }
+    if let Some(venue) = standing.ineligible {
+        return Err(Reason::Ineligible(venue));
+    }
     if !standing.agrees {
         return Err(Reason::Unreconciled);
     }
@@ -128,6 +137,9 @@ pub fn check(
     }
     if !limits.auto_execute {
         return Err(Reason::AutoExecuteOff);
+    }
+    if !limits.armed {
+        return Err(Reason::NotArmed);
     }
     Ok(Approved(intent))
 }

@@ -4,10 +4,12 @@
 
 pub mod budget;
 pub mod limit;
+pub mod ramp;
 pub mod reduce;
 pub mod state;
 
 pub use budget::{Account, Budget};
 pub use limit::{Approved, Limits, Pace, check};
+pub use ramp::{Evidence, Ramp};
 pub use reduce::{Raises, Reducing, reduce};
 pub use state::{Latch, TradingState};

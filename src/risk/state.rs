@@ -47,6 +47,8 @@ pub enum Latch {
     Person,
     /// A thread that has to move all the time did not.
     Stalled,
+    /// The run before ended without a farewell.
+    Crashed,
 }
 
 impl Latch {
@@ -67,6 +69,7 @@ impl Latch {
             Self::Group => "a venue's order group has triggered",
             Self::Person => "halted by a person",
             Self::Stalled => "a thread of the engine did not move",
+            Self::Crashed => "the run before ended without a farewell",
         }
     }
 }

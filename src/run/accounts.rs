@@ -11,14 +11,18 @@ use reqwest::{
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{boot::Endpoints, clock, sign::SignDesk};
+use super::{
+    boot::Endpoints,
+    clock,
+    sign::{Customer, SignDesk},
+};
 use crate::{
     unit::{Qty, Tag},
     venue::{
         kalshi::{gateway::SignCalls as _, group, limits, limits::Rates},
         polymarket::{
             contract::Chain,
-            sign::{ApiSigner, KeyCall, WalletSigner},
+            sign::{ApiSigner, KeyCall},
         },
         rest::{Access, Rest, RestError},
     },
@@ -27,8 +31,18 @@ use crate::{
 /// What a group lets through in fifteen seconds: the venue's largest. It is a switch to throw, not a limit of ours.
 const GROUP_LIMIT: Qty = Qty::whole(1_000_000);
 
+/// A cold client at the usual pace.
 pub(super) fn rest(base: &str, endpoints: &Endpoints) -> Result<Rest, RestError> {
-    let per_second = std::num::NonZeroU32::new(5).expect("five");
+    client(base, endpoints, 5)
+}
+
+/// For cancels when everything else hangs: no pace of ours holds them up.
+pub(super) fn hasty(base: &str, endpoints: &Endpoints) -> Result<Rest, RestError> {
+    client(base, endpoints, 80)
+}
+
+fn client(base: &str, endpoints: &Endpoints, per_second: u32) -> Result<Rest, RestError> {
+    let per_second = std::num::NonZeroU32::new(per_second).expect("callers ask for some");
     let extra_root = endpoints.root.as_ref().map(String::as_bytes);
     Rest::new(&Access { base, extra_root, per_second, jitter_seed: clock::unix().raw() })
 }
@@ -36,13 +50,6 @@ pub(super) fn rest(base: &str, endpoints: &Endpoints) -> Result<Rest, RestError>
 /// Questions at start are asked so often: one that fails says little, and a group more than is needed does no harm.
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(300);
-
-/// For cancels when everything else hangs: no pace of ours holds them up.
-pub(super) fn hasty(base: &str, endpoints: &Endpoints) -> Result<Rest, RestError> {
-    let per_second = std::num::NonZeroU32::new(80).expect("eighty");
-    let extra_root = endpoints.root.as_ref().map(String::as_bytes);
-    Rest::new(&Access { base, extra_root, per_second, jitter_seed: clock::unix().raw() })
-}
 
 /// Kalshi's request budgets, and a group for entries on each shard.
 pub fn kalshi(endpoints: &Endpoints, desk: &SignDesk, shards: &[u8]) -> anyhow::Result<(Rates, Vec<(u8, Tag)>)> {
@@ -97,16 +104,32 @@ struct Credentials {
     passphrase: Zeroizing<String>,
 }
 
-/// API credentials of a wallet's key: made, or derived where they exist. The id, and what signs with them.
-pub fn polymarket(endpoints: &Endpoints, key: &WalletSigner, chain: Chain) -> anyhow::Result<(String, ApiSigner)> {
-    tried(|| polymarket_once(endpoints, key, chain))
+/// API credentials of a customer: those of the vault, else made, else derived where they exist.
+pub(super) fn polymarket(
+    endpoints: &Endpoints,
+    desk: &SignDesk,
+    customer: &Customer,
+    chain: Chain,
+) -> anyhow::Result<ApiSigner> {
+    match &customer.api {
+        Some(api) => Ok(api.clone()),
+        None => tried(|| polymarket_once(endpoints, desk, customer, chain)),
+    }
 }
 
-fn polymarket_once(endpoints: &Endpoints, key: &WalletSigner, chain: Chain) -> anyhow::Result<(String, ApiSigner)> {
+fn polymarket_once(
+    endpoints: &Endpoints,
+    desk: &SignDesk,
+    customer: &Customer,
+    chain: Chain,
+) -> anyhow::Result<ApiSigner> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let body = runtime.block_on(async {
         let rest = rest(&endpoints.clob, endpoints)?;
-        let sign = |_: &str| headers(&key.sign_in(clock::unix(), 0, chain.id()).pairs());
+        let sign = |_: &str| {
+            let signed = desk.sign_in(clock::unix(), chain).ok_or("the sign thread does not answer")?;
+            headers(&signed.pairs())
+        };
         // Where a set exists, made by a call whose answer got lost or by an earlier start, it is derived.
         match rest.change(Method::POST, KeyCall::Create.request().1, Vec::new(), sign).await {
             Err(error) if error.passes() || matches!(error, RestError::Status { status: 400, .. }) => {
@@ -119,8 +142,7 @@ fn polymarket_once(endpoints: &Endpoints, key: &WalletSigner, chain: Chain) -> a
     // The text of such an error would repeat what could not be read.
     let read: Result<Credentials, _> = serde_json::from_slice(&body);
     let read = read.map_err(|_| anyhow::anyhow!("Polymarket's API credentials cannot be read"))?;
-    let api = ApiSigner::new(&key.address(), &read.key, &read.secret, &read.passphrase)?;
-    Ok((read.key, api))
+    Ok(ApiSigner::new(&customer.owner, &read.key, &read.secret, &read.passphrase)?)
 }
 
 /// Signed headers for a cold client.

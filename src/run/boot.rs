@@ -14,12 +14,14 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject as _};
 
 use super::{
+    accounts,
     booth::Ending,
     catalogue::Listing,
     check,
     core::{self, Seat},
     desk::{Desk, Orders},
     dial::{self, Route},
+    eligible::{Asker, Finding},
     event::Control,
     execute,
     feed::{self, FeedGauge, FeedSetup, LinkSetup, Recorded},
@@ -28,16 +30,18 @@ use super::{
     latency::{self, Latencies},
     lines::LineGauge,
     look::{self, LookSetup},
+    mode::Mode,
     pipe::Place,
     redeem::{self, RedeemSetup},
     restore::{self, Restored},
     ring::{self, Idle, Stop, Waker},
     sign::Signing,
     snapshot::Snapshot,
-    stops::{Fallen, Stops},
+    stops::{self, Fallen, Stops},
     sync,
     tables::{kalshi_links, polymarket_links, setup, tables},
     trading::{Parts, Running, Wired, gateways},
+    treasury::{self, TreasurySetup},
 };
 use crate::{
     book::Fitness,
@@ -50,7 +54,7 @@ use crate::{
     },
     order::{Ids, plan},
     pairing::PairBook,
-    risk::{Limits, TradingState, budget::Shares},
+    risk::{Limits, Ramp, TradingState, budget::Shares},
     spread::Rate,
     unit::{FeedId, MarketId, Money, Nanos, Tag, UnixMs, Venue},
     venue::{
@@ -68,6 +72,8 @@ pub struct Endpoints {
     pub clob: String,
     pub data: String,
     pub relayer: String,
+    /// Polymarket's web site: it judges where this host is.
+    pub site: String,
     pub polymarket_ws: String,
     pub polymarket_user_ws: String,
     /// The only root that is trusted, as PEM; `None` for the roots of the build.
@@ -84,6 +90,7 @@ impl Endpoints {
             clob: polymarket::CLOB.into(),
             data: polymarket::DATA.into(),
             relayer: polymarket::RELAYER.into(),
+            site: polymarket::SITE.into(),
             polymarket_ws: polymarket::SOCKET.into(),
             polymarket_user_ws: polymarket::USER_SOCKET.into(),
             root: None,
@@ -93,9 +100,12 @@ impl Endpoints {
 
 /// What an engine is started with.
 pub struct Start {
-    pub mode: &'static str,
+    pub mode: Mode,
     pub config: Config,
     pub config_hash: String,
+    /// Orders wait for a person to arm them, sizes begin small, and a crash halts: what live does. The print is that of the
+    /// limits that arming is bound to.
+    pub guarded: Option<String>,
     /// Effective settings by dotted key: text and origin. Differences to the last run are written down.
     pub settings: BTreeMap<String, Setting>,
     pub endpoints: Endpoints,
@@ -106,6 +116,8 @@ pub struct Start {
     pub signing: Option<Signing>,
     /// Orders leave for the venues. `None`: fills are made on paper, and no sender exists.
     pub wired: Option<Wired>,
+    /// What was found of the accounts before the start.
+    pub findings: Vec<Finding>,
     /// Raw frames go here, if anywhere.
     pub record: Option<Sender<Recorded>>,
 }
@@ -118,6 +130,10 @@ pub struct Engine {
     pub latencies: Arc<Mutex<Latencies>>,
     pub state: PathBuf,
     pub stops: Stops,
+    /// Transfers between Kalshi's shards, on a person's word.
+    pub orders: Sender<treasury::Order>,
+    /// What people ordered, for the audit trail.
+    pub commands: Sender<audit::Control>,
     /// Of the thread that sends orders, where there is one.
     pub lines: Option<Arc<LineGauge>>,
     stalled: Stop,
@@ -199,6 +215,8 @@ pub fn limits(config: &Config) -> Limits {
         orders_per_second: config.risk.max_orders_per_second,
         cooldown: config.trading.cooldown,
         auto_execute: config.trading.auto_execute,
+        armed: true,
+        ramp: None,
     }
 }
 
@@ -241,13 +259,20 @@ pub fn idle(config: &Config, hot: usize) -> Idle {
 impl Engine {
     /// Starts an engine; every reason why not is named before a thread runs.
     pub fn start(start: Start) -> anyhow::Result<Self> {
-        let Start { mode, config, config_hash, settings, endpoints, pairs, listed, signing, wired, record } = start;
-        let state = config.engine.state_dir.join(mode);
+        let Start { mode, config, config_hash, guarded, settings, endpoints, pairs, listed, signing, wired, .. } =
+            start;
+        let (findings, record) = (start.findings, start.record);
+        let state = config.engine.state_dir.join(mode.name());
         let lock = claim(&state)?;
         let database = state.join("orion.db");
         let now = super::clock::unix();
-        let run = RunInfo { mode: mode.into(), started_at: now, build: env!("CARGO_PKG_VERSION").into(), config_hash };
+        let run =
+            RunInfo { mode: mode.name().into(), started_at: now, build: env!("CARGO_PKG_VERSION").into(), config_hash };
         let mut audit = Audit::open(&database, &run)?;
+        if guarded.is_some() && !config.engine.resume_after_crash && !audit.ended_well()? {
+            tracing::warn!("the run before ended without a farewell: halted and disarmed until a person looked at it");
+            stops::crashed(&state)?;
+        }
         let mut tables = tables(&pairs, &listed);
         let over_polymarket = polymarket_links(&tables, &endpoints, config.feed.assets_per_connection)?;
         let stop = Stop::default();
@@ -291,7 +316,12 @@ impl Engine {
         let books = keep::books(&reader, &tables.pair_names, &tables.names)?;
         drop(reader);
         let ids = Ids::new(restored.epoch + 1).context("every epoch of this journal has been used")?;
-        let setup = setup(&config, &tables, &known, &restored, &state, now);
+        let mut setup = setup(&config, &tables, &known, &restored, &state, now);
+        if let Some(limits) = &guarded {
+            setup.limits.armed = stops::is_armed(&state, limits);
+            setup.limits.ramp = Some(Ramp::after(restored.history.evidence()));
+        }
+        let armed = guarded.is_some().then_some(setup.limits.armed);
         opened.journal.append(&Record::Opened { epoch: ids.epoch(), at: now })?;
         for (slot, (venue, name)) in names.iter().copied().enumerate() {
             opened.journal.append(&Record::Market { id: MarketId(slot as u32), venue, name })?;
@@ -306,20 +336,30 @@ impl Engine {
         let held = setup.held.clone();
         let trading_state = setup.state;
         let ending = Ending::default();
-        let stops = Stops::new(Fallen::default(), controls.clone(), &state);
+        let stops = Stops::new(Fallen::default(), controls.clone(), &state, guarded);
         let detector_ended = ending.detector.clone();
         let (dial_in, dial_out) = bounded(64);
         let mut routes = HashMap::new();
         let tls = tls(endpoints.root.as_deref())?;
-        let (mut lines, mut redeemer, mut canceller) = (None, None, None);
+        let (mut lines, mut redeemer, mut canceller, mut treasury) = (None, None, None, None);
+        let (orders_in, ordered) = bounded(4);
+        let (found_in, found) = bounded(16);
+        let (commands_in, commands) = bounded(64);
         let mut seat = match (wired, &signing) {
             (Some(wired), Some(signing)) => {
-                canceller = Some(Canceller::new(&endpoints, wired.api.clone())?);
+                if !wired.reads_only {
+                    canceller = Some(Canceller::new(&endpoints, wired.api.clone())?);
+                }
+                treasury = Some((
+                    Asker::new(&endpoints, &signing.desk, &wired.api, config.vault.polymarket_key_until)?,
+                    signing.desk.clone(),
+                    wired.reads_only,
+                ));
                 let of = |slot: usize| {
                     let hashed = tables.listed[slot].as_ref()?.hashed.as_ref()?;
                     Some((tables.names[slot].name.as_str(), hashed.v2, hashed.neg_risk))
                 };
-                redeemer = Some(RedeemSetup {
+                redeemer = (!wired.reads_only).then(|| RedeemSetup {
                     endpoints: endpoints.clone(),
                     chain: wired.chain,
                     owner: wired.owner.clone(),
@@ -380,7 +420,7 @@ impl Engine {
         };
         let snapshot = Arc::new(Mutex::new(Snapshot {
             version: env!("CARGO_PKG_VERSION").into(),
-            mode: mode.into(),
+            mode: mode.name().into(),
             pid: std::process::id(),
             started_ms: now.raw(),
             at_ms: now.raw(),
@@ -390,6 +430,7 @@ impl Engine {
                 _ => None,
             },
             auto_execute: config.trading.auto_execute,
+            armed,
             sources: sources(&endpoints, polled, &config, idle),
             pairs: tables.pairs.len() as u32,
             barred: tables.barred as u32,
@@ -445,7 +486,7 @@ impl Engine {
         };
         let mut sign = None;
         match signing {
-            Some(Signing { desk, thread }) => {
+            Some(Signing { desk, thread, .. }) => {
                 let links = kalshi_links(&tables, &endpoints);
                 spawn(Venue::Kalshi, links, kalshi_rings, &endpoints.kalshi_ws, Some(desk), recorder())?;
                 sign = Some(thread);
@@ -457,6 +498,22 @@ impl Engine {
         others.extend(sign);
         others.push(dial::start(routes, dial_out)?);
         others.push(look::start(look)?);
+        if let Some((asker, desk, reads_only)) = treasury {
+            others.push(treasury::start(TreasurySetup {
+                asker,
+                findings,
+                kalshi: accounts::rest(&endpoints.kalshi_rest, &endpoints)?,
+                desk,
+                capital: config.capital.clone(),
+                reads_only,
+                snapshot: snapshot.clone(),
+                orders: ordered,
+                told: found_in,
+                controls: controls.clone(),
+                notes: notes_in.clone(),
+                stop: stop.clone(),
+            })?);
+        }
         if let Some(redeemer) = redeemer {
             others.push(redeem::start(redeemer)?);
         }
@@ -509,6 +566,8 @@ impl Engine {
             snapshot: snapshot.clone(),
             latencies: latencies.clone(),
             stops: stops.clone(),
+            commands,
+            found,
             rows,
             held,
             books,
@@ -522,6 +581,8 @@ impl Engine {
             latencies,
             state,
             stops,
+            orders: orders_in,
+            commands: commands_in,
             lines: line_gauge,
             stalled,
             detector_ended,

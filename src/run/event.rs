@@ -8,7 +8,7 @@ use crate::{
         Ask, Impossible,
         plan::{Ending, Excess, Offers},
     },
-    risk::{Approved, Latch, TradingState},
+    risk::{Approved, Evidence, Latch, TradingState},
     spread::{Direction, Legs, Terms},
     unit::{FeedId, MarketId, Money, Nanos, OrderId, Outcome, PairId, Price, Qty, Tag, Told, UnixMs, Venue},
     venue::gateway::Unready,
@@ -125,6 +125,13 @@ pub enum What {
         market: MarketId,
         canary: Canary,
     },
+    /// A fee that was charged does not fit the schedule: the market's pairs are not traded until a person looked at it and
+    /// started anew.
+    FeeOff {
+        market: MarketId,
+        charged: Money,
+        predicted: Money,
+    },
     /// A pair whose plans end with one leg closed again and again: it is not traded until a person looked at it and
     /// started anew.
     Looped {
@@ -137,6 +144,10 @@ pub enum What {
     },
     State {
         state: TradingState,
+    },
+    /// A person has armed live trading, or disarmed it.
+    Armed {
+        armed: bool,
     },
     Balance {
         venue: Venue,
@@ -256,7 +267,7 @@ pub enum Word {
     /// What was promised to a plan's leg is spent, or no longer needed.
     Released { pair: PairId, venue: Venue, amount: Money },
     /// A plan is over; `closed` where one leg had to be closed again, or could not be.
-    PlanEnded { pair: PairId, closed: bool },
+    PlanEnded { pair: PairId, closed: bool, evidence: Evidence },
     /// What stands alone on one leg, over all plans, at cost.
     Naked { value: Money },
     /// Something happened that stops trading.
@@ -267,6 +278,8 @@ pub enum Word {
     Shut { venue: Venue, span: Nanos },
     /// Were both venues' accounts read, and do they agree with the journal?
     Agrees { clean: bool },
+    /// A fee that was charged on this market does not fit its schedule.
+    FeeOff { market: MarketId },
     /// Somebody else holds something of this market in our account, or does not any more.
     Foreign { market: MarketId, found: bool },
 }
@@ -305,6 +318,15 @@ pub enum Control {
     },
     Halt {
         latch: Latch,
+    },
+    /// May this account open anything on this venue?
+    Eligible {
+        venue: Venue,
+        eligible: bool,
+    },
+    /// A person's word: live orders may leave, or may not any more.
+    Arm {
+        armed: bool,
     },
     /// A person's word: no new plans.
     Pause,

@@ -22,7 +22,7 @@ use crate::{
         leg::{Change, State},
         plan::{Aim, Budget, Ending, Excess, Offers, Step},
     },
-    risk::{Latch, reduce},
+    risk::{Evidence, Latch, reduce},
     spread::{FeeCurve, Take},
     unit::{
         MarketId, Money, Nanos, OrderId, Outcome, Qty, Reaction, Refusal, Sent, Stage, Tag, Told, Trade, UnixMs, Venue,
@@ -255,11 +255,18 @@ impl<S: Store> Executor<S> {
         let plan = &mut self.plans[slot].plan;
         let market = plan.leg(order).expect("it was found there").ask.market;
         let mut told = heard.told;
-        if let Told::Trade(trade) = &mut told
-            && trade.fee.is_none()
-        {
-            // Polymarket does not say what it charged: what its curve says is booked, and the wallet is compared later.
-            trade.fee = Some(self.markets[market.0 as usize].fee.trade_fee(trade.price, trade.qty));
+        let curve = self.markets[market.0 as usize].fee;
+        let mut off = None;
+        if let Told::Trade(trade) = &mut told {
+            match trade.fee {
+                // Polymarket does not say what it charged: what its curve says is booked, and the wallet is compared later.
+                None => trade.fee = Some(curve.trade_fee(trade.price, trade.qty)),
+                Some(charged) if !curve.fits(trade.price, trade.qty, charged) => {
+                    let predicted = curve.trade_fee(trade.price, trade.qty);
+                    off = Some(What::FeeOff { market, charged, predicted });
+                }
+                Some(_) => {}
+            }
         }
         let change = match plan.next(order, &told, at.now) {
             Ok(Change::Nothing) => return true,
@@ -276,7 +283,13 @@ impl<S: Store> Executor<S> {
         }
         match change {
             None => self.halt(Latch::Impossible, acts),
-            Some(Change::Traded(trade)) => self.traded(id, market, trade, heard.met, at, acts),
+            Some(Change::Traded(trade)) => {
+                self.traded(id, market, trade, heard.met, at, acts);
+                if let Some(what) = off {
+                    acts.events.push(Event { at: at.unix, what });
+                    acts.words.push(Word::FeeOff { market });
+                }
+            }
             Some(Change::Confirmed(trade)) => {
                 self.positions.confirm(market, trade.tag);
                 let fill = self.fill(market, &trade, None);
@@ -558,7 +571,7 @@ impl<S: Store> Executor<S> {
         };
         acts.events.push(Event { at: at.unix, what });
         let closed = matches!(ending, Ending::Unwound | Ending::Dust | Ending::Naked);
-        acts.words.push(Word::PlanEnded { pair: plan.aim.pair, closed });
+        acts.words.push(Word::PlanEnded { pair: plan.aim.pair, closed, evidence: ending.evidence() });
         if ending == Ending::Naked {
             self.halt(Latch::Naked, acts);
         }
@@ -692,7 +705,7 @@ fn withhold(entry: &Entry, why: Withheld, at: Arrival, acts: &mut Acts) {
     for (venue, amount) in Venue::ALL.into_iter().zip(entry.reserved) {
         acts.words.push(Word::Released { pair: intent.pair, venue, amount });
     }
-    acts.words.push(Word::PlanEnded { pair: intent.pair, closed: false });
+    acts.words.push(Word::PlanEnded { pair: intent.pair, closed: false, evidence: Evidence::None });
     let (id, sighting) = (entry.plan, entry.sighting);
     acts.events.push(Event { at: at.unix, what: What::Withheld { plan: id, why } });
     let (nothing, state) = (Qty::ZERO, Ending::Withheld);

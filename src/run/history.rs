@@ -12,6 +12,7 @@ use crate::{
         audit::{self, Action, AuditError, AuditReader, Finality, Row},
     },
     order::{Ask, Purpose, leg::Change, plan::Ending},
+    risk::Evidence,
     unit::{MarketId, Money, Outcome, Price, Qty, Stage, Tag, Trade, UnixMs, Venue},
 };
 
@@ -102,6 +103,11 @@ impl History {
     /// Markets that have paid for what was held of them.
     pub fn paid_markets(&self) -> impl Iterator<Item = MarketId> {
         self.payments.iter().map(|payment| payment.market)
+    }
+
+    /// What the ends of its plans say of the next one's size, oldest first.
+    pub fn evidence(&self) -> impl Iterator<Item = Evidence> {
+        self.plans.values().filter_map(|past| past.ended).map(|(ending, _)| ending.evidence())
     }
 
     /// Does the journal know a plan?

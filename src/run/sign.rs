@@ -36,6 +36,8 @@ use crate::{
             gateway::SignOrders,
             order::{Body, Order, OrderId, OrderSigner},
             relay::Action,
+            sign::{ApiSigner, L1Headers, WalletSigner},
+            wallet::Wallet,
         },
     },
 };
@@ -53,9 +55,37 @@ const PATIENCE: Duration = Duration::from_millis(50);
 #[expect(missing_debug_implementations, reason = "a key is never printed")]
 pub enum Keys {
     /// Made for the simulated exchanges.
-    Made { kalshi: KalshiSigner, polymarket: Option<Box<OrderSigner>> },
-    /// In a vault, which is opened on the thread itself.
-    Sealed { vault: PathBuf, passphrase: Secret },
+    Made { kalshi: KalshiSigner, polymarket: Option<Box<WalletKey>> },
+    /// In a vault, which is opened on the thread itself. `judge` says what is wrong with what it holds.
+    Sealed { vault: PathBuf, passphrase: Secret, judge: fn(&Vault) -> Vec<String> },
+}
+
+/// What trades at Polymarket: a key, the wallet that it trades for, and API credentials where they are known already.
+#[expect(missing_debug_implementations, reason = "a key is never printed")]
+pub struct WalletKey {
+    pub key: WalletSigner,
+    pub wallet: Wallet,
+    pub api: Option<ApiSigner>,
+}
+
+/// Whose orders go to Polymarket, without the key.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "API credentials are never printed")]
+pub struct Customer {
+    /// The key's address.
+    pub owner: String,
+    pub wallet: Wallet,
+    /// The wallet's address.
+    pub funder: String,
+    pub api: Option<ApiSigner>,
+}
+
+impl WalletKey {
+    fn customer(&self) -> Customer {
+        let owner = self.key.address();
+        let funder = self.wallet.address().unwrap_or_else(|| owner.clone());
+        Customer { owner, wallet: self.wallet, funder, api: self.api.clone() }
+    }
 }
 
 /// Why there are no keys. No text ever holds a part of one.
@@ -67,6 +97,8 @@ pub enum KeysError {
     Half(&'static str, &'static str),
     #[error("{0}: {1}; put the right one in with: orion secrets import FILE")]
     Key(&'static str, SignError),
+    #[error("what the vault holds does not fit together: {0}; see orion secrets check")]
+    Unfit(String),
     #[error("the sign thread cannot be started: {0}")]
     Thread(#[from] io::Error),
     #[error("the sign thread has ended")]
@@ -86,6 +118,18 @@ enum Request {
         method: &'static str,
         path: String,
         answer: Sender<(u64, Option<Headers>)>,
+    },
+    /// A sign-in for API credentials. Cold: whoever asks waits.
+    SignIn {
+        now: UnixMs,
+        chain: Chain,
+        answer: Sender<Option<L1Headers>>,
+    },
+    /// The API key that orders name as their owner's; none is signed before. Cold.
+    TradeAs {
+        api_key: String,
+        chain: Chain,
+        answer: Sender<Result<(), String>>,
     },
     /// A transaction of the wallet's. Cold: whoever asks waits.
     Relay {
@@ -123,6 +167,27 @@ impl SignDesk {
         let (answer, answered) = bounded(1);
         self.requests.send(Request::Handshake { now, answer }).map_err(|_| "the sign thread has ended".to_owned())?;
         answered.recv().map_err(|_| "the sign thread has ended".to_owned())?
+    }
+
+    /// The id of Kalshi's key, as requests carry it.
+    pub fn key_id(&self) -> Option<String> {
+        let headers = self.handshake(clock::unix()).ok()?;
+        headers.into_iter().find(|(name, _)| name == "KALSHI-ACCESS-KEY").map(|(_, id)| id)
+    }
+
+    /// The headers of a sign-in at Polymarket, for the first set of API credentials; `None` without a key.
+    pub fn sign_in(&self, now: UnixMs, chain: Chain) -> Option<L1Headers> {
+        let (answer, answered) = bounded(1);
+        self.requests.send(Request::SignIn { now, chain, answer }).ok()?;
+        answered.recv().ok()?
+    }
+
+    /// From here on Polymarket's orders are signed, under this API key.
+    pub fn trade_as(&self, api_key: &str, chain: Chain) -> Result<(), String> {
+        let (answer, answered) = bounded(1);
+        let ended = || "the sign thread has ended".to_owned();
+        self.requests.send(Request::TradeAs { api_key: api_key.to_owned(), chain, answer }).map_err(|_| ended())?;
+        answered.recv().map_err(|_| ended())?
     }
 
     /// The body of a transaction that the relayer is to send for the wallet; `None` for a wallet that cannot use it.
@@ -198,6 +263,8 @@ fn wait<T>(answers: &Receiver<(u64, Option<T>)>, number: u64) -> Option<T> {
 #[expect(missing_debug_implementations, reason = "it stands for keys, which are never printed")]
 pub struct Signing {
     pub desk: SignDesk,
+    /// Whose orders go to Polymarket, where a key for them is there.
+    pub customer: Option<Customer>,
     pub thread: JoinHandle<()>,
 }
 
@@ -213,38 +280,93 @@ pub fn start(keys: Keys) -> Result<Option<Signing>, KeysError> {
             Err(error) => (None, Err(error)),
         };
         // Whoever started this waits for it, or is gone; then nobody asks either.
-        let _ = opened.send(told.map(|()| signers.is_some()));
+        let customer = |signers: &Signers| signers.polymarket.as_ref().and_then(Trading::customer);
+        let _ = opened.send(told.map(|()| signers.as_ref().map(customer)));
         if let Some(signers) = signers {
             serve(signers, &incoming, &stock);
         }
     })?;
-    let holds = found.recv().map_err(|_| KeysError::Ended)??;
+    let found = found.recv().map_err(|_| KeysError::Ended)??;
     let desk = SignDesk { requests, ready, gauge: Arc::default() };
-    Ok(holds.then_some(Signing { desk, thread }))
+    Ok(found.map(|customer| Signing { desk, customer, thread }))
 }
 
 /// What the thread signs with.
 struct Signers {
     kalshi: KalshiSigner,
-    polymarket: Option<Box<OrderSigner>>,
+    polymarket: Option<Trading>,
+}
+
+/// A wallet's key before and after its API key is known.
+enum Trading {
+    Silent(Box<WalletKey>),
+    Signing(Box<OrderSigner>),
+}
+
+impl Trading {
+    fn key(&self) -> &WalletSigner {
+        match self {
+            Self::Silent(wallet) => &wallet.key,
+            Self::Signing(signer) => signer.key(),
+        }
+    }
+
+    fn customer(&self) -> Option<Customer> {
+        match self {
+            Self::Silent(wallet) => Some(wallet.customer()),
+            Self::Signing(_) => None,
+        }
+    }
+
+    fn signer(&mut self) -> Option<&mut OrderSigner> {
+        match self {
+            Self::Silent(_) => None,
+            Self::Signing(signer) => Some(signer),
+        }
+    }
 }
 
 /// What signs. What else the vault holds is wiped when this returns.
 fn unseal(keys: Keys) -> Result<Option<Signers>, KeysError> {
-    let (vault, passphrase) = match keys {
-        Keys::Made { kalshi, polymarket } => return Ok(Some(Signers { kalshi, polymarket })),
-        Keys::Sealed { vault, passphrase } => (vault, passphrase),
+    let (vault, judge) = match keys {
+        Keys::Made { kalshi, polymarket } => {
+            return Ok(Some(Signers { kalshi, polymarket: polymarket.map(Trading::Silent) }));
+        }
+        Keys::Sealed { vault, passphrase, judge } => (Vault::open(&vault, &passphrase)?, judge),
     };
-    let vault = Vault::open(&vault, &passphrase)?;
     let (id, key) = (Name::KalshiKeyId, Name::KalshiPrivateKey);
     match (vault.get(id), vault.get(key)) {
         (None, None) => Ok(None),
         (Some(_), None) => Err(KeysError::Half(id.text(), key.text())),
         (None, Some(_)) => Err(KeysError::Half(key.text(), id.text())),
         (Some(id), Some(pem)) => KalshiSigner::from_pem(id.expose(), pem.expose().as_bytes())
-            .map(|kalshi| Some(Signers { kalshi, polymarket: None }))
-            .map_err(|error| KeysError::Key(key.text(), error)),
+            .map_err(|error| KeysError::Key(key.text(), error))
+            .and_then(|kalshi| {
+                let faults = judge(&vault);
+                if !faults.is_empty() {
+                    return Err(KeysError::Unfit(faults.join("; ")));
+                }
+                let polymarket = wallet_key(&vault).map(|key| Trading::Silent(Box::new(key)));
+                Ok(Some(Signers { kalshi, polymarket }))
+            }),
     }
+}
+
+/// Polymarket's key with its wallet and credentials, as far as the vault holds them. Whatever does not fit was refused
+/// before.
+fn wallet_key(vault: &Vault) -> Option<WalletKey> {
+    let text = |name| vault.get(name).map(Secret::expose);
+    let key = WalletSigner::from_hex(text(Name::PolymarketPrivateKey)?).ok()?;
+    let owner = key.address();
+    let funder = text(Name::PolymarketFunder).unwrap_or(&owner);
+    // A deposit wallet that is not this key's may be one whose owner has delegated it.
+    let wallet = Wallet::of(&owner, funder).or_else(|_| Wallet::delegated(funder)).ok()?;
+    let api = (text(Name::PolymarketApiKey), text(Name::PolymarketApiSecret), text(Name::PolymarketApiPassphrase));
+    let api = match api {
+        (Some(id), Some(secret), Some(passphrase)) => Some(ApiSigner::new(&owner, id, secret, passphrase).ok()?),
+        _ => None,
+    };
+    Some(WalletKey { key, wallet, api })
 }
 
 fn serve(mut signers: Signers, incoming: &Receiver<Request>, ready: &ArrayQueue<(UnixMs, Headers)>) {
@@ -285,16 +407,39 @@ fn answer(signers: &mut Signers, request: Request) {
         Request::Call { number, now, method, path, answer } => {
             let _ = answer.try_send((number, signers.kalshi.sign(now, method, &path).ok()));
         }
+        Request::SignIn { now, chain, answer } => {
+            let _ = answer.try_send(signers.polymarket.as_ref().map(|p| p.key().sign_in(now, 0, chain.id())));
+        }
+        Request::TradeAs { api_key, chain, answer } => {
+            let _ = answer.try_send(trade_as(signers, &api_key, chain));
+        }
         Request::Relay { calls, nonce, chain, now, answer } => {
-            let body = signers.polymarket.as_ref().and_then(|signer| {
+            let body = signers.polymarket.as_mut().and_then(Trading::signer).and_then(|signer| {
                 let action = Action::new(&calls, nonce, "").ok()?;
                 Some(signer.relay(&action, chain, now)?.body)
             });
             let _ = answer.try_send(body);
         }
         Request::Order { number, order, answer } => {
-            let signed = signers.polymarket.as_mut().and_then(|signer| SignOrders::sign(&mut **signer, &order));
+            let signer = signers.polymarket.as_mut().and_then(Trading::signer);
+            let signed = signer.and_then(|signer| SignOrders::sign(signer, &order));
             let _ = answer.try_send((number, signed));
+        }
+    }
+}
+
+fn trade_as(signers: &mut Signers, api_key: &str, chain: Chain) -> Result<(), String> {
+    match signers.polymarket.take() {
+        None => Err("there is no key for Polymarket".into()),
+        Some(Trading::Signing(signer)) => {
+            signers.polymarket = Some(Trading::Signing(signer));
+            Err("its orders are signed under an API key already".into())
+        }
+        Some(Trading::Silent(wallet)) => {
+            let WalletKey { key, wallet, .. } = *wallet;
+            let signer = OrderSigner::new(key, wallet, chain, api_key).map_err(|error| error.to_string())?;
+            signers.polymarket = Some(Trading::Signing(Box::new(signer)));
+            Ok(())
         }
     }
 }

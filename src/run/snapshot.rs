@@ -24,6 +24,15 @@ pub struct Snapshot {
     pub state: String,
     pub latch: Option<String>,
     pub auto_execute: bool,
+    /// Has a person armed it? Absent where nothing needs arming.
+    #[serde(default)]
+    pub armed: Option<bool>,
+    /// What keeps an account from opening anything, and what a person should know about it.
+    #[serde(default)]
+    pub findings: Vec<String>,
+    /// Transfers that would bring the money where it is meant to lie. Orion makes none of them between venues.
+    #[serde(default)]
+    pub advice: Vec<String>,
     /// Do orders, positions and cash agree with both venues? Absent before the first comparison, and on paper.
     #[serde(default)]
     pub agrees: Option<bool>,
@@ -51,6 +60,9 @@ pub struct Snapshot {
     pub losses: u64,
     pub positions: u32,
     pub locked: i64,
+    /// The same by venue: Kalshi, Polymarket.
+    #[serde(default)]
+    pub held: [i64; 2],
     pub naked: i64,
     pub realised_today: i64,
     pub balances: Vec<Balances>,

@@ -24,6 +24,8 @@ use crate::{
 
 const LATCH: &str = "latch";
 const PAUSED: &str = "paused";
+/// Live trading is armed; holds the print of the limits under which it was.
+const ARMED: &str = "armed";
 
 /// The latch as the sender sees it: when it fell, on the engine's clock; 0 while it stands.
 #[derive(Clone, Debug, Default)]
@@ -52,12 +54,38 @@ pub struct Stops {
     pub fallen: Fallen,
     controls: Sender<Control>,
     state: PathBuf,
+    /// The print of the limits, where orders wait for a person to arm them.
+    limits: Option<String>,
 }
 
 impl Stops {
-    /// Stops whose files lie in the state directory.
-    pub fn new(fallen: Fallen, controls: Sender<Control>, state: &Path) -> Self {
-        Self { fallen, controls, state: state.into() }
+    /// Stops whose files lie in the state directory. `limits` is the print of the settings that arming is bound to; without
+    /// one there is nothing to arm.
+    pub fn new(fallen: Fallen, controls: Sender<Control>, state: &Path, limits: Option<String>) -> Self {
+        Self { fallen, controls, state: state.into(), limits }
+    }
+
+    /// Do orders wait for a person to arm them?
+    pub fn wants_arming(&self) -> bool {
+        self.limits.is_some()
+    }
+
+    /// A person arms: orders may leave, now and after every clean restart under the same limits.
+    pub fn arm(&self) -> io::Result<()> {
+        if let Some(limits) = &self.limits {
+            replace(&self.state.join(ARMED), limits)?;
+            let _ = self.controls.send(Control::Arm { armed: true });
+        }
+        Ok(())
+    }
+
+    /// A person disarms: no entry is approved any more; what is open is managed on.
+    pub fn disarm(&self) -> io::Result<()> {
+        if self.limits.is_some() {
+            let _ = self.controls.send(Control::Arm { armed: false });
+            remove(&self.state.join(ARMED))?;
+        }
+        Ok(())
     }
 
     /// No new plans; what is open is managed on.
@@ -112,13 +140,31 @@ pub fn lay(state: &Path, stopping: Stopping) -> io::Result<()> {
 
 /// Takes both files away.
 pub fn take_away(state: &Path) -> io::Result<()> {
-    for name in [LATCH, PAUSED] {
-        match std::fs::remove_file(state.join(name)) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            _ => {}
-        }
+    [LATCH, PAUSED].into_iter().try_for_each(|name| remove(&state.join(name)))
+}
+
+/// Was live trading armed, under these limits? Under others it was armed for something else.
+pub fn is_armed(state: &Path, limits: &str) -> bool {
+    std::fs::read_to_string(state.join(ARMED)).is_ok_and(|text| text.lines().next() == Some(limits))
+}
+
+/// The run before ended without a farewell: what trades for real comes up halted and disarmed.
+pub fn crashed(state: &Path) -> io::Result<()> {
+    write(&state.join(LATCH), Latch::Crashed.name())?;
+    remove(&state.join(ARMED))
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// Writes anew, whatever stood there.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    remove(path)?;
+    write(path, text)
 }
 
 /// What the files of a state directory say at start.
@@ -151,7 +197,7 @@ mod tests {
     fn a_pause_and_a_latch_outlive_the_process_and_only_a_person_lifts_them() {
         let folder = tempfile::tempdir().unwrap();
         let (controls, told) = unbounded();
-        let stops = Stops::new(Fallen::default(), controls, folder.path());
+        let stops = Stops::new(Fallen::default(), controls, folder.path(), None);
         assert_eq!(found(folder.path()), TradingState::Active);
         stops.pause().unwrap();
         assert_eq!(found(folder.path()), TradingState::Paused);
@@ -167,9 +213,32 @@ mod tests {
     }
 
     #[test]
+    fn arming_holds_under_the_same_limits_until_somebody_disarms_or_the_process_dies() {
+        let folder = tempfile::tempdir().unwrap();
+        let (controls, told) = unbounded();
+        let stops =
+            |limits: &str| Stops::new(Fallen::default(), controls.clone(), folder.path(), Some(limits.to_owned()));
+        assert!(!is_armed(folder.path(), "a"));
+        stops("a").arm().unwrap();
+        assert!(is_armed(folder.path(), "a") && !is_armed(folder.path(), "b"), "other limits, another decision");
+        stops("b").arm().unwrap();
+        assert!(is_armed(folder.path(), "b"));
+        stops("b").disarm().unwrap();
+        assert!(!is_armed(folder.path(), "b"));
+        stops("b").arm().unwrap();
+        crashed(folder.path()).unwrap();
+        assert!(!is_armed(folder.path(), "b"));
+        assert_eq!(found(folder.path()), TradingState::Halted(Latch::FoundAtStart));
+        let none = Stops::new(Fallen::default(), controls.clone(), folder.path(), None);
+        none.arm().unwrap();
+        let armed: Vec<_> = told.try_iter().map(|c| matches!(c, Control::Arm { armed: true })).collect();
+        assert_eq!(armed, [true, true, false, true], "what needs no arming is not armed");
+    }
+
+    #[test]
     fn the_bit_falls_although_the_file_cannot_be_written() {
         let (controls, told) = unbounded();
-        let stops = Stops::new(Fallen::default(), controls, Path::new("/nowhere/at/all"));
+        let stops = Stops::new(Fallen::default(), controls, Path::new("/nowhere/at/all"), None);
         assert!(stops.halt(Latch::Person).is_err());
         assert!(stops.fallen.since().is_some() && told.try_recv().is_ok());
     }

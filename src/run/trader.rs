@@ -12,6 +12,7 @@ use super::{
     event::{Event, Ready, What, Word},
     execute::{About, Acts, Door, Executor, PLANS_MAX},
     guard::Note,
+    purse::Purse,
     reconcile::{self, Difference},
     restore::Restored,
 };
@@ -19,7 +20,7 @@ use crate::{
     ledger::journal::Store,
     order::{Ask, Leg, Plan, leg::State},
     risk::Latch,
-    unit::{MarketId, Nanos, OrderId, Tag, Venue},
+    unit::{MarketId, Money, Nanos, OrderId, Tag, UnixMs, Venue},
     venue::gateway::{Answer, Call, CallNo, Gateway, Out, Prepared, Unready},
     wire::Arrival,
 };
@@ -58,6 +59,20 @@ struct Compare {
     strangers: bool,
     /// What was told of the differences.
     told: Vec<Difference>,
+    /// The venue's contracts may not move all the cash that is there.
+    short: bool,
+}
+
+/// What of the executor's events moves Polymarket's wallet: by how much, and the predicted fee within.
+fn moved(what: &What) -> Option<(MarketId, Money, Money)> {
+    let (fill, sign) = match what {
+        What::Filled { fill, .. } => (fill, 1),
+        What::Voided { fill, .. } => (fill, -1),
+        _ => return None,
+    };
+    let cash = if fill.bought { -fill.price.cost(fill.qty) } else { fill.price.proceeds(fill.qty) };
+    let signed = |money: Money| Money::micros(money.raw() * sign);
+    (fill.venue == Venue::Polymarket).then(|| (fill.market, signed(cash - fill.fee), signed(fill.fee)))
 }
 
 /// The gateways, as the executor sees them.
@@ -89,6 +104,8 @@ pub struct Trader<S> {
     notes: Vec<Note>,
     /// Is there room in the rings for what an entry would bring about?
     room: bool,
+    /// What Polymarket's wallet should hold.
+    purse: Purse,
 }
 
 impl<S: Store> Trader<S> {
@@ -105,6 +122,7 @@ impl<S: Store> Trader<S> {
                 agrees: false,
                 strangers: false,
                 told: Vec::new(),
+                short: false,
             },
         });
         Self {
@@ -119,6 +137,7 @@ impl<S: Store> Trader<S> {
             standing: Vec::with_capacity(2 * PLANS_MAX),
             notes: Vec::with_capacity(4 * PLANS_MAX),
             room: true,
+            purse: Purse::default(),
         }
     }
 
@@ -142,7 +161,9 @@ impl<S: Store> Trader<S> {
             }
             _ => {}
         }
+        let before = self.acts.events.len();
         self.executor.ready(ready, at, &mut Doors(&mut self.sides), &mut self.acts);
+        self.note_money(before, at);
     }
 
     /// What came of a call.
@@ -182,7 +203,9 @@ impl<S: Store> Trader<S> {
             self.compare(venue, at);
             self.learn(venue, at);
         }
+        let before = self.acts.events.len();
         self.executor.turn(at, &mut self.acts);
+        self.note_money(before, at);
         self.note_standing();
         for ask in self.acts.sends.drain(..) {
             let side = &mut self.sides[ask.venue as usize];
@@ -263,10 +286,38 @@ impl<S: Store> Trader<S> {
         }
     }
 
+    /// Counts what the events from `before` on moved in Polymarket's wallet.
+    fn note_money(&mut self, before: usize, at: Arrival) {
+        for event in &self.acts.events[before..] {
+            match event.what {
+                What::Settled { market, paid, .. } if self.names[market.0 as usize].0 == Venue::Polymarket => {
+                    self.purse.paid(paid);
+                }
+                _ => {
+                    if let Some((market, cash, fee)) = moved(&event.what) {
+                        self.purse.traded(market, cash, fee, at.unix);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The wallet as it was read, with nothing on its way there: were fees as predicted?
+    fn weigh(&mut self, cash: Money, asked: UnixMs, at: Arrival) {
+        let Some(off) = self.purse.read(cash, asked) else { return };
+        let (charged, predicted) = (off.predicted + off.by, off.predicted);
+        for market in self.purse.suspects(cash) {
+            let what = What::FeeOff { market, charged, predicted };
+            self.acts.events.push(Event { at: at.unix, what });
+            self.acts.words.push(Word::FeeOff { market });
+        }
+    }
+
     /// Takes in what a gateway learnt.
     fn learn(&mut self, venue: Venue, at: Arrival) {
         let side = &mut self.sides[venue as usize];
         let (mut strangers, mut heard) = (false, std::mem::take(&mut side.out.heard));
+        let before = self.acts.events.len();
         for report in heard.drain(..) {
             if !self.executor.heard(&report, at, &mut self.acts) {
                 strangers = true;
@@ -274,6 +325,7 @@ impl<S: Store> Trader<S> {
                 self.acts.events.push(Event { at: at.unix, what });
             }
         }
+        self.note_money(before, at);
         let side = &mut self.sides[venue as usize];
         side.out.heard = heard;
         if std::mem::take(&mut side.out.missed) {
@@ -294,10 +346,22 @@ impl<S: Store> Trader<S> {
             side.compare.strangers = true;
             side.compare.asked = Nanos::ZERO;
         }
+        let compare = &mut side.compare;
         if let Some(account) = side.out.account.take() {
             let exact = !self.executor.open().any(|plan| plan.legs().any(|leg| leg.ask.venue == venue));
             for (shard, amount) in &account.cash {
-                self.acts.words.push(Word::Cash { venue, shard: *shard, amount: *amount, exact });
+                // What the venue's contracts may not move cannot be spent.
+                let usable = account.allowance.map_or(*amount, |allowed| allowed.min(*amount));
+                self.acts.words.push(Word::Cash { venue, shard: *shard, amount: usable, exact });
+                if std::mem::replace(&mut compare.short, usable < *amount) != (usable < *amount) && usable < *amount {
+                    self.strange.push((
+                        venue,
+                        format!("its contracts may move only {usable} of {amount}: approve them in the wallet"),
+                    ));
+                }
+            }
+            if let (Venue::Polymarket, true, Some((_, cash))) = (venue, exact, account.cash.first()) {
+                self.weigh(*cash, account.as_of, at);
             }
             let found = reconcile::compare(&self.names, venue, &account, &self.executor);
             self.judge(venue, &found, exact, at);

@@ -25,7 +25,7 @@ use super::{
     pipe::Place,
     restore::Restored,
     ring::{EVENT_SLOTS, Idle, Stop},
-    sign::SignDesk,
+    sign::{SignDesk, Signing},
     stops::Fallen,
     sync::Spares,
     tables::Tables,
@@ -37,7 +37,7 @@ use crate::{
     risk::TradingState,
     unit::{OrderId, Tag, UnixMs, Venue},
     venue::{
-        gateway::Gateway,
+        gateway::{Gateway, ReadsOnly},
         kalshi::{KalshiGateway, gateway as kalshi, order::Names},
         polymarket::{
             PolymarketGateway,
@@ -68,6 +68,31 @@ pub struct Wired {
     pub signature_type: u8,
     /// Polymarket's dead-man switch is fed.
     pub heartbeats: bool,
+    /// Accounts are read, and nothing is ever sent.
+    pub reads_only: bool,
+}
+
+impl Wired {
+    /// Signs in at Polymarket where the vault holds no API credentials, and has orders signed from here on. One that only
+    /// reads asks for nothing that would change anything at a venue.
+    pub fn sign_in(endpoints: &Endpoints, signing: &Signing, chain: Chain, reads_only: bool) -> anyhow::Result<Self> {
+        let customer = signing
+            .customer
+            .as_ref()
+            .context("there is no key for Polymarket: put one in with: orion secrets set polymarket.private_key")?;
+        let api = accounts::polymarket(endpoints, &signing.desk, customer, chain)?;
+        signing.desk.trade_as(api.owner(), chain).map_err(anyhow::Error::msg)?;
+        Ok(Self {
+            chain,
+            api,
+            owner: customer.owner.clone(),
+            funder: customer.funder.clone(),
+            signature_type: customer.wallet.signature_type(),
+            // Once they are fed they must always be.
+            heartbeats: !reads_only,
+            reads_only,
+        })
+    }
 }
 
 /// Both gateways, and where their calls go.
@@ -92,7 +117,9 @@ pub(super) fn gateways(
     let mut shards: Vec<u8> = of(Venue::Kalshi).flatten().map(|(_, market)| market.terms.shard).collect();
     shards.sort_unstable();
     shards.dedup();
-    let (rates, groups) = accounts::kalshi(endpoints, desk, &shards)?;
+    let reads_only = wired.reads_only;
+    let shards = if reads_only { &[] } else { &shards[..] };
+    let (rates, groups) = accounts::kalshi(endpoints, desk, shards)?;
     let market = |(name, setup): (&super::keep::MarketName, &super::detect::MarketSetup)| kalshi::Market {
         ticker: name.name.clone(),
         shard: setup.terms.shard,
@@ -122,8 +149,11 @@ pub(super) fn gateways(
             polymarket.remember(leg.ask.id, tag, leg.sent_at());
         }
     }
+    let guarded = |gateway: Box<dyn Gateway + Send>| -> Box<dyn Gateway + Send> {
+        if reads_only { Box::new(ReadsOnly(gateway)) } else { gateway }
+    };
     Ok(Gateways {
-        both: [Box::new(kalshi), Box::new(polymarket)],
+        both: [guarded(Box::new(kalshi)), guarded(Box::new(polymarket))],
         sites: [
             Site { rest: endpoints.kalshi_rest.clone(), stream: endpoints.kalshi_ws.clone() },
             Site { rest: endpoints.clob.clone(), stream: endpoints.polymarket_user_ws.clone() },

@@ -87,6 +87,17 @@ impl FeeCurve {
         fee + swallowed - rebate
     }
 
+    /// Is `charged` what one fill of `qty` at `price` costs on this curve? What the account's step swallows comes on top,
+    /// and the cent that is given back goes off.
+    pub fn fits(&self, price: Price, qty: Qty, charged: Money) -> bool {
+        let fee = self.trade_fee(price, qty);
+        if self.account_step == 0 {
+            return charged == fee;
+        }
+        let most = fee + Money::micros(i64::from(self.account_step) - 1);
+        fee - Self::REBATE <= charged && charged <= most
+    }
+
     /// The most that taking `qty` at `price` can cost in fees if it arrives in up to `fills` fills.
     pub fn at_most(&self, price: Price, qty: Qty, fills: u32) -> Money {
         if self.rate_ppm == 0 {

@@ -6,9 +6,9 @@
 //! executor hears it in [`Heard`], and nothing is ever sent a second time.
 
 use crate::{
-    fill::Heard,
+    fill::{Heard, Whose},
     order::Ask,
-    unit::{Money, Nanos, OrderId, Qty, Tag, Unclear, UnixMs},
+    unit::{Money, Nanos, OrderId, Qty, Tag, Told, Unclear, UnixMs},
     wire::Arrival,
 };
 
@@ -70,6 +70,8 @@ pub enum Unready {
     Unsigned,
     #[error("the venue's dead-man switch is not fed")]
     Heartbeat,
+    #[error("this engine only reads")]
+    ReadsOnly,
 }
 
 /// What an account holds of one market.
@@ -157,4 +159,66 @@ pub trait Gateway {
 
     /// Time went by. Call a few times a second.
     fn timeout(&mut self, at: Arrival, out: &mut Out);
+}
+
+/// A gateway that reads accounts and lets nothing through that could change anything at its venue.
+#[expect(missing_debug_implementations, reason = "it stands for a gateway, which holds keys")]
+pub struct ReadsOnly(pub Box<dyn Gateway + Send>);
+
+impl ReadsOnly {
+    /// Whatever else the gateway does, only questions leave.
+    fn guard(&mut self, out: &mut Out, act: impl FnOnce(&mut dyn Gateway, &mut Out)) {
+        act(&mut *self.0, out);
+        out.calls.retain(|call| call.lane == Lane::Read && call.bytes.starts_with(b"GET "));
+    }
+}
+
+impl Gateway for ReadsOnly {
+    fn prepare(&mut self, _: &Ask, _: Arrival) -> Result<Prepared, Unready> {
+        Err(Unready::ReadsOnly)
+    }
+
+    fn send(&mut self, order: OrderId, out: &mut Out) {
+        self.guard(out, |gateway, out| gateway.send(order, out));
+    }
+
+    fn withdraw(&mut self, order: OrderId) {
+        self.0.withdraw(order);
+    }
+
+    fn cancel(&mut self, ask: &Ask, _: Option<Tag>, at: Arrival, out: &mut Out) {
+        out.heard.push(Heard { order: Whose::Ours(ask.id), told: Told::NotCancelled, at: at.unix, met: None });
+    }
+
+    fn look(&mut self, ask: &Ask, tag: Option<Tag>, at: Arrival, out: &mut Out) {
+        self.guard(out, |gateway, out| gateway.look(ask, tag, at, out));
+    }
+
+    fn account(&mut self, at: Arrival, out: &mut Out) {
+        self.guard(out, |gateway, out| gateway.account(at, out));
+    }
+
+    fn halt(&mut self, _: Arrival, _: &mut Out) {}
+
+    fn resume(&mut self, _: Arrival, _: &mut Out) {}
+
+    fn answered(&mut self, no: CallNo, answer: Answer<'_>, at: Arrival, out: &mut Out) {
+        self.guard(out, |gateway, out| gateway.answered(no, answer, at, out));
+    }
+
+    fn opened(&mut self, at: Arrival, out: &mut Out) {
+        self.guard(out, |gateway, out| gateway.opened(at, out));
+    }
+
+    fn text(&mut self, bytes: &mut [u8], at: Arrival, out: &mut Out) {
+        self.guard(out, |gateway, out| gateway.text(bytes, at, out));
+    }
+
+    fn alive(&mut self, at: Arrival, out: &mut Out) {
+        self.guard(out, |gateway, out| gateway.alive(at, out));
+    }
+
+    fn timeout(&mut self, at: Arrival, out: &mut Out) {
+        self.guard(out, |gateway, out| gateway.timeout(at, out));
+    }
 }

@@ -17,11 +17,13 @@ use std::{
 };
 
 use anyhow::Context as _;
+use crossbeam::channel::{Sender, bounded};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    run::{clock, latency::Latencies, lines::LineGauge, ring::Stop, snapshot::Snapshot, stops::Stops},
-    unit::Nanos,
+    ledger::audit,
+    run::{clock, latency::Latencies, lines::LineGauge, ring::Stop, snapshot::Snapshot, stops::Stops, treasury},
+    unit::{Money, Nanos},
 };
 
 /// A request is one short line.
@@ -29,6 +31,8 @@ const REQUEST_MAX: u64 = 4_096;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// A command waits so long for the engine to show that it took effect.
 const WAIT: Nanos = Nanos::secs(1);
+/// A transfer is answered by the venue, or not at all.
+const TRANSFER_WAIT: Duration = Duration::from_secs(12);
 /// What a kill waits before it is measured.
 const SETTLE: Duration = Duration::from_millis(300);
 
@@ -46,6 +50,35 @@ pub enum Request {
     Resume,
     /// A kill that is measured and lifted again at once. Refused while the engine is paused or halted.
     Drill,
+    /// Live orders may leave from here on. Refused while anything stands against it.
+    Arm,
+    /// No live order is approved any more; what is open is managed on.
+    Disarm,
+    /// Move cash between two shards of Kalshi's; micro-dollars.
+    Transfer {
+        from: u8,
+        to: u8,
+        amount: i64,
+    },
+}
+
+impl Request {
+    /// The command's name and what it was given, for the audit trail; `None` for questions.
+    fn ordered(self) -> Option<(&'static str, String)> {
+        let plain = |name| Some((name, String::new()));
+        match self {
+            Self::Status | Self::Latency => None,
+            Self::Pause => plain("pause"),
+            Self::Kill => plain("kill"),
+            Self::Resume => plain("resume"),
+            Self::Drill => plain("drill"),
+            Self::Arm => plain("arm"),
+            Self::Disarm => plain("disarm"),
+            Self::Transfer { from, to, amount } => {
+                Some(("transfer", format!("{} from shard {from} to shard {to}", Money::micros(amount))))
+            }
+        }
+    }
 }
 
 /// What is answered.
@@ -57,6 +90,18 @@ pub enum Answer {
     Stopped { report: Report },
     Done { state: String },
     Refused { why: String },
+}
+
+impl Answer {
+    /// In a few words, for the audit trail.
+    fn result(&self) -> String {
+        match self {
+            Self::Status { .. } | Self::Latency { .. } => "told".into(),
+            Self::Stopped { .. } => "halted".into(),
+            Self::Done { state } => state.clone(),
+            Self::Refused { why } => format!("refused: {why}"),
+        }
+    }
 }
 
 /// What a kill came to, measured where it is done. Times are microseconds.
@@ -82,6 +127,10 @@ pub struct Handles {
     pub stops: Stops,
     /// Of the thread that sends orders, where there is one.
     pub lines: Option<Arc<LineGauge>>,
+    /// For transfers between Kalshi's shards.
+    pub orders: Sender<treasury::Order>,
+    /// For the audit trail.
+    pub commands: Sender<audit::Control>,
 }
 
 /// The socket's place below a state directory.
@@ -124,7 +173,9 @@ fn serve(stream: &UnixStream, handles: &Handles) -> anyhow::Result<()> {
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = String::new();
     BufReader::new(stream.take(REQUEST_MAX)).read_line(&mut line)?;
-    let answer = match serde_json::from_str::<Request>(&line) {
+    let request = serde_json::from_str::<Request>(&line);
+    let ordered = request.as_ref().ok().and_then(|request| request.ordered());
+    let answer = match request {
         Ok(Request::Status) => Answer::Status { status: Box::new(handles.status()) },
         Ok(Request::Latency) => {
             Answer::Latency { table: handles.latencies.lock().map(|l| l.table()).unwrap_or_default() }
@@ -142,8 +193,21 @@ fn serve(stream: &UnixStream, handles: &Handles) -> anyhow::Result<()> {
                 Err(e) => Answer::Refused { why: format!("drilled, but the latch cannot be lifted: {e}") },
             }
         }
+        Ok(Request::Arm) => handles.arm(),
+        Ok(Request::Disarm) if !handles.stops.wants_arming() => {
+            Answer::Refused { why: "this engine sends no live orders: there is nothing to disarm".into() }
+        }
+        Ok(Request::Disarm) => handles.armed(handles.stops.disarm(), false),
+        Ok(Request::Transfer { from, to, amount }) => handles.transfer(from, to, Money::micros(amount)),
         Err(e) => Answer::Refused { why: format!("not a request this version knows: {e}") },
     };
+    if let Some((command, args)) = ordered {
+        let at = clock::unix();
+        let row =
+            audit::Control { at, who: "control socket".into(), command: command.into(), args, result: answer.result() };
+        // A keeper that does not keep up loses the row, never the command.
+        let _ = handles.commands.try_send(row);
+    }
     let mut text = serde_json::to_vec(&answer)?;
     text.push(b'\n');
     (&*stream).write_all(&text)?;
@@ -155,18 +219,67 @@ impl Handles {
         self.status.lock().map(|s| s.clone()).unwrap_or_default()
     }
 
+    /// Arms, unless something stands against it.
+    fn arm(&self) -> Answer {
+        let status = self.status();
+        let refused = |why: String| Answer::Refused { why };
+        if !self.stops.wants_arming() {
+            return refused(format!("{} mode sends no live orders: there is nothing to arm", status.mode));
+        }
+        if status.state != "active" {
+            let why = status.latch.unwrap_or_else(|| status.state.clone());
+            return refused(format!("the engine is {} ({why}): orion resume first", status.state));
+        }
+        if status.agrees != Some(true) {
+            return refused("orders and positions were not found to agree with both venues yet".into());
+        }
+        if let Some(finding) = status.findings.iter().find(|finding| finding.starts_with('✘')) {
+            return refused(finding.clone());
+        }
+        if !status.auto_execute {
+            return refused("trading.auto_execute is off: nothing would be sent".into());
+        }
+        self.armed(self.stops.arm(), true)
+    }
+
+    fn armed(&self, done: std::io::Result<()>, wanted: bool) -> Answer {
+        if let Err(e) = done {
+            return Answer::Refused { why: format!("the state directory cannot be written: {e}") };
+        }
+        self.wait(|status| status.armed == Some(wanted));
+        Answer::Done { state: if wanted { "armed".into() } else { "disarmed".into() } }
+    }
+
+    fn transfer(&self, from: u8, to: u8, amount: Money) -> Answer {
+        if amount <= Money::ZERO {
+            return Answer::Refused { why: "an amount is more than nothing".into() };
+        }
+        let (answer, answered) = bounded(1);
+        let order = treasury::Order { from, to, amount, answer };
+        if self.orders.try_send(order).is_err() {
+            return Answer::Refused { why: "this engine has no accounts to move cash in".into() };
+        }
+        match answered.recv_timeout(TRANSFER_WAIT) {
+            Ok(Ok(state)) => Answer::Done { state },
+            Ok(Err(why)) => Answer::Refused { why },
+            Err(_) => Answer::Refused {
+                why: "no answer yet: it may still be made; look at the balances before asking again".into(),
+            },
+        }
+    }
+
     fn done(&self, done: std::io::Result<()>, wanted: &str) -> Answer {
         if let Err(e) = done {
             return Answer::Refused { why: format!("the state directory cannot be written: {e}") };
         }
-        self.wait(wanted);
+        self.wait(|status| status.state == wanted);
         Answer::Done { state: self.status().state }
     }
 
     /// Until the engine says that it is so, or patience ends.
-    fn wait(&self, wanted: &str) {
+    fn wait(&self, reached: impl Fn(&Snapshot) -> bool) {
         let began = clock::now();
-        while self.status().state != wanted && clock::now().since(began) < WAIT {
+        while !reached(&self.status()) && clock::now().since(began) < WAIT {
             std::thread::park_timeout(Duration::from_millis(5));
         }
     }
@@ -175,7 +288,7 @@ impl Handles {
         let began = clock::now();
         let kept = self.stops.halt_by_person().is_ok();
         let fell = self.stops.fallen.since().unwrap_or(began);
-        self.wait("halted");
+        self.wait(|status| status.state == "halted");
         // Cancels and hedges of what stood have a moment to leave.
         std::thread::park_timeout(SETTLE);
         let gauge = self.lines.as_deref();
@@ -196,12 +309,12 @@ impl Handles {
 /// Asks a running engine. `None` if none answers there.
 pub fn ask(state: &Path, request: Request) -> anyhow::Result<Option<Answer>> {
     let Ok(mut stream) = UnixStream::connect(path(state)) else { return Ok(None) };
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(PATIENCE + TRANSFER_WAIT))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = serde_json::to_string(&request)?;
     line.push('\n');
     stream.write_all(line.as_bytes())?;
     let mut text = String::new();
-    BufReader::new(stream).read_line(&mut text).context("the engine did not answer within 2 s")?;
+    BufReader::new(stream).read_line(&mut text).context("the engine did not answer")?;
     Ok(Some(serde_json::from_str(&text).context("the engine answered in a way this version does not know")?))
 }

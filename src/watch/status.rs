@@ -59,13 +59,24 @@ pub fn screen(status: &Snapshot, now_ms: u64) -> String {
     );
     let _ = writeln!(
         text,
-        "  open {} · locked {} · naked {} · realised today {} · auto-execute {}",
+        "  open {} · locked {} · naked {} · realised today {} · auto-execute {}{}",
         status.positions,
         money(status.locked),
         money(status.naked),
         money(status.realised_today),
-        if status.auto_execute { "on" } else { "off" }
+        if status.auto_execute { "on" } else { "off" },
+        match status.armed {
+            None => "",
+            Some(true) => " · armed",
+            Some(false) => " · NOT ARMED (orion arm)",
+        }
     );
+    for finding in &status.findings {
+        let _ = writeln!(text, "  {finding}");
+    }
+    for advice in &status.advice {
+        let _ = writeln!(text, "  advice: {advice}");
+    }
     for balance in &status.balances {
         let _ = writeln!(
             text,

@@ -112,10 +112,16 @@ impl Town {
 
     /// Starts the engine. What it says goes to `told`.
     pub fn start(&self) -> Engine {
+        self.start_as(&[])
+    }
+
+    /// The same with further flags.
+    pub fn start_as(&self, flags: &[&str]) -> Engine {
         let told = File::create(self.folder.path().join("told")).unwrap();
         let sim = self.folder.path().join("sim");
         let mut command = self.orion(&["--log-level", "warn", "demo", "--json", "--resume", "--sim"]);
-        let child = command.arg(sim).stdout(told.try_clone().unwrap()).stderr(told).stdin(Stdio::null()).spawn();
+        let child =
+            command.arg(sim).args(flags).stdout(told.try_clone().unwrap()).stderr(told).stdin(Stdio::null()).spawn();
         Engine { child: Some(child.unwrap()), state: self.state() }
     }
 

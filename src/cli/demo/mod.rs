@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context as _;
 use clap::Args;
 
 mod check;
@@ -16,7 +17,7 @@ use check::Check;
 
 use super::{
     Done, Fault, Global, Signals, log_to_stderr,
-    run::{attend, show, style},
+    run::{attend, eligible, show, style},
     screen::{Screen, Style},
     settings,
     shown::Shown,
@@ -26,11 +27,14 @@ use crate::{
     run::{
         boot::{self, Engine, Start},
         keep::Told,
+        mode::Mode,
         sign::{self, Keys},
         snapshot::Snapshot,
+        trading::Wired,
     },
     sim::serve::Running,
     unit::Money,
+    venue::polymarket::contract::Chain,
 };
 
 #[derive(Args, Debug)]
@@ -47,6 +51,10 @@ pub struct DemoArgs {
     /// Break market-data connections in every way that venues and networks do.
     #[arg(long)]
     chaos: bool,
+    /// As live does: wait until somebody arms it (orion arm --mode demo), begin with the smallest orders, come up halted
+    /// after a crash.
+    #[arg(long)]
+    rehearse: bool,
     /// One plain line each, for grep.
     #[arg(long)]
     plain: bool,
@@ -69,7 +77,7 @@ pub fn run(global: &Global, args: &DemoArgs) -> Done {
         log_to_stderr(loaded.config.log.level);
     }
     let signals = Signals::install()?;
-    let config_hash = loaded.fingerprint();
+    let (config_hash, limits) = (loaded.fingerprint(), loaded.limits_print());
     let config = loaded.config;
     let state = config.engine.state_dir.join("demo");
     drop(boot::claim(&state)?);
@@ -84,21 +92,26 @@ pub fn run(global: &Global, args: &DemoArgs) -> Done {
         (Some(running), site)
     };
     let super::sim::Site { endpoints, pairs, listed, signer, wallet } = site;
-    let (orders, wired) = wallet.wire(&endpoints)?;
+    let keys = Keys::Made { kalshi: signer, polymarket: Some(Box::new(wallet.key()?)) };
+    let signing = sign::start(keys)?.context("a generated key opens the stream")?;
+    let wired = Wired::sign_in(&endpoints, &signing, Chain::Polygon, false)?;
+    let findings = eligible(&config, &endpoints, &signing, &wired)?;
     if style == Style::Human {
         banner(args, &endpoints, running.as_ref(), pairs.pairs().len())?;
     }
     let opening = boot::allocation(&config);
     let start = Start {
-        mode: "demo",
+        mode: Mode::Demo,
         config,
         config_hash,
+        guarded: args.rehearse.then_some(limits),
         settings: loaded.origins,
         endpoints,
         pairs,
         listed,
-        signing: sign::start(Keys::Made { kalshi: signer, polymarket: Some(Box::new(orders)) })?,
+        signing: Some(signing),
         wired: Some(wired),
+        findings,
         record: None,
     };
     let engine = Engine::start(start)?;
@@ -126,7 +139,7 @@ pub fn run(global: &Global, args: &DemoArgs) -> Done {
 
 /// Another world's positions mean nothing in this one, and the next world has other orders under the same names.
 fn forget(state: &Path) {
-    for name in ["orion.db", "orion.db-wal", "orion.db-shm", "latch", "paused"] {
+    for name in ["orion.db", "orion.db-wal", "orion.db-shm", "latch", "paused", "armed"] {
         let _ = std::fs::remove_file(state.join(name));
     }
     let _ = std::fs::remove_dir_all(state.join("journal"));

@@ -1,6 +1,6 @@
 //! `orion secrets`: what lies in the vault, and how it gets there. No value is ever printed, nor taken from a flag.
 
-mod judge;
+pub(super) mod judge;
 mod plain;
 
 use std::{io::IsTerminal as _, num::NonZeroU32, path::Path, path::PathBuf};

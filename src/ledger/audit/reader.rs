@@ -38,6 +38,26 @@ pub struct ReasonCount {
     pub last_seen: UnixMs,
 }
 
+/// What the runs of a mode have shown: evidence for the next one.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Shown {
+    pub runs: u64,
+    /// Runs that ended without a farewell. The newest is not among them: it may still be running.
+    pub crashed: u64,
+    /// How long they ran, in milliseconds, as far as they said so.
+    pub ran_ms: u64,
+    /// Of that, with both venues connected.
+    pub feeds_ms: u64,
+    /// Of that, with both accounts agreeing with the journal.
+    pub agreed_ms: u64,
+    /// Opportunities that would have been taken if `trading.auto_execute` had been on.
+    pub taken: u64,
+    /// What they would have brought, each once, in micro-dollars.
+    pub modelled: i64,
+    /// The last drill of the kill switch.
+    pub drilled: Option<UnixMs>,
+}
+
 /// What a restarted engine needs to know from the trail.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct State {
@@ -81,6 +101,30 @@ impl AuditReader {
                 })
             },
         )
+    }
+
+    /// What the runs that began at or after `since` have shown.
+    pub fn shown(&self, since: UnixMs) -> Result<Shown, AuditError> {
+        let since = int(since.raw());
+        let one = |sql: &str| {
+            self.connection.query_row(sql, [since], |line| line.get::<_, Option<i64>>(0)).map_err(|e| self.told(e))
+        };
+        let nat = |found: Option<i64>| found.and_then(|found| u64::try_from(found).ok()).unwrap_or(0);
+        let runs = |what: &str| one(&format!("SELECT {what} FROM runs WHERE ?1 <= started_at"));
+        let would = "FROM opportunities o JOIN runs r ON r.id = o.run_id WHERE ?1 <= r.started_at \
+                     AND o.outcome = 'skipped' AND o.reason = 'AUTO_EXECUTE_OFF'";
+        Ok(Shown {
+            runs: nat(runs("count(*)")?),
+            crashed: nat(runs("sum(ended_at IS NULL AND id < (SELECT max(id) FROM runs))")?),
+            ran_ms: nat(runs("sum(coalesce(ended_at, alive_at, started_at) - started_at)")?),
+            feeds_ms: nat(runs("sum(feeds_ms)")?),
+            agreed_ms: nat(runs("sum(agreed_ms)")?),
+            taken: nat(one(&format!("SELECT count(*) {would}"))?),
+            modelled: one(&format!("SELECT sum(o.net_micros * (o.qty_micros / 1000) / 1000) {would}"))?.unwrap_or(0),
+            drilled: one("SELECT max(at) FROM control_commands WHERE command = 'drill' AND ?1 <= at")?
+                .and_then(|at| u64::try_from(at).ok())
+                .map(UnixMs::new),
+        })
     }
 
     /// One opportunity.

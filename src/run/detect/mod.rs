@@ -16,7 +16,7 @@ use crate::{
     book::{Book, Ladder, Links, sync::Effect},
     decide::{Odds, Quote, Reason, Rules, View, decide},
     fill::Heard,
-    risk::{Budget, Latch, Limits, Pace, TradingState, check, limit::Standing},
+    risk::{Budget, Latch, Limits, Pace, Ramp, TradingState, check, limit::Standing},
     sim::paper::Paper,
     spread::{Direction, Pair, Rate, Take, Terms},
     unit::{BookSide, FeedId, MarketId, Money, Nanos, Outcome, PairId, Price, Qty, UnixMs, Venue},
@@ -204,6 +204,8 @@ pub struct Detector {
     moved: bool,
     /// Until when each venue takes no entries.
     shut: [Nanos; 2],
+    /// May this account open anything there?
+    eligible: [bool; 2],
     /// Do orders and positions agree with the venues?
     agrees: bool,
     /// Ladders for markets whose grid becomes finer.
@@ -273,6 +275,7 @@ impl Detector {
             holding: 0,
             moved: false,
             shut: [Nanos::ZERO; 2],
+            eligible: [true; 2],
             agrees: true,
             spare: (0..setup.regrids).map(|_| Ladder::any_price()).collect(),
         };
@@ -361,6 +364,11 @@ impl Detector {
                 }
             }
             Control::Halt { latch } => self.halt(latch, at.unix, out),
+            Control::Eligible { venue, eligible } => self.eligible[venue as usize] = eligible,
+            Control::Arm { armed } => {
+                self.limits.armed = armed;
+                out.events.push(Event { at: at.unix, what: What::Armed { armed } });
+            }
             Control::Pause => {
                 self.state.pause();
                 self.tell_state(at.unix, out);
@@ -548,6 +556,7 @@ impl Detector {
             terms,
             barred: state.setup.barred.or(foreign).or(suspended),
             odds: state.setup.odds,
+            times: self.limits.ramp.and_then(Ramp::times),
             links: &self.links,
             now: at.now,
             unix: at.unix,
@@ -564,6 +573,7 @@ impl Detector {
             shards,
             event,
             shut: Venue::ALL.into_iter().find(|venue| at.now < self.shut[*venue as usize]),
+            ineligible: Venue::ALL.into_iter().find(|venue| !self.eligible[*venue as usize]),
             agrees: self.agrees,
         };
         let approved = outcome

@@ -101,7 +101,10 @@ impl Detector {
                 let (shard, event) = self.account_of(pair, venue);
                 self.budget.release(venue, shard, event, amount);
             }
-            Word::PlanEnded { pair, closed } => {
+            Word::PlanEnded { pair, closed, evidence } => {
+                if let Some(ramp) = &mut self.limits.ramp {
+                    ramp.ended(evidence);
+                }
                 let state = &mut self.pairs[pair.0 as usize];
                 state.plan = false;
                 state.plan_ended = Some(at.now);
@@ -122,6 +125,13 @@ impl Detector {
                 *until = (*until).max(at.now + span);
             }
             Word::Agrees { clean } => self.agrees = clean,
+            Word::FeeOff { market } => {
+                for at in 0..self.market_lines[market.0 as usize].pairs.len() {
+                    let pair = self.market_lines[market.0 as usize].pairs[at];
+                    self.pairs[pair.0 as usize].setup.barred.get_or_insert(Reason::FeeMismatch);
+                    self.mark(pair);
+                }
+            }
             Word::Foreign { market, found } => self.markets[market.0 as usize].foreign = found,
         }
     }

@@ -43,6 +43,8 @@ const WRITE_EVERY: Nanos = Nanos::millis(250);
 /// Between two collections of latencies and feed counters.
 const COLLECT_EVERY: Nanos = Nanos::millis(500);
 const PAUSE: Duration = Duration::from_millis(10);
+/// Between two notes of how long this run has been well.
+const ALIVE_EVERY: Nanos = Nanos::secs(60);
 /// A balance row at least this often.
 const BALANCE_EVERY: Nanos = Nanos::secs(60);
 
@@ -128,6 +130,10 @@ pub struct KeepSetup {
     pub snapshot: Arc<Mutex<Snapshot>>,
     pub latencies: Arc<Mutex<Latencies>>,
     pub stops: Stops,
+    /// What people ordered.
+    pub commands: Receiver<audit::Control>,
+    /// What is found of the accounts, and what is advised.
+    pub found: Receiver<(Vec<String>, Vec<String>)>,
     /// What the start has to write down.
     pub rows: Vec<Row>,
     /// Positions found at start: quantity and cost.
@@ -158,6 +164,18 @@ struct Keeper {
     collected: Nanos,
     write_error: Option<String>,
     storms: HashMap<usize, u64>,
+    /// What this run has shown for itself.
+    alive: Alive,
+}
+
+/// Evidence for the next mode, gathered between two collections.
+#[derive(Clone, Copy, Debug, Default)]
+struct Alive {
+    /// Of the last collection.
+    at: Nanos,
+    feeds_ms: u64,
+    agreed_ms: u64,
+    written: Nanos,
 }
 
 /// Runs the keeper until it is stopped and everything is written; ends the run in the database.
@@ -182,6 +200,7 @@ pub fn run(mut setup: KeepSetup, sources_ended: &[Stop]) {
         collected: Nanos::ZERO,
         write_error: None,
         storms: HashMap::new(),
+        alive: Alive::default(),
     };
     keeper.take_profits();
     loop {
@@ -216,6 +235,8 @@ pub fn run(mut setup: KeepSetup, sources_ended: &[Stop]) {
             std::thread::park_timeout(PAUSE);
         }
     }
+    keeper.alive.written = Nanos::ZERO;
+    keeper.show();
     keeper.write();
     keeper.publish();
     if let Err(e) = keeper.setup.audit.close_run(clock::unix()) {
@@ -275,6 +296,14 @@ impl Keeper {
                 self.push(Row::Event(audit::Event { at, kind: "canary".into(), text }));
                 let _ = self.setup.reread.try_send(market);
             }
+            What::FeeOff { market, charged, predicted } => {
+                let name = &self.market(market).name;
+                let text = format!(
+                    "{name}: charged {charged:#} in fees where {predicted:#} was predicted; its pairs are not traded. A restart lifts it"
+                );
+                self.push(Row::Event(audit::Event { at, kind: "fee".into(), text: text.clone() }));
+                let _ = self.setup.told.try_send(Told::Note(text));
+            }
             What::Looped { pair } => {
                 let name = self.pair(pair);
                 let text = format!(
@@ -300,6 +329,12 @@ impl Keeper {
                 }
             }
             What::State { state } => self.state(at, state),
+            What::Armed { armed } => {
+                self.status.armed = Some(armed);
+                let text = if armed { "live trading is armed" } else { "live trading is disarmed" };
+                self.push(Row::Event(audit::Event { at, kind: "armed".into(), text: text.into() }));
+                let _ = self.setup.told.try_send(Told::Note(text.into()));
+            }
             What::Balance { venue, shard, cash, reserved } => self.balance(at, venue, shard, cash, reserved),
             What::Stats { stats } => {
                 self.status.updates = stats.updates;
@@ -386,6 +421,31 @@ impl Keeper {
             }
             self.status.feeds.push(feed);
         }
+        while let Ok((findings, advice)) = self.setup.found.try_recv() {
+            (self.status.findings, self.status.advice) = (findings, advice);
+        }
+        while let Ok(command) = self.setup.commands.try_recv() {
+            self.push(Row::Control(command));
+        }
+        self.show();
+    }
+
+    /// Adds up what counts as evidence, and writes it down about once a minute. A database that cannot be written now is
+    /// told all of it the next time.
+    fn show(&mut self) {
+        let (now, alive) = (clock::now(), &mut self.alive);
+        let passed = if alive.at == Nanos::ZERO { 0 } else { now.since(alive.at).raw() / 1_000_000 };
+        alive.at = now;
+        if self.status.feeds.iter().all(|feed| 0 < feed.connections_up) {
+            alive.feeds_ms += passed;
+        }
+        if self.status.agrees == Some(true) {
+            alive.agreed_ms += passed;
+        }
+        if alive.written == Nanos::ZERO || ALIVE_EVERY <= now.since(alive.written) {
+            alive.written = now;
+            let _ = self.setup.audit.alive(clock::unix(), alive.feeds_ms, alive.agreed_ms);
+        }
     }
 
     fn publish(&mut self) {
@@ -405,7 +465,11 @@ impl Keeper {
             self.reasons.iter().map(|(code, count)| ReasonLine { code: (*code).into(), count: *count }).collect();
         reasons.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.code.cmp(&b.code)));
         status.reasons = reasons;
-        status.locked = self.held.values().map(|(_, cost)| cost.raw()).sum();
+        status.held = [0; 2];
+        for ((market, _), (_, cost)) in &self.held {
+            status.held[self.setup.markets[market.0 as usize].venue as usize] += cost.raw();
+        }
+        status.locked = status.held.iter().sum();
         status.audit_queue = self.rows.len() as u64;
         status.audit_dropped = self.dropped;
         status.audit_error.clone_from(&self.write_error);

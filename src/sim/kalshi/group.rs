@@ -54,6 +54,11 @@ fn limit(form: &Form) -> Result<Qty, Deny> {
 }
 
 impl Desk {
+    /// How many groups have been made and not deleted.
+    pub fn groups(&self) -> usize {
+        self.groups.len()
+    }
+
     fn find_group(&self, member: Member, id: &str) -> Result<usize, Deny> {
         let meant = |group: &Group| {
             group.id == id

@@ -42,6 +42,9 @@ pub struct Keys {
     pub region_until: Option<UnixMs>,
 }
 
+/// Path of the list, below `/trade-api/v2`. Signed.
+pub const KEYS: &str = "/api_keys";
+
 /// Asks the venue of the account's keys, signed with one of them.
 pub async fn keys(access: &Access<'_>, signer: &KalshiSigner, now: impl Fn() -> UnixMs) -> Result<Keys, RestError> {
     let rest = Rest::new(access)?;
@@ -53,7 +56,7 @@ pub async fn keys(access: &Access<'_>, signer: &KalshiSigner, now: impl Fn() -> 
         }
         Ok(headers)
     };
-    let path = "/api_keys";
+    let path = KEYS;
     let body = rest.get_signed(path, &[], sign).await?;
     parse_keys(&body).map_err(|refused| RestError::Unreadable { path: path.into(), refused })
 }

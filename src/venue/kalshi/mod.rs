@@ -7,6 +7,7 @@ mod frame;
 pub mod gateway;
 pub mod group;
 pub mod limits;
+pub mod money;
 pub mod order;
 pub mod report;
 mod scan;

@@ -5,6 +5,7 @@ pub mod answer;
 pub mod call;
 pub mod catalog;
 pub mod contract;
+pub mod eligible;
 pub mod feed;
 pub mod gateway;
 pub mod order;
@@ -37,6 +38,8 @@ pub const SOCKET: &str = "wss://ws-subscriptions-clob.polymarket.com/ws/market";
 
 /// Transactions without gas.
 pub const RELAYER: &str = "https://relayer-v2.polymarket.com";
+/// The web site, of which one answer is read: where it takes this host to be.
+pub const SITE: &str = "https://polymarket.com";
 /// The user channel.
 pub const USER_SOCKET: &str = "wss://ws-subscriptions-clob.polymarket.com/ws/user";
 

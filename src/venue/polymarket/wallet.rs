@@ -55,6 +55,17 @@ impl Wallet {
         address(wallet).map(Self::Delegated)
     }
 
+    /// Its address with the capitals of its checksum; `None` for a plain account, which is its key's.
+    #[must_use]
+    pub fn address(self) -> Option<String> {
+        match self {
+            Self::Eoa => None,
+            Self::Proxy(wallet) | Self::Safe(wallet) | Self::Deposit(wallet) | Self::Delegated(wallet) => {
+                Some(wallet.to_checksum(None))
+            }
+        }
+    }
+
     /// The venue's number for the kind.
     #[must_use]
     pub const fn signature_type(self) -> u8 {

@@ -131,6 +131,10 @@ impl Watch {
             What::Filled { .. } => "filled",
             What::Withheld { .. } => "withheld",
             What::PlanEnded { .. } => "ended",
+            What::FeeOff { .. } => {
+                self.wrong.push(format!("a fee that the exchange charged as it should is called wrong: {text}"));
+                "fee"
+            }
             _ => return,
         };
         *self.kinds.entry(kind).or_default() += 1;
