@@ -103,6 +103,7 @@ fn engine(site: &Site, state: &Path, signer: Option<KalshiSigner>, edited: Optio
         signing: signer.and_then(|signer| sign::start(Keys::Made { kalshi: signer, polymarket: None }).unwrap()),
         wired: None,
         findings: Vec::new(),
+        adopts: false,
         record: None,
     };
     Engine::start(start).unwrap()

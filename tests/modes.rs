@@ -45,6 +45,7 @@ fn started(site: Site, state: &Path, reads_only: bool) -> (Engine, Asker) {
         signing: Some(signing),
         wired: Some(wired),
         findings: Vec::new(),
+        adopts: false,
         record: None,
     };
     (Engine::start(start).unwrap(), asker)

@@ -49,12 +49,7 @@ pub fn run(global: &Global, args: &ArmArgs) -> Done {
     let stake = stake(&config, &status);
     tell(&config, &status, stake)?;
     let phrase = format!("arm {} {}", status.mode, stake.raw() / 1_000_000);
-    if std::io::stdin().is_terminal() {
-        say!("Type this to go on: {phrase}");
-    }
-    let mut typed = String::new();
-    std::io::stdin().lock().read_line(&mut typed)?;
-    if typed.split_whitespace().ne(phrase.split_whitespace()) {
+    if !typed(&phrase)? {
         return Err(Fault::Gate(format!("not armed: that was not the phrase, which is: {phrase}")));
     }
     for left in (1..=COUNTDOWN).rev() {
@@ -65,6 +60,16 @@ pub fn run(global: &Global, args: &ArmArgs) -> Done {
         reach(global, of, Request::Arm)?,
         "orders leave from here on. Disarm with: orion arm --off; halt with: orion kill",
     )
+}
+
+/// Does a person type this? Or pipe it: a script that does so has been written by one.
+pub fn typed(phrase: &str) -> std::io::Result<bool> {
+    if std::io::stdin().is_terminal() {
+        say!("Type this to go on: {phrase}");
+    }
+    let mut typed = String::new();
+    std::io::stdin().lock().read_line(&mut typed)?;
+    Ok(typed.split_whitespace().eq(phrase.split_whitespace()))
 }
 
 fn end((answer, folder): (Option<Answer>, std::path::PathBuf), meaning: &str) -> Done {

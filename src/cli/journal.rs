@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
-use super::{Done, Fault, Global, settings, shown::Shown, stops};
+use super::{Done, Fault, Global, rebuild, settings, shown::Shown, stops};
 use crate::{
     ledger::{journal::Record, segments},
     order::Ask,
@@ -25,6 +25,8 @@ enum JournalCommand {
     Show(ShowArgs),
     /// Read the journal through: every checksum and number, what is open, what is in doubt.
     Verify(ModeArgs),
+    /// Set a damaged journal aside and begin anew from what both venues hold.
+    Rebuild(rebuild::RebuildArgs),
 }
 
 #[derive(Args, Debug)]
@@ -52,6 +54,7 @@ pub fn run(global: &Global, args: &JournalArgs) -> Done {
     match &args.command {
         JournalCommand::Show(args) => show(&read(global, &args.mode)?.0, args),
         JournalCommand::Verify(mode) => verify(global, mode),
+        JournalCommand::Rebuild(args) => rebuild::run(global, args),
     }
 }
 
@@ -65,9 +68,10 @@ fn read(global: &Global, mode: &ModeArgs) -> Result<(Records, usize), Fault> {
         )));
     }
     let help = format!(
-        "the journal in {} cannot be read through. Keep a copy of it; then move it away, and look at both venues' own pages \
-         for open orders and positions before the engine is started without it",
-        folder.display()
+        "the journal in {} cannot be read through. Restore it from a backup, or have it set aside and begun anew from what \
+         both venues hold: orion journal rebuild --mode {}",
+        folder.display(),
+        mode.mode.name()
     );
     Ok(segments::read(&folder).context(help)?)
 }
@@ -120,7 +124,7 @@ fn verify(global: &Global, mode: &ModeArgs) -> Done {
                 }
             }
             Record::Ended { plan, .. } => _ = open.remove(plan),
-            Record::Market { .. } | Record::Cash { .. } | Record::Paid { .. } => {}
+            Record::Market { .. } | Record::Cash { .. } | Record::Paid { .. } | Record::Adopted { .. } => {}
         }
     }
     say!("{} records of {epochs} starts: {orders} orders, {told} reports", records.len());
@@ -158,6 +162,14 @@ fn words(record: &Record, names: &HashMap<MarketId, String>) -> String {
         }
         Record::Told { order, told, at } => format!("{}  order {order}: {}", time(*at), report(told)),
         Record::Ended { plan, ending } => format!("plan {plan} ended: {}", ending.name()),
+        Record::Adopted { market, held, cost, at } => format!(
+            "{}  {}: taken over as the venue holds it, {} YES and {} NO, counted as {:#}",
+            time(*at),
+            name(market),
+            held[0],
+            held[1],
+            cost[0] + cost[1]
+        ),
         Record::Paid { market, yes_payout, held, paid } => {
             format!("{} pays YES {yes_payout:#}: {paid:#} for {} YES and {} NO", name(market), held[0], held[1])
         }

@@ -20,6 +20,7 @@ mod journal;
 mod pages;
 mod passphrase;
 mod promote;
+mod rebuild;
 mod record;
 mod replay;
 mod run;

@@ -92,6 +92,7 @@ pub fn run(global: &Global, args: &RecordArgs) -> Done {
         signing,
         wired: None,
         findings: Vec::new(),
+        adopts: false,
         record: Some(frames_in),
     };
     let engine = Engine::start(start)?;

@@ -120,6 +120,7 @@ pub fn run(global: &Global, args: &RunArgs) -> Done {
         signing,
         wired,
         findings,
+        adopts: false,
         record: None,
     };
     let engine = Engine::start(start)?;

@@ -53,6 +53,9 @@ pub enum Record {
     Ended { plan: u64, ending: Ending },
     /// A market paid: this much arrived for what was held.
     Paid { market: MarketId, yes_payout: Money, held: [Qty; 2], paid: Money },
+    /// On a person's word the venue's holding was taken for ours: what is held of the market now, and what that counts as
+    /// having cost.
+    Adopted { market: MarketId, held: [Qty; 2], cost: [Money; 2], at: UnixMs },
 }
 
 /// Where a segment's bytes lie. A file outside of tests; in them, memory that forgets what was not synced.
@@ -313,6 +316,18 @@ pub fn replay(bytes: &[u8], segment: u32, first: Option<u64>) -> Result<Replayed
         return Err(Damage::Record { segment, at: replayed.end });
     }
     Ok(replayed)
+}
+
+/// Every record before the first that is not sound. For a segment that [`replay`] refuses.
+pub fn salvage(bytes: &[u8]) -> Vec<(u64, Record)> {
+    let mut records = Vec::new();
+    let mut at = HEADER_LEN;
+    while let Some((sequence, body)) = bytes.get(at..).and_then(frame) {
+        let Ok(record) = postcard::from_bytes(body) else { break };
+        records.push((sequence, record));
+        at += FRAME_LEN + body.len();
+    }
+    records
 }
 
 /// The record at the start of `bytes`, if a whole one is there.

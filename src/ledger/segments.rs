@@ -135,6 +135,53 @@ pub fn open(folder: &Path) -> Result<Opened, Unusable> {
     Ok(Opened { journal, records, torn })
 }
 
+/// A journal begun anew with what a damaged one still tells.
+pub struct Salvaged {
+    pub opened: Opened,
+    /// Where the damaged one lies now.
+    pub aside: PathBuf,
+}
+
+/// Sets a damaged journal aside and begins one with every record before the damage. What came after it is lost: both
+/// venues have to be asked what is held.
+pub fn salvage(folder: &Path) -> Result<Salvaged, Unusable> {
+    let place = |error| Unusable::Folder { folder: folder.to_owned(), error };
+    let mut records: Vec<(u64, Record)> = Vec::new();
+    for segment in list(folder).map_err(place)? {
+        let bytes = Segment::open(&path(folder, segment)).and_then(|mut store| store.read()).map_err(place)?;
+        let first = records.last().map(|(sequence, _)| sequence + 1);
+        match journal::replay(&bytes, segment, first) {
+            Ok(mut replayed) if replayed.torn == 0 => records.append(&mut replayed.records),
+            Ok(mut replayed) => {
+                records.append(&mut replayed.records);
+                break;
+            }
+            Err(_) => {
+                let sound = journal::salvage(&bytes).into_iter();
+                let next = first.unwrap_or(0);
+                let in_order = |at: usize, sequence: u64| first.is_none() || sequence == next + at as u64;
+                let fits = sound.enumerate().take_while(|(at, (sequence, _))| in_order(*at, *sequence));
+                records.extend(fits.map(|(_, record)| record));
+                break;
+            }
+        }
+    }
+    let name = |number: u32| folder.with_extension(format!("damaged-{number}"));
+    let aside = (1..).map(name).find(|aside| !aside.exists()).expect("there is always another number");
+    fs::rename(folder, &aside).map_err(place)?;
+    let mut opened = open(folder)?;
+    for (_, record) in &records {
+        if opened.journal.room() < 1_024 {
+            let store = Segment::create(&path(folder, opened.journal.segment() + 1), SEGMENT_LEN).map_err(place)?;
+            opened.journal.rotate(store)?;
+        }
+        let sequence = opened.journal.append(record)?;
+        opened.records.push((sequence, *record));
+    }
+    opened.journal.sync()?;
+    Ok(Salvaged { opened, aside })
+}
+
 type ReadAll = (Vec<(u64, Record)>, Option<(u32, journal::Replayed)>);
 
 fn read_all(folder: &Path) -> Result<ReadAll, Unusable> {

@@ -63,6 +63,9 @@ use crate::{
     },
 };
 
+/// How many starts a damaged journal may have forgotten.
+const EPOCHS_LOST: u32 = 10_000;
+
 /// Where the venues are. Outside of the demo these are constants of the build.
 #[derive(Clone, Debug)]
 pub struct Endpoints {
@@ -118,6 +121,8 @@ pub struct Start {
     pub wired: Option<Wired>,
     /// What was found of the accounts before the start.
     pub findings: Vec<Finding>,
+    /// A journal that is damaged is set aside, and what the venues hold is taken for ours: on a person's word.
+    pub adopts: bool,
     /// Raw frames go here, if anywhere.
     pub record: Option<Sender<Recorded>>,
 }
@@ -261,7 +266,7 @@ impl Engine {
     pub fn start(start: Start) -> anyhow::Result<Self> {
         let Start { mode, config, config_hash, guarded, settings, endpoints, pairs, listed, signing, wired, .. } =
             start;
-        let (findings, record) = (start.findings, start.record);
+        let (findings, adopts, record) = (start.findings, start.adopts, start.record);
         let state = config.engine.state_dir.join(mode.name());
         let lock = claim(&state)?;
         let database = state.join("orion.db");
@@ -289,8 +294,7 @@ impl Engine {
         let (mut feed_rings, detect_rings, cold) = ring::rings(2, &waker);
         let (controls, controls_out) = bounded(1_024);
         let folder = state.join("journal");
-        let mut opened =
-            segments::open(&folder).with_context(|| format!("the journal in {} cannot be used", folder.display()))?;
+        let (mut opened, salvaged) = open_journal(&folder, adopts)?;
         if 0 < opened.torn {
             tracing::warn!("the journal's last record was torn and is cut off: {} bytes", opened.torn);
         }
@@ -315,7 +319,9 @@ impl Engine {
         let rows = first_rows(&settings, &reader.settings()?, &known, &restored, now);
         let books = keep::books(&reader, &tables.pair_names, &tables.names)?;
         drop(reader);
-        let ids = Ids::new(restored.epoch + 1).context("every epoch of this journal has been used")?;
+        // Starts whose records were lost have used numbers too.
+        let next = restored.epoch + if salvaged { EPOCHS_LOST } else { 1 };
+        let ids = Ids::new(next).context("every epoch of this journal has been used")?;
         let mut setup = setup(&config, &tables, &known, &restored, &state, now);
         if let Some(limits) = &guarded {
             setup.limits.armed = stops::is_armed(&state, limits);
@@ -392,6 +398,7 @@ impl Engine {
                     stop: stop.clone(),
                     ending,
                     fallen: stops.fallen.clone(),
+                    adopts,
                     seed: now.raw(),
                 };
                 let (booth, running) = parts.start(&mut routes)?;
@@ -611,6 +618,25 @@ impl Engine {
     /// Does a thread hang, so that nobody should wait for it?
     pub fn is_stalled(&self) -> bool {
         self.stalled.raised()
+    }
+}
+
+/// Opens the journal; one that is damaged only where a person wants it set aside. Says whether it was.
+fn open_journal(folder: &Path, adopts: bool) -> anyhow::Result<(segments::Opened, bool)> {
+    match segments::open(folder) {
+        Ok(opened) => Ok((opened, false)),
+        Err(segments::Unusable::Damage(damage)) if adopts => {
+            let segments::Salvaged { opened, aside } = segments::salvage(folder)?;
+            tracing::warn!("{damage}; it lies in {} now, {} records were kept", aside.display(), opened.records.len());
+            Ok((opened, true))
+        }
+        Err(error) => Err(error).with_context(|| {
+            format!(
+                "the journal in {} cannot be used; restore it from a backup, or have it set aside and begun anew from what \
+                 both venues hold: orion journal rebuild",
+                folder.display()
+            )
+        }),
     }
 }
 

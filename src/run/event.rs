@@ -100,6 +100,12 @@ pub enum What {
         venue: Venue,
         difference: Difference,
     },
+    /// On a person's word the venue's holding of a market was taken for ours.
+    Adopted {
+        market: MarketId,
+        before: [Qty; 2],
+        held: [Qty; 2],
+    },
     /// Were both venues' accounts read, and do they agree with the journal?
     Agrees {
         clean: bool,

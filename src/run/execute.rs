@@ -227,6 +227,24 @@ impl<S: Store> Executor<S> {
         self.plans.extend(plans.map(|(plan, reserved)| Open { plan, reserved }));
     }
 
+    /// Takes what a venue holds of a market for ours, on a person's word. What is there beyond what was bought counts as having
+    /// cost a dollar each: nobody knows better, and exposure is not to be understated.
+    pub fn adopt(&mut self, market: MarketId, held: [Qty; 2], at: Arrival, acts: &mut Acts) {
+        let before = *self.positions.holding(market);
+        let cost = [0, 1].map(|o: usize| {
+            let more = held[o].saturating_sub(before.qty[o]);
+            before.cost[o].part(held[o].min(before.qty[o]), before.qty[o]) + Money::dollar_each(more)
+        });
+        if self.write(&Record::Adopted { market, held, cost, at: at.unix }).is_err() {
+            return self.halt(Latch::Journal, acts);
+        }
+        for outcome in [Outcome::Yes, Outcome::No] {
+            self.positions.found(market, outcome, held[outcome as usize], cost[outcome as usize]);
+        }
+        acts.events.push(Event { at: at.unix, what: What::Adopted { market, before: before.qty, held } });
+        self.tell_booked(market, &before, false, at, acts);
+    }
+
     /// Something of the detector's.
     pub fn ready(&mut self, ready: Ready, at: Arrival, door: &mut dyn Door, acts: &mut Acts) {
         match ready {
@@ -261,7 +279,11 @@ impl<S: Store> Executor<S> {
             match trade.fee {
                 // Polymarket does not say what it charged: what its curve says is booked, and the wallet is compared later.
                 None => trade.fee = Some(curve.trade_fee(trade.price, trade.qty)),
-                Some(charged) if !curve.fits(trade.price, trade.qty, charged) => {
+                // Polymarket's maker pays nothing, which is all that it says of a fee; Kalshi names what it charged.
+                Some(charged)
+                    if self.markets[market.0 as usize].venue == Venue::Kalshi
+                        && !curve.fits(trade.price, trade.qty, charged) =>
+                {
                     let predicted = curve.trade_fee(trade.price, trade.qty);
                     off = Some(What::FeeOff { market, charged, predicted });
                 }

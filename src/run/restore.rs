@@ -215,6 +215,13 @@ impl Walk<'_> {
                 self.plans.remove(&plan);
                 self.restored.history.ended(plan, ending);
             }
+            Record::Adopted { market, held, cost, .. } => {
+                let market = self.slot(sequence, market)?;
+                for outcome in [Outcome::Yes, Outcome::No] {
+                    let (qty, cost) = (held[outcome as usize], cost[outcome as usize]);
+                    self.restored.positions.found(market, outcome, qty, cost);
+                }
+            }
             Record::Paid { market, yes_payout, held, paid } => {
                 let market = self.slot(sequence, market)?;
                 self.restored.history.paid(market, yes_payout, held, paid);

@@ -8,6 +8,8 @@
 //!
 //! Nothing is entered before both venues' accounts were read whole and agree with the journal, nor while they do not.
 
+use std::collections::BTreeSet;
+
 use super::{
     event::{Event, Ready, What, Word},
     execute::{About, Acts, Door, Executor, PLANS_MAX},
@@ -106,6 +108,8 @@ pub struct Trader<S> {
     room: bool,
     /// What Polymarket's wallet should hold.
     purse: Purse,
+    /// A person has said that what the venues hold is ours.
+    adopts: bool,
 }
 
 impl<S: Store> Trader<S> {
@@ -138,7 +142,13 @@ impl<S: Store> Trader<S> {
             notes: Vec::with_capacity(4 * PLANS_MAX),
             room: true,
             purse: Purse::default(),
+            adopts: false,
         }
+    }
+
+    /// Differences that stay are not shown but settled: what the venues hold is taken for ours. On a person's word alone.
+    pub fn adopt(&mut self) {
+        self.adopts = true;
     }
 
     /// Goes on from what the journal says of the time before this start.
@@ -380,6 +390,25 @@ impl<S: Store> Trader<S> {
             // A market that has paid holds nothing any more: perhaps only the news of it is missing.
             let markets = found.iter().filter_map(Difference::market);
             self.acts.events.extend(markets.map(|market| Event { at: at.unix, what: What::Suspect { market } }));
+            return;
+        }
+        let markets: BTreeSet<_> = found.iter().filter_map(Difference::market).collect();
+        if self.adopts && whole && !markets.is_empty() {
+            for market in markets {
+                let mut held = self.executor.holding(market).qty;
+                for difference in found {
+                    if let Difference::More { market: of, outcome, theirs, .. }
+                    | Difference::Less { market: of, outcome, theirs, .. } = *difference
+                        && of == market
+                    {
+                        held[outcome as usize] = theirs;
+                    }
+                }
+                self.executor.adopt(market, held, at, &mut self.acts);
+            }
+            // What is held now is compared with the next reading.
+            let compare = &mut self.sides[venue as usize].compare;
+            (compare.differs, compare.agrees, compare.asked) = (0, false, Nanos::ZERO);
             return;
         }
         let lost = found.iter().any(Difference::halts);

@@ -225,6 +225,8 @@ pub(super) struct Parts<'a> {
     pub(super) stop: Stop,
     pub(super) ending: Ending,
     pub(super) fallen: Fallen,
+    /// What the venues hold is taken for ours.
+    pub(super) adopts: bool,
     pub(super) seed: u64,
 }
 
@@ -264,6 +266,9 @@ impl Parts<'_> {
         executor.limit(self.limits);
         let mut trader = Trader::new(executor, gateways.both, names);
         trader.restore(restored);
+        if self.adopts {
+            trader.adopt();
+        }
         if let TradingState::Halted(latch) = setup.state {
             fallen.fall();
             trader.ready(Ready::Halted { latch }, clock::arrival());

@@ -17,7 +17,7 @@ use orion::{
     order::Purpose,
     run::snapshot::Snapshot,
     sim::{kalshi::account::SHARDS, serve::Running},
-    unit::{Money, OrderId, Outcome, Stage, Tag, Told, Trade, Venue},
+    unit::{Money, OrderId, Outcome, Qty, Stage, Tag, Told, Trade, Venue},
     venue::kalshi::order::Names,
     watch::control::{self, Answer, Request},
 };
@@ -95,6 +95,11 @@ impl Town {
         written["pairs"] = chosen.into();
         std::fs::write(&sheet, written.to_string()).unwrap();
         Self { exchanges, folder }
+    }
+
+    /// Where the exchanges' addresses and keys lie.
+    pub fn sim(&self) -> PathBuf {
+        self.folder.path().join("sim")
     }
 
     pub fn state(&self) -> PathBuf {
@@ -272,6 +277,9 @@ impl Town {
                     known.stage = known.stage.max(trade.stage);
                     known.fee = trade.fee.or(known.fee);
                 }
+                Record::Adopted { market, held, .. } => {
+                    order.push(Happened::Adopted(names[&market.0].clone(), held));
+                }
                 Record::Paid { market, yes_payout, .. } => {
                     order.push(Happened::Paid(names[&market.0].clone(), yes_payout));
                 }
@@ -287,6 +295,11 @@ impl Town {
                     }
                 }
                 Happened::Paid(market, yes_payout) => story.books.pay(&market, yes_payout),
+                Happened::Adopted(market, held) => {
+                    for (outcome, qty) in [(Outcome::Yes, held[0]), (Outcome::No, held[1])] {
+                        story.books.hold(market.clone(), outcome, i128::from(qty.micros()));
+                    }
+                }
             }
         }
         story
@@ -296,6 +309,7 @@ impl Town {
 enum Happened {
     Traded((Market, String)),
     Paid(Market, Money),
+    Adopted(Market, [Qty; 2]),
 }
 
 fn tag(tag: &Tag) -> String {

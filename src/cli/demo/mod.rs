@@ -112,6 +112,7 @@ pub fn run(global: &Global, args: &DemoArgs) -> Done {
         signing: Some(signing),
         wired: Some(wired),
         findings,
+        adopts: false,
         record: None,
     };
     let engine = Engine::start(start)?;

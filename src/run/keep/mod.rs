@@ -322,6 +322,15 @@ impl Keeper {
                 self.push(Row::Event(audit::Event { at, kind: "suspended".into(), text: text.clone() }));
                 let _ = self.setup.told.try_send(Told::Note(text));
             }
+            What::Adopted { market, before, held } => {
+                let name = &self.market(market).name;
+                let text = format!(
+                    "{name}: taken over as the venue holds it, {} YES and {} NO; the journal had {} and {}",
+                    held[0], held[1], before[0], before[1]
+                );
+                self.push(Row::Event(audit::Event { at, kind: "adopted".into(), text: text.clone() }));
+                let _ = self.setup.told.try_send(Told::Note(text));
+            }
             What::Agrees { clean } => {
                 self.status.agrees = Some(clean);
                 if clean && self.status.reconciled_ms.is_none() {
