@@ -124,7 +124,12 @@ fn verify(global: &Global, mode: &ModeArgs) -> Done {
                 }
             }
             Record::Ended { plan, .. } => _ = open.remove(plan),
-            Record::Market { .. } | Record::Cash { .. } | Record::Paid { .. } | Record::Adopted { .. } => {}
+            Record::Market { .. }
+            | Record::Cash { .. }
+            | Record::Paid { .. }
+            | Record::Merging { .. }
+            | Record::Merged { .. }
+            | Record::Adopted { .. } => {}
         }
     }
     say!("{} records of {epochs} starts: {orders} orders, {told} reports", records.len());
@@ -162,6 +167,13 @@ fn words(record: &Record, names: &HashMap<MarketId, String>) -> String {
         }
         Record::Told { order, told, at } => format!("{}  order {order}: {}", time(*at), report(told)),
         Record::Ended { plan, ending } => format!("plan {plan} ended: {}", ending.name()),
+        Record::Merging { market, qty, at } => {
+            format!("{}  {}: {qty} YES and NO are to be put together", time(*at), name(market))
+        }
+        Record::Merged { market, done, at } => {
+            let end = if *done { "became dollars" } else { "were not put together" };
+            format!("{}  {}: YES and NO {end}", time(*at), name(market))
+        }
         Record::Adopted { market, held, cost, at } => format!(
             "{}  {}: taken over as the venue holds it, {} YES and {} NO, counted as {:#}",
             time(*at),

@@ -20,8 +20,8 @@ use crate::unit::{Money, UnixMs, Venue};
 pub use reader::{AuditReader, OpportunityRecord, ReasonCount, Shown, State};
 pub use recompute::{Holding, Recomputed, VenueBooks};
 pub use row::{
-    Action, Balance, ConfigChange, Control, Event, Fate, Fill, Finality, Opportunity, Plan, Position, Row, RunInfo,
-    Settlement,
+    Action, Balance, ConfigChange, Control, Event, Fate, Fill, Finality, Merge, Opportunity, Plan, Position, Row,
+    RunInfo, Settlement,
 };
 
 const STEPS: &[M<'_>] = &[M::up(include_str!("schema_1.sql")), M::up(include_str!("schema_2.sql"))];
@@ -354,6 +354,12 @@ fn put(to: &Transaction<'_>, run_id: i64, row: &Row) -> rusqlite::Result<usize> 
                 s.paid.raw(),
                 int(s.at.raw()),
             ]),
+        Row::Merge(m) => to
+            .prepare_cached(
+                "INSERT INTO merges (market, at, run_id, qty_micros) VALUES (?1, ?2, ?3, ?4) \
+                 ON CONFLICT (market, at) DO UPDATE SET qty_micros = excluded.qty_micros",
+            )?
+            .execute(params![m.market, int(m.at.raw()), run_id, int(m.qty.micros())]),
         Row::Balance(b) => to
             .prepare_cached(
                 "INSERT INTO balances (at, run_id, venue, shard, free_micros, locked_micros) \

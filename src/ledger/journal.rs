@@ -53,6 +53,10 @@ pub enum Record {
     Ended { plan: u64, ending: Ending },
     /// A market paid: this much arrived for what was held.
     Paid { market: MarketId, yes_payout: Money, held: [Qty; 2], paid: Money },
+    /// So many YES and NO of a market on Polymarket are about to be put together: a dollar each comes back.
+    Merging { market: MarketId, qty: Qty, at: UnixMs },
+    /// They were, as the wallet shows; or the transaction is dead and the wallet shows them all.
+    Merged { market: MarketId, done: bool, at: UnixMs },
     /// On a person's word the venue's holding was taken for ours: what is held of the market now, and what that counts as
     /// having cost.
     Adopted { market: MarketId, held: [Qty; 2], cost: [Money; 2], at: UnixMs },

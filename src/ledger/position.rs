@@ -29,6 +29,7 @@ pub struct Holding {
 enum Event {
     Traded(Trade),
     Paid { yes_payout: Money },
+    Merged { qty: Qty },
 }
 
 /// One market: what it holds, and how it came there since everything was final.
@@ -93,6 +94,11 @@ impl Positions {
         account.forget();
     }
 
+    /// YES and NO were put together.
+    pub fn merge(&mut self, market: MarketId, qty: Qty) {
+        self.account(market).happen(Event::Merged { qty });
+    }
+
     /// The market paid everything that was held.
     pub fn pay(&mut self, market: MarketId, yes_payout: Money) {
         self.account(market).happen(Event::Paid { yes_payout });
@@ -153,6 +159,7 @@ impl Holding {
                     self.close(self.qty[0].min(self.qty[1]));
                 }
             }
+            Event::Merged { qty } => self.close(qty.min(self.qty[0]).min(self.qty[1])),
             Event::Paid { yes_payout } => {
                 // Both venues round down: Kalshi to whole cents (dossier 5.4), Polymarket to micro-dollars.
                 let step = if venue == Venue::Kalshi { 10_000 } else { 1 };

@@ -270,6 +270,7 @@ impl Engine {
         let state = config.engine.state_dir.join(mode.name());
         let lock = claim(&state)?;
         let database = state.join("orion.db");
+        let simulated = mode != Mode::Live;
         let now = super::clock::unix();
         let run =
             RunInfo { mode: mode.name().into(), started_at: now, build: env!("CARGO_PKG_VERSION").into(), config_hash };
@@ -314,7 +315,7 @@ impl Engine {
             tracing::warn!("{venue} {name} is held ({} YES, {} NO) and not in the pair file", held.qty[0], held.qty[1]);
         }
         let reader = AuditReader::open(&database)?;
-        audit.write(&restored.history.rows(&restored.names, &restored.positions, &reader, now)?)?;
+        audit.write(&restored.history.rows(&restored.names, &restored.positions, &reader, simulated, now)?)?;
         let known = reader.load_state(UnixMs::new(now.raw() / 86_400_000 * 86_400_000))?;
         let rows = first_rows(&settings, &reader.settings()?, &known, &restored, now);
         let books = keep::books(&reader, &tables.pair_names, &tables.names)?;
@@ -351,6 +352,7 @@ impl Engine {
         let (orders_in, ordered) = bounded(4);
         let (found_in, found) = bounded(16);
         let (commands_in, commands) = bounded(64);
+        let (merges_in, merges_out) = bounded(4);
         let mut seat = match (wired, &signing) {
             (Some(wired), Some(signing)) => {
                 if !wired.reads_only {
@@ -374,9 +376,11 @@ impl Engine {
                     desk: signing.desk.clone(),
                     markets: redeem::conditions((0..tables.names.len()).filter_map(of)),
                     database: database.clone(),
+                    merges: merges_out.clone(),
                     stop: stop.clone(),
                     notes: notes_in.clone(),
                 });
+                let merges = wired.relayed && !wired.reads_only;
                 let gateways = gateways(wired, &tables, &endpoints, &signing.desk, &restored.plans, &state)?;
                 let parts = Parts {
                     setup,
@@ -399,6 +403,7 @@ impl Engine {
                     ending,
                     fallen: stops.fallen.clone(),
                     adopts,
+                    merges,
                     seed: now.raw(),
                 };
                 let (booth, running) = parts.start(&mut routes)?;
@@ -575,6 +580,8 @@ impl Engine {
             stops: stops.clone(),
             commands,
             found,
+            merges: merges_in,
+            simulated,
             rows,
             held,
             books,

@@ -75,7 +75,7 @@ impl<S: Store> Desk<S> {
     /// process that they were in; what they had filled stands.
     pub fn restore(&mut self, restored: Restored, at: Arrival) {
         let orders: Vec<_> = restored.plans.iter().flat_map(Plan::legs).map(|leg| (leg.ask.id, leg.filled())).collect();
-        self.executor.restore(restored);
+        self.executor.restore(restored, at.now);
         if !self.wired {
             for (id, filled) in orders {
                 let told = Told::Picture(Picture { filled, open: false });

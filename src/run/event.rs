@@ -67,6 +67,17 @@ pub enum What {
         qty: [Qty; 2],
         cost: [Money; 2],
     },
+    /// YES and NO of one Polymarket market are to be put together: for whoever sends the transaction.
+    Merging {
+        market: MarketId,
+        qty: Qty,
+    },
+    /// They were, as the wallet shows; or the transaction is dead.
+    Merged {
+        market: MarketId,
+        qty: Qty,
+        done: bool,
+    },
     /// YES and NO of one Kalshi market closed each other: a dollar a contract came back at once.
     Netted {
         market: MarketId,
@@ -179,6 +190,8 @@ pub enum Withheld {
     Numbers,
     /// Too much is matched and not final.
     Provisional,
+    /// YES and NO of one of the markets are being put together.
+    Merging,
     /// The venue's gateway cannot send it.
     Unready(Venue, Unready),
 }
@@ -192,6 +205,7 @@ impl Withheld {
             Self::Journal => "the journal had no room for entries or could not be written".into(),
             Self::Numbers => "every order number of this start is used: restart the engine".into(),
             Self::Provisional => "more than risk.provisional_usd_max would be matched and not final".into(),
+            Self::Merging => "YES and NO of the market were being put together".into(),
             Self::Unready(venue, why) => format!("{venue}: {why}"),
         }
     }

@@ -19,7 +19,7 @@ use crate::{
     },
     order::{
         Ask, Ids, Leg, Plan, Purpose,
-        leg::{Change, State},
+        leg::{Change, DUST, State},
         plan::{Aim, Budget, Ending, Excess, Offers, Step},
     },
     risk::{Evidence, Latch, reduce},
@@ -35,6 +35,8 @@ use crate::{
 pub const PLANS_MAX: usize = 64;
 /// Orders of ended plans whose names are remembered: their reports may come late, and twice.
 const ENDED_MAX: usize = 1_024;
+/// A transaction of the wallet's is dead after this: what it was to do has been done, or never will be.
+const MERGE_DEAD: Nanos = Nanos::secs(700);
 /// No entry on either venue for this long after one says that it takes no orders that take.
 const SHUT_SPAN: Nanos = Nanos::secs(30);
 /// The same after one says that requests come too fast.
@@ -171,6 +173,8 @@ pub struct Executor<S> {
     limits: Limits,
     /// The venues' names for orders of plans that have ended, the oldest first.
     ended: VecDeque<Tag>,
+    /// YES and NO that are being put together, and since when.
+    merging: Option<(MarketId, Qty, Nanos)>,
 }
 
 impl<S: Store> Executor<S> {
@@ -194,6 +198,7 @@ impl<S: Store> Executor<S> {
             answers: [Answers::default(); 2],
             limits: Limits::NONE,
             ended: VecDeque::with_capacity(ENDED_MAX),
+            merging: None,
         }
     }
 
@@ -215,7 +220,7 @@ impl<S: Store> Executor<S> {
     }
 
     /// What the journal says of the time before this start.
-    pub fn restore(&mut self, restored: Restored) {
+    pub fn restore(&mut self, restored: Restored, now: Nanos) {
         for market in restored.history.paid_markets() {
             // Those that this start does not list cannot pay again.
             if let Some(paid) = self.paid.get_mut(market.0 as usize) {
@@ -223,8 +228,49 @@ impl<S: Store> Executor<S> {
             }
         }
         self.positions = restored.positions;
+        // It may have been sent, or not: counted from now, and never sent again.
+        self.merging = restored.merging.map(|(market, qty)| (market, qty, now));
         let plans = restored.plans.into_iter().zip(restored.reserved);
         self.plans.extend(plans.map(|(plan, reserved)| Open { plan, reserved }));
+    }
+
+    /// Are YES and NO of a market being put together: how many?
+    pub fn merging(&self) -> Option<(MarketId, Qty)> {
+        self.merging.map(|(market, qty, _)| (market, qty))
+    }
+
+    /// Has YES and NO of a market put together, of which nothing is on its way. The transaction is somebody else's to send; only
+    /// the wallet says what became of it.
+    pub fn merge(&mut self, market: MarketId, at: Arrival, acts: &mut Acts) {
+        let [yes, no] = self.positions.holding(market).qty;
+        let qty = yes.min(no);
+        if self.write(&Record::Merging { market, qty, at: at.unix }).and_then(|()| self.journal.sync()).is_err() {
+            return self.halt(Latch::Journal, acts);
+        }
+        self.merging = Some((market, qty, at.now));
+        acts.events.push(Event { at: at.unix, what: What::Merging { market, qty } });
+    }
+
+    /// What the wallet holds of a market whose YES and NO are being put together.
+    pub fn merge_seen(&mut self, theirs: [Qty; 2], at: Arrival, acts: &mut Acts) {
+        let Some((market, qty, since)) = self.merging else { return };
+        let before = *self.positions.holding(market);
+        let near = |ours: Qty, theirs: Qty| ours.max(theirs).saturating_sub(ours.min(theirs)) <= DUST;
+        let fits = |less: Qty| (0..2).all(|o| near(before.qty[o].saturating_sub(less), theirs[o]));
+        let done = fits(qty);
+        if !done && at.now.since(since) < MERGE_DEAD {
+            return;
+        }
+        // Neither this nor that: the comparison that follows tells of it.
+        self.merging = None;
+        if self.write(&Record::Merged { market, done, at: at.unix }).is_err() {
+            return self.halt(Latch::Journal, acts);
+        }
+        acts.events.push(Event { at: at.unix, what: What::Merged { market, qty, done } });
+        if done {
+            self.positions.merge(market, qty);
+            self.tell_booked(market, &before, false, at, acts);
+        }
     }
 
     /// Takes what a venue holds of a market for ours, on a person's word. What is there beyond what was bought counts as having
@@ -430,6 +476,10 @@ impl<S: Store> Executor<S> {
         let provisional: Money = self.plans.iter().map(|open| open.plan.provisional()).sum();
         if self.limits.provisional < provisional + entry.reserved[Venue::Polymarket as usize] {
             return Err(Withheld::Provisional);
+        }
+        let markets = [entry.approved.intent().legs.kalshi.market, entry.approved.intent().legs.polymarket.market];
+        if self.merging.is_some_and(|(market, ..)| markets.contains(&market)) {
+            return Err(Withheld::Merging);
         }
         let (Some(kalshi), Some(polymarket)) = (self.ids.take(), self.ids.take()) else {
             return Err(Withheld::Numbers);

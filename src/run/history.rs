@@ -52,6 +52,7 @@ pub struct History {
     booked: Vec<Booked>,
     trades: HashMap<(MarketId, Tag), usize>,
     payments: Vec<Payment>,
+    merges: Vec<(MarketId, Qty, UnixMs)>,
     /// Of the newest record that says when it was written; others are taken to be as old.
     at: UnixMs,
 }
@@ -100,6 +101,11 @@ impl History {
         self.payments.push(Payment { market, yes_payout, held, paid, at: self.at });
     }
 
+    pub(super) fn merged(&mut self, market: MarketId, qty: Qty, at: UnixMs) {
+        self.at = at;
+        self.merges.push((market, qty, at));
+    }
+
     /// Markets that have paid for what was held of them.
     pub fn paid_markets(&self) -> impl Iterator<Item = MarketId> {
         self.payments.iter().map(|payment| payment.market)
@@ -121,6 +127,7 @@ impl History {
         names: &[(Venue, Tag)],
         positions: &Positions,
         reader: &AuditReader,
+        simulated: bool,
         now: UnixMs,
     ) -> Result<Vec<Row>, AuditError> {
         let mut rows = Vec::new();
@@ -152,7 +159,7 @@ impl History {
                 at: *at,
                 book_stamp: None,
                 finality,
-                simulated: true,
+                simulated,
             }));
         }
         for (id, past) in &self.plans {
@@ -166,6 +173,10 @@ impl History {
                 let [qty_yes, qty_no] = *held;
                 rows.push(Row::Settlement(audit::Settlement { venue, market, yes_payout, qty_yes, qty_no, paid, at }));
             }
+        }
+        for (market, qty, at) in &self.merges {
+            // One that is known is written again, and changes nothing.
+            rows.push(Row::Merge(audit::Merge { market: name(*market), qty: *qty, at: *at }));
         }
         let mut held: HashMap<_, _> =
             reader.positions()?.into_iter().map(|p| ((p.venue, p.market, p.outcome), (p.qty, p.cost))).collect();

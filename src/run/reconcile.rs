@@ -75,7 +75,8 @@ pub fn compare<S: Store>(
     let moving = |market: MarketId| executor.open().any(|plan| plan.legs().any(|leg| leg.ask.market == market));
     for (slot, (_, name)) in names.iter().enumerate().filter(|(_, (of, _))| *of == venue) {
         let market = MarketId(slot as u32);
-        if moving(market) || executor.has_paid(market) {
+        let merging = executor.merging().is_some_and(|(of, _)| of == market);
+        if moving(market) || merging || executor.has_paid(market) {
             continue;
         }
         let ours = executor.holding(market).qty;

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use crossbeam::channel::Sender;
+use crossbeam::channel::{Receiver, Sender};
 use reqwest::{Method, header::HeaderMap};
 
 use super::{accounts, boot::Endpoints, clock, ring::Stop, sign::SignDesk};
@@ -56,6 +56,9 @@ pub struct RedeemSetup {
     pub markets: BTreeMap<String, Condition>,
     /// The audit trail: what it has booked as paid may be redeemed. Before that the tokens are what the journal holds.
     pub database: PathBuf,
+    /// YES and NO that the executor wants put together, each named once: its record came first, and only the wallet says what
+    /// became of it.
+    pub merges: Receiver<(String, Qty)>,
     pub stop: Stop,
     pub notes: Sender<String>,
 }
@@ -69,6 +72,10 @@ pub fn start(setup: RedeemSetup) -> anyhow::Result<JoinHandle<()>> {
     let thread = std::thread::Builder::new().name("redeem".into()).spawn(move || {
         let mut due = clock::now() + EVERY;
         while !setup.stop.raised() {
+            if let Ok((market, qty)) = setup.merges.try_recv() {
+                let wait = runtime.block_on(setup.merge(&hosts, &market, qty));
+                due = due.max(clock::now() + wait);
+            }
             if due <= clock::now() {
                 let wait = runtime.block_on(setup.round(&hosts));
                 due = clock::now() + wait;
@@ -98,7 +105,15 @@ impl RedeemSetup {
         };
         let markets = won.iter().map(|position| position.condition.as_str()).collect::<BTreeSet<_>>();
         let count = markets.len();
-        match self.send(hosts, &won).await {
+        let mut calls: Vec<Call> = Vec::new();
+        for position in &won {
+            let call = self.markets[&position.condition].redeem(position.outcome, position.qty);
+            // Of an older market one call redeems both outcomes.
+            if !calls.contains(&call) && calls.len() < CALLS_MAX {
+                calls.push(call);
+            }
+        }
+        match self.send(hosts, calls).await {
             Ok(Some(Progress::Confirmed)) => {
                 self.note(format!("redeemed what {count} market(s) have paid on Polymarket"));
                 Nanos::ZERO
@@ -114,6 +129,19 @@ impl RedeemSetup {
             Err(error) => {
                 self.note(format!("{count} market(s) wait to be redeemed on Polymarket: {error}"));
                 // The relayer's own no is an answer; after silence the transaction may still come.
+                if matches!(error, RestError::Status { status: 400..=499, .. }) { EVERY } else { DEAD_AFTER }
+            }
+        }
+    }
+
+    /// Sends the transaction that puts YES and NO of a market together, once; when the next one may follow.
+    async fn merge(&self, hosts: &Hosts, market: &str, qty: Qty) -> Nanos {
+        let Some(condition) = self.markets.get(market) else { return Nanos::ZERO };
+        match self.send(hosts, vec![condition.merge(qty)]).await {
+            Ok(Some(Progress::Confirmed)) => Nanos::ZERO,
+            Ok(_) => EVERY,
+            Err(error) => {
+                self.note(format!("{market}: YES and NO could not be put together: {error}"));
                 if matches!(error, RestError::Status { status: 400..=499, .. }) { EVERY } else { DEAD_AFTER }
             }
         }
@@ -154,15 +182,7 @@ impl RedeemSetup {
     }
 
     /// Sends one transaction and waits for its end; `None` where the wallet cannot use the relayer.
-    async fn send(&self, hosts: &Hosts, won: &[Position]) -> Result<Option<Progress>, RestError> {
-        let mut calls: Vec<Call> = Vec::new();
-        for position in won {
-            let call = self.markets[&position.condition].redeem(position.outcome, position.qty);
-            // Of an older market one call redeems both outcomes.
-            if !calls.contains(&call) && calls.len() < CALLS_MAX {
-                calls.push(call);
-            }
-        }
+    async fn send(&self, hosts: &Hosts, calls: Vec<Call>) -> Result<Option<Progress>, RestError> {
         let unread = |path: &'static str| move |refused| RestError::Unreadable { path: path.into(), refused };
         let query = [("address", self.owner.clone()), ("type", "WALLET".to_owned())];
         let body = hosts.relayer.get(portfolio::PARAMS, &query).await?;

@@ -47,6 +47,8 @@ pub struct Restored {
     pub unlisted: Vec<(Venue, Tag, Holding)>,
     /// Markets by slot; those that this start does not list come behind.
     pub names: Vec<(Venue, Tag)>,
+    /// YES and NO that are being put together, or may be.
+    pub merging: Option<(MarketId, Qty)>,
     /// For the audit trail.
     pub history: History,
     /// What entries of each plan may still cost, by venue; nothing before [`Restored::promise`].
@@ -100,6 +102,7 @@ pub fn restore(records: &[(u64, Record)], known: &Known<'_>, now: Nanos) -> Resu
         flows: vec![Money::ZERO; names.len()],
         unlisted: Vec::new(),
         names: Vec::new(),
+        merging: None,
         history: History::default(),
         reserved: Vec::new(),
     };
@@ -214,6 +217,21 @@ impl Walk<'_> {
             Record::Ended { plan, ending } => {
                 self.plans.remove(&plan);
                 self.restored.history.ended(plan, ending);
+            }
+            Record::Merging { market, qty, .. } => {
+                let market = self.slot(sequence, market)?;
+                self.restored.merging = Some((market, qty));
+            }
+            Record::Merged { market, done, at } => {
+                let market = self.slot(sequence, market)?;
+                if let Some((of, qty)) = self.restored.merging.take()
+                    && (of, done) == (market, true)
+                {
+                    let before = self.restored.positions.holding(market).cash;
+                    self.restored.positions.merge(market, qty);
+                    self.restored.flows[market.0 as usize] += self.restored.positions.holding(market).cash - before;
+                    self.restored.history.merged(market, qty, at);
+                }
             }
             Record::Adopted { market, held, cost, .. } => {
                 let market = self.slot(sequence, market)?;

@@ -22,7 +22,7 @@ use crate::{
     ledger::journal::Store,
     order::{Ask, Leg, Plan, leg::State},
     risk::Latch,
-    unit::{MarketId, Money, Nanos, OrderId, Tag, UnixMs, Venue},
+    unit::{MarketId, Money, Nanos, OrderId, Qty, Tag, UnixMs, Venue},
     venue::gateway::{Answer, Call, CallNo, Gateway, Out, Prepared, Unready},
     wire::Arrival,
 };
@@ -37,6 +37,8 @@ const COMPARE_FIRST: Nanos = Nanos::millis(500);
 const DIFFERENCES_MAX: u32 = 3;
 /// Contracts that are gone may have been paid. Where the stream lost word of it, the catalogue brings it within a minute.
 const PAYOUT_WAIT: Nanos = Nanos::secs(90);
+/// Less than this of YES and NO is not worth a transaction.
+const MERGE_MIN: Qty = Qty::ONE;
 /// What venues said that nobody understood, kept until somebody takes it for the log; more of it is dropped.
 const STRANGE_MAX: usize = 64;
 
@@ -110,6 +112,8 @@ pub struct Trader<S> {
     purse: Purse,
     /// A person has said that what the venues hold is ours.
     adopts: bool,
+    /// Somebody sends the transactions that put YES and NO together.
+    merges: bool,
 }
 
 impl<S: Store> Trader<S> {
@@ -143,6 +147,7 @@ impl<S: Store> Trader<S> {
             room: true,
             purse: Purse::default(),
             adopts: false,
+            merges: false,
         }
     }
 
@@ -151,9 +156,14 @@ impl<S: Store> Trader<S> {
         self.adopts = true;
     }
 
+    /// YES and NO that are held of one market on Polymarket are put together: somebody sends the transactions.
+    pub fn merge(&mut self) {
+        self.merges = true;
+    }
+
     /// Goes on from what the journal says of the time before this start.
-    pub fn restore(&mut self, restored: Restored) {
-        self.executor.restore(restored);
+    pub fn restore(&mut self, restored: Restored, now: Nanos) {
+        self.executor.restore(restored, now);
         self.note_standing();
     }
 
@@ -296,10 +306,25 @@ impl<S: Store> Trader<S> {
         }
     }
 
+    /// Where YES and NO of a market are held, they are put together: a dollar now instead of one at the end. One market at a
+    /// time, as the relayer takes them.
+    fn put_together(&mut self, at: Arrival) {
+        if self.executor.merging().is_some() || self.executor.is_halted() {
+            return;
+        }
+        let both = |market: MarketId| self.executor.holding(market).qty.iter().all(|qty| MERGE_MIN <= *qty);
+        let ours = (0..self.names.len()).filter(|slot| self.names[*slot].0 == Venue::Polymarket);
+        let mut markets = ours.map(|slot| MarketId(slot as u32));
+        if let Some(market) = markets.find(|market| both(*market) && !self.executor.has_paid(*market)) {
+            self.executor.merge(market, at, &mut self.acts);
+        }
+    }
+
     /// Counts what the events from `before` on moved in Polymarket's wallet.
     fn note_money(&mut self, before: usize, at: Arrival) {
         for event in &self.acts.events[before..] {
             match event.what {
+                What::Merged { qty, done: true, .. } => self.purse.paid(Money::dollar_each(qty)),
                 What::Settled { market, paid, .. } if self.names[market.0 as usize].0 == Venue::Polymarket => {
                     self.purse.paid(paid);
                 }
@@ -373,7 +398,17 @@ impl<S: Store> Trader<S> {
             if let (Venue::Polymarket, true, Some((_, cash))) = (venue, exact, account.cash.first()) {
                 self.weigh(*cash, account.as_of, at);
             }
+            if venue == Venue::Polymarket
+                && let Some((market, _)) = self.executor.merging()
+            {
+                let name = self.names[market.0 as usize].1;
+                let held = account.held.iter().find(|held| held.market == name).map_or([Qty::ZERO; 2], |held| held.qty);
+                self.executor.merge_seen(held, at, &mut self.acts);
+            }
             let found = reconcile::compare(&self.names, venue, &account, &self.executor);
+            if self.merges && venue == Venue::Polymarket && exact && found.is_empty() {
+                self.put_together(at);
+            }
             self.judge(venue, &found, exact, at);
         }
     }

@@ -48,6 +48,7 @@ use crate::{
             order::Exchange,
             position::TokenId,
             sign::ApiSigner,
+            wallet::Wallet,
         },
     },
 };
@@ -68,6 +69,8 @@ pub struct Wired {
     pub signature_type: u8,
     /// Polymarket's dead-man switch is fed.
     pub heartbeats: bool,
+    /// The relayer sends transactions of this wallet.
+    pub relayed: bool,
     /// Accounts are read, and nothing is ever sent.
     pub reads_only: bool,
 }
@@ -90,6 +93,7 @@ impl Wired {
             signature_type: customer.wallet.signature_type(),
             // Once they are fed they must always be.
             heartbeats: !reads_only,
+            relayed: matches!(customer.wallet, Wallet::Deposit(_) | Wallet::Safe(_)),
             reads_only,
         })
     }
@@ -227,6 +231,8 @@ pub(super) struct Parts<'a> {
     pub(super) fallen: Fallen,
     /// What the venues hold is taken for ours.
     pub(super) adopts: bool,
+    /// YES and NO of one market are put together.
+    pub(super) merges: bool,
     pub(super) seed: u64,
 }
 
@@ -265,7 +271,10 @@ impl Parts<'_> {
         let mut executor = Executor::new(orders.journal, orders.ids, facts.collect(), orders.budget);
         executor.limit(self.limits);
         let mut trader = Trader::new(executor, gateways.both, names);
-        trader.restore(restored);
+        trader.restore(restored, clock::now());
+        if self.merges {
+            trader.merge();
+        }
         if self.adopts {
             trader.adopt();
         }

@@ -74,6 +74,8 @@ pub fn kept_beside(events: &[Event], storms: u64) -> Kept {
         latencies: Arc::default(),
         commands: bounded(1).1,
         found: bounded(1).1,
+        merges: bounded(1).0,
+        simulated: true,
         stops: Stops::new(Fallen::default(), bounded(16).0, folder.path(), None),
         rows: Vec::new(),
         held: Vec::new(),

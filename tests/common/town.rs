@@ -102,6 +102,13 @@ impl Town {
         self.folder.path().join("sim")
     }
 
+    /// The pairs' markets on a venue, as it names them.
+    pub fn names(&self, venue: Venue) -> Vec<String> {
+        let sheet: Value = serde_json::from_slice(&std::fs::read(self.sim().join("sim.json")).unwrap()).unwrap();
+        let key = if venue == Venue::Kalshi { "ticker" } else { "condition_id" };
+        sheet["pairs"].as_array().unwrap().iter().map(|pair| pair[key].as_str().unwrap().to_owned()).collect()
+    }
+
     pub fn state(&self) -> PathBuf {
         self.folder.path().join("state/demo")
     }

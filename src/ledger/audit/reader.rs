@@ -8,7 +8,8 @@ use std::{
 use rusqlite::{Connection, OptionalExtension, Row as Line, params};
 
 use super::{
-    Action, AuditError, Balance, Fate, Fill, Finality, Opportunity, Plan, Position, Settlement, int, named, open_reader,
+    Action, AuditError, Balance, Fate, Fill, Finality, Merge, Opportunity, Plan, Position, Settlement, int, named,
+    open_reader,
 };
 use crate::unit::{Money, Outcome, Price, Qty, UnixMs, Venue};
 
@@ -207,6 +208,13 @@ impl AuditReader {
     /// Every fill, in the order in which they happened.
     pub fn fills(&self) -> Result<Vec<Fill>, AuditError> {
         self.all(&format!("{FILL} ORDER BY at, rowid"), [], fill)
+    }
+
+    /// YES and NO that were put together, in the order in which they were.
+    pub fn merges(&self) -> Result<Vec<Merge>, AuditError> {
+        self.all("SELECT market, qty_micros, at FROM merges ORDER BY at, rowid", [], |line| {
+            Ok(Merge { market: line.get(0)?, qty: qty(line, 1)?, at: UnixMs::new(nat(line, 2)?) })
+        })
     }
 
     /// Every settlement, in the order in which they happened.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Action, AuditError, AuditReader, Fill, Finality, Settlement};
+use super::{Action, AuditError, AuditReader, Fill, Finality, Merge, Settlement};
 use crate::unit::{Money, Outcome, Qty, UnixMs, Venue};
 
 /// Both venues' books, recomputed.
@@ -71,22 +71,23 @@ struct Books {
 impl AuditReader {
     /// Recomputes from what lay at each venue before the first fill. Provisional fills count, void ones do not.
     pub fn recompute(&self, opening: [(Venue, Money); 2]) -> Result<Recomputed, AuditError> {
-        Ok(recompute(opening, &self.fills()?, &self.settlements()?))
+        Ok(recompute(opening, &self.fills()?, &self.settlements()?, &self.merges()?))
     }
 
     /// Profit realised since a moment: by sales, by pairs that a venue closed, by settlements.
     pub fn realised_since(&self, since: UnixMs) -> Result<Money, AuditError> {
         let nothing = Venue::ALL.map(|venue| (venue, Money::ZERO));
         let realised = |books: &Recomputed| books.venues.iter().map(|venue| venue.realised).sum::<Money>();
-        let (mut fills, mut settlements) = (self.fills()?, self.settlements()?);
-        let all = realised(&recompute(nothing, &fills, &settlements));
+        let (mut fills, mut settlements, mut merges) = (self.fills()?, self.settlements()?, self.merges()?);
+        let all = realised(&recompute(nothing, &fills, &settlements, &merges));
         fills.retain(|fill| fill.at < since);
         settlements.retain(|settlement| settlement.at < since);
-        Ok(all - realised(&recompute(nothing, &fills, &settlements)))
+        merges.retain(|merge| merge.at < since);
+        Ok(all - realised(&recompute(nothing, &fills, &settlements, &merges)))
     }
 }
 
-fn recompute(opening: [(Venue, Money); 2], fills: &[Fill], settlements: &[Settlement]) -> Recomputed {
+fn recompute(opening: [(Venue, Money); 2], fills: &[Fill], settlements: &[Settlement], merges: &[Merge]) -> Recomputed {
     let mut odd = Vec::new();
     let venues = Venue::ALL
         .into_iter()
@@ -94,13 +95,21 @@ fn recompute(opening: [(Venue, Money); 2], fills: &[Fill], settlements: &[Settle
             let cash = opening.iter().filter(|(at, _)| *at == venue).map(|(_, cash)| cash.raw()).sum();
             let mut books = Books { cash, ..Books::default() };
             let mut settled = settlements.iter().filter(|s| s.venue == venue).peekable();
+            let mut merged = merges.iter().filter(|_| venue == Venue::Polymarket).peekable();
             for fill in fills.iter().filter(|fill| fill.venue == venue && fill.finality != Finality::Void) {
+                while let Some(merge) = merged.next_if(|m| m.at < fill.at) {
+                    books.merge(merge, &mut odd);
+                }
                 // What happened in the same millisecond: the trade came before the settlement.
                 while let Some(settlement) = settled.next_if(|s| s.at < fill.at) {
+                    while let Some(merge) = merged.next_if(|m| m.at <= settlement.at) {
+                        books.merge(merge, &mut odd);
+                    }
                     books.settle(settlement, &mut odd);
                 }
                 books.trade(fill, &mut odd);
             }
+            merged.for_each(|merge| books.merge(merge, &mut odd));
             settled.for_each(|settlement| books.settle(settlement, &mut odd));
             books.close(venue)
         })
@@ -147,6 +156,20 @@ impl Books {
             self.cash += back;
             self.realised += back - cost;
         }
+    }
+
+    /// A YES and a NO became a dollar.
+    fn merge(&mut self, merge: &Merge, odd: &mut Vec<String>) {
+        let [yes, no] = self.stock.entry(merge.market.clone()).or_default();
+        let qty = merge.qty.micros();
+        if yes.qty.min(no.qty) < qty {
+            odd.push(format!("{} YES and NO of {} were put together, more than held", merge.qty, merge.market));
+        }
+        let qty = qty.min(yes.qty).min(no.qty);
+        let cost = yes.take(qty) + no.take(qty);
+        let back = dollars(qty);
+        self.cash += back;
+        self.realised += back - cost;
     }
 
     fn settle(&mut self, settlement: &Settlement, odd: &mut Vec<String>) {

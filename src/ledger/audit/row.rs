@@ -26,6 +26,8 @@ pub enum Row {
     /// The position as it is now.
     Position(Position),
     Settlement(Settlement),
+    /// Inserted once.
+    Merge(Merge),
     Balance(Balance),
     Control(Control),
     ConfigChange(ConfigChange),
@@ -188,6 +190,14 @@ pub struct Settlement {
     pub qty_yes: Qty,
     pub qty_no: Qty,
     pub paid: Money,
+    pub at: UnixMs,
+}
+
+/// YES and NO of a Polymarket market that became dollars.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Merge {
+    pub market: String,
+    pub qty: Qty,
     pub at: UnixMs,
 }
 

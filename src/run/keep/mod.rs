@@ -134,6 +134,10 @@ pub struct KeepSetup {
     pub commands: Receiver<audit::Control>,
     /// What is found of the accounts, and what is advised.
     pub found: Receiver<(Vec<String>, Vec<String>)>,
+    /// YES and NO that are to be put together, by the venue's name of their market.
+    pub merges: Sender<(String, Qty)>,
+    /// Fills are made on simulated exchanges, or on paper.
+    pub simulated: bool,
     /// What the start has to write down.
     pub rows: Vec<Row>,
     /// Positions found at start: quantity and cost.
@@ -265,6 +269,14 @@ impl Keeper {
             What::Confirmed { plan, fill } => self.fill_row(at, plan, &fill, Finality::Final),
             What::Holding { market, qty, cost } => self.holding(at, market, qty, cost),
             What::Netted { .. } => {}
+            What::Merging { market, qty } => {
+                let name = self.market(market).name.clone();
+                let text = format!("{name}: {qty} YES and NO are put together");
+                self.push(Row::Event(audit::Event { at, kind: "merge".into(), text }));
+                // Without room it is not sent, and is dead in twelve minutes.
+                let _ = self.setup.merges.try_send((name, qty));
+            }
+            What::Merged { market, qty, done } => self.merged(at, market, qty, done),
             What::Withheld { plan, why } => {
                 let text = format!("plan {plan} was not begun: {}", why.sentence());
                 self.push(Row::Event(audit::Event { at, kind: "withheld".into(), text }));

@@ -14,6 +14,21 @@ use crate::{
 };
 
 impl Keeper {
+    /// YES and NO became dollars, or the transaction is dead.
+    pub(super) fn merged(&mut self, at: UnixMs, market: MarketId, qty: Qty, done: bool) {
+        let name = self.market(market).name.clone();
+        let text = if done {
+            format!("{name}: {qty} YES and NO became {}", Money::dollar_each(qty))
+        } else {
+            format!("{name}: {qty} YES and NO were not put together: no transaction came; it is tried again")
+        };
+        if done {
+            self.push(Row::Merge(audit::Merge { market: name, qty, at }));
+        }
+        self.push(Row::Event(audit::Event { at, kind: "merge".into(), text: text.clone() }));
+        let _ = self.setup.told.try_send(Told::Note(text));
+    }
+
     #[expect(clippy::too_many_arguments, reason = "the members of one event")]
     pub(super) fn sighted(
         &mut self,
@@ -199,7 +214,7 @@ impl Keeper {
             at,
             book_stamp: Some(fill.book_stamp),
             finality,
-            simulated: true,
+            simulated: self.setup.simulated,
         }));
     }
 
