@@ -48,7 +48,7 @@ impl<S: Store> Desk<S> {
         let markets: Vec<Facts> = setup
             .markets
             .iter()
-            .map(|m| Facts { venue: m.terms.venue, fee: m.terms.fee, qty_min: m.terms.qty_min })
+            .map(|m| Facts::of(&m.terms))
             .collect();
         let out = Outbox::with_room(markets.len());
         let mut executor = Executor::new(orders.journal, orders.ids, markets, orders.budget);
