@@ -107,10 +107,13 @@ fn a_ticket_that_is_not_the_wanted_order_word_for_word_is_not_used() {
         (|_, ask| ask.outcome = Outcome::No, false),
         (|rig, ask| rig.gateway.withdraw(ask.id), false),
         // The venue counts amounts in other steps on another tick; here the order stays the same.
-        (|rig, _| {
-            let tick = Tick::of(&orion::unit::Grid::even(10).unwrap()).unwrap();
-            rig.gateway.set_terms(MarketId(1), Terms { tick, qty_min: Qty::whole(5) });
-        }, true),
+        (
+            |rig, _| {
+                let tick = Tick::of(&orion::unit::Grid::even(10).unwrap()).unwrap();
+                rig.gateway.set_terms(MarketId(1), Terms { tick, qty_min: Qty::whole(5) });
+            },
+            true,
+        ),
     ];
     for (at, (change, used)) in changes.into_iter().enumerate() {
         let mut rig = rig();

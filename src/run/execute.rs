@@ -461,8 +461,7 @@ impl<S: Store> Executor<S> {
         self.tickets.used(polymarket);
         let prepared = [first, second];
         let minimum = takes.map(|take| self.markets[take.market.0 as usize].qty_min);
-        let aim =
-            Aim { plan: entry.plan, sighting: entry.sighting, pair: intent.pair, legs: intent.legs, qty };
+        let aim = Aim { plan: entry.plan, sighting: entry.sighting, pair: intent.pair, legs: intent.legs, qty };
         let planned = Record::Planned {
             plan: entry.plan,
             sighting: entry.sighting,
@@ -471,8 +470,12 @@ impl<S: Store> Executor<S> {
             wanted: takes.map(Take::buys),
             qty,
         };
-        let [kalshi, polymarket] =
-            [0, 1].map(|v| Record::Intended { plan: entry.plan, ask: asks[v], digest: prepared[v].digest, at: at.unix });
+        let [kalshi, polymarket] = [0, 1].map(|v| Record::Intended {
+            plan: entry.plan,
+            ask: asks[v],
+            digest: prepared[v].digest,
+            at: at.unix,
+        });
         // In one piece: after a power cut the plan is known with both of its orders, or not at all.
         let written = self.journal.append_all(&[planned, kalshi, polymarket]);
         if written.and_then(|_| self.sync_names(&prepared)).is_err() {

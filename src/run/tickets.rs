@@ -124,7 +124,6 @@ impl Tickets {
         let at = (pair, direction);
         let found = self.shelves.iter().position(|shelf| shelf.at == at);
         match (found, wish) {
-            (None, None) => {}
             (Some(place), None) => {
                 self.clear_shelf(place);
                 self.shelves.swap_remove(place);
@@ -133,8 +132,8 @@ impl Tickets {
             (None, Some(wish)) if self.shelves.len() < SHELVES => {
                 self.shelves.push(Shelf { at, wish, tickets: [None; SLOTS], refused: false });
             }
-            // Said by somebody who counts differently: signed inline.
-            (None, Some(_)) => {}
+            // None that is to go, or one too many, from somebody who counts differently: signed inline.
+            (None, _) => {}
         }
     }
 
@@ -150,12 +149,11 @@ impl Tickets {
         let kept = std::mem::replace(&mut shelf.tickets, [None; SLOTS]);
         for ticket in kept.into_iter().flatten() {
             let fits = |at: &usize| shelf.wanted(*at) == Some((ticket.limit, ticket.qty));
-            match (0..SLOTS).find(fits) {
-                Some(at) => shelf.tickets[at] = Some(ticket),
-                None => {
-                    self.counts.voided += 1;
-                    self.dropped.push(ticket.order);
-                }
+            if let Some(at) = (0..SLOTS).find(fits) {
+                shelf.tickets[at] = Some(ticket);
+            } else {
+                self.counts.voided += 1;
+                self.dropped.push(ticket.order);
             }
         }
     }
@@ -249,13 +247,7 @@ impl Tickets {
 
     /// The best ticket for an order: of its very limit, as large as it can be, not smaller than half, and of a size that
     /// `fits`. Records below `synced` are on the medium.
-    pub fn find(
-        &self,
-        sought: &Sought,
-        synced: u64,
-        now: Nanos,
-        fits: impl Fn(Qty) -> bool,
-    ) -> Option<(OrderId, Qty)> {
+    pub fn find(&self, sought: &Sought, synced: u64, now: Nanos, fits: impl Fn(Qty) -> bool) -> Option<(OrderId, Qty)> {
         let of = |shelf: &&Shelf| (shelf.wish.market, shelf.wish.outcome) == (sought.market, sought.outcome);
         let usable = |ticket: &&Ticket| {
             let size = ticket.qty <= sought.qty && sought.qty.micros() <= 2 * ticket.qty.micros();
@@ -375,7 +367,8 @@ mod tests {
 
     #[test]
     fn sizes_go_in_steps_of_one_two_and_five() {
-        let steps = [(0, 0), (1, 1), (4, 2), (5, 5), (9, 5), (10, 10), (49, 20), (199, 100), (999_999_999, 500_000_000)];
+        let steps =
+            [(0, 0), (1, 1), (4, 2), (5, 5), (9, 5), (10, 10), (49, 20), (199, 100), (999_999_999, 500_000_000)];
         for (most, step) in steps {
             let most = Qty::new(most * 1_000_000 + 999_999).unwrap();
             assert_eq!(step_below(most), Qty::new(step * 1_000_000).unwrap(), "{most}");
@@ -387,7 +380,9 @@ mod tests {
         let (tickets, next) = full();
         assert_eq!(next, 11, "five limits, two sizes");
         for limit in [4_800, 4_900, 5_000, 5_100, 5_200] {
-            for (wanted, size) in [(39, Some(20)), (20, Some(20)), (19, Some(10)), (10, Some(10)), (9, None), (41, None)] {
+            for (wanted, size) in
+                [(39, Some(20)), (20, Some(20)), (19, Some(10)), (10, Some(10)), (9, None), (41, None)]
+            {
                 let found = find(&tickets, limit, wanted, START).map(|(_, qty)| qty);
                 assert_eq!(found, size.map(Qty::whole), "{wanted} at {limit}");
             }

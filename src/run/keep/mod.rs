@@ -257,7 +257,9 @@ impl Keeper {
             What::Stranger { venue, order, told } => {
                 let text = match order {
                     None => format!("{venue} tells of an order that is not ours: {told:?}"),
-                    Some(order) => format!("{venue} tells of order {order} of an earlier start, which no plan has: {told:?}"),
+                    Some(order) => {
+                        format!("{venue} tells of order {order} of an earlier start, which no plan has: {told:?}")
+                    }
                 };
                 tracing::warn!("{text}");
                 self.push(Row::Event(audit::Event { at, kind: "stranger".into(), text }));

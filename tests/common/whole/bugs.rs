@@ -95,7 +95,15 @@ impl Saboteur {
     pub fn wrap(bug: Option<Bug>, inner: Box<dyn Gateway + Send>) -> Box<dyn Gateway + Send> {
         match bug {
             None | Some(Bug::LatchIgnored | Bug::SyncIsSaid) => inner,
-            Some(bug) => Box::new(Self { bug, inner, asks: BTreeMap::new(), sent: BTreeMap::new(), ahead: BTreeSet::new(), ticket: None, count: 0 }),
+            Some(bug) => Box::new(Self {
+                bug,
+                inner,
+                asks: BTreeMap::new(),
+                sent: BTreeMap::new(),
+                ahead: BTreeSet::new(),
+                ticket: None,
+                count: 0,
+            }),
         }
     }
 

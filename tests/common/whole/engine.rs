@@ -37,7 +37,10 @@ use orion::{
     wire::{Arrival, Trading},
 };
 
-use super::{power::Forgetful, venues::{CASH, Customer, Venues, signer}};
+use super::{
+    power::Forgetful,
+    venues::{CASH, Customer, Venues, signer},
+};
 
 const DAY_MS: u64 = 86_400_000;
 const JOURNAL: usize = 224 * 1024;

@@ -14,11 +14,13 @@ use super::{engine::NAMES, *};
 pub struct Forgetful {
     memory: Vec<u8>,
     medium: Vec<u8>,
+    /// Where the two differ.
+    dirty: std::ops::Range<usize>,
 }
 
 impl Forgetful {
     pub fn new(size: usize) -> Self {
-        Self { memory: vec![0; size], medium: vec![0; size] }
+        Self { memory: vec![0; size], medium: vec![0; size], dirty: 0..0 }
     }
 
     /// What a process that is killed leaves.
@@ -42,12 +44,15 @@ impl Store for Forgetful {
     }
 
     fn write(&mut self, at: usize, bytes: &[u8]) -> io::Result<()> {
-        self.memory[at..at + bytes.len()].copy_from_slice(bytes);
+        let end = at + bytes.len();
+        self.memory[at..end].copy_from_slice(bytes);
+        self.dirty = if self.dirty.is_empty() { at..end } else { self.dirty.start.min(at)..self.dirty.end.max(end) };
         Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.medium.copy_from_slice(&self.memory);
+        let dirty = std::mem::take(&mut self.dirty);
+        self.medium[dirty.clone()].copy_from_slice(&self.memory[dirty]);
         Ok(())
     }
 }

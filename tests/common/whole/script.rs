@@ -81,7 +81,9 @@ impl Whole {
     }
 
     pub(super) fn is_quiet(&mut self) -> bool {
-        self.engine.trader.executor().plans() == 0 && self.engine.trader.is_clean()
+        // What a power cut took with it leaves accounts that never agree again.
+        let settled = self.engine.trader.is_clean() || 0 < self.power.cuts && self.fallen.is_some();
+        self.engine.trader.executor().plans() == 0 && settled
     }
 
     /// Is the record written that was to be the last? What came behind it in the same moment never was.
