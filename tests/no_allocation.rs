@@ -273,6 +273,8 @@ fn a_million_messages_reach_their_decision_without_one_allocation() {
             setup.budget.account_mut(venue, 0).cash = rich;
         }
     });
+    // Tickets are wished for all the time.
+    path.desk.detector.keep_tickets(orion::spread::Rate::of_price_units(2_000));
     let (mut kalshi, mut polymarket) = feeds();
     let mut frames = Frames { random: 7, seq: 0, held: BTreeMap::new() };
     let mut now = Nanos::secs(1_000);

@@ -66,6 +66,76 @@ fn every_kind_of_wallet_buys_and_sells_on_every_exchange() {
     }
 }
 
+/// The expiry is not signed, so an order that was signed half a minute ago leaves as if that had been now.
+#[test]
+fn a_ticket_leaves_as_the_very_bytes_of_an_order_that_is_signed_inline() {
+    for who in EVERYBODY {
+        let [mut ahead, mut inline] = [0; 2].map(|_| Rig::new(calm(), who, Bench::plain));
+        let (wish, at) = (taking(&ahead), ahead.at());
+        let ask = ahead.ask(&wish);
+        assert!(ahead.gateway.mint(&ask, at));
+        let minted = ahead.gateway.minted().unwrap();
+        assert_eq!((minted.order, ahead.gateway.minted()), (ask.id, None));
+        let (same, signed) = inline.prepare(&wish).unwrap();
+        assert_eq!((same, signed.digest, signed.ahead), (ask, minted.digest, false));
+        ahead.wait(30_000);
+        inline.wait(30_000);
+        let ready = ahead.gateway.prepare(&ask, ahead.at()).unwrap();
+        assert_eq!((ready.digest, ready.tag, ready.ahead), (signed.digest, signed.tag, true));
+        let sent = [&mut ahead, &mut inline].map(|rig| {
+            let mut out = Out::default();
+            rig.gateway.send(ask.id, &mut out);
+            out.calls
+        });
+        assert!(sent[0].len() == 1 && sent[0] == sent[1], "{who:?}: {sent:#?}");
+        ahead.tags.insert(ask.id, ready.tag.unwrap());
+        ahead.plan.add(ask);
+        ahead.plan.sent(ask.id, ahead.at().now, ahead.at().unix);
+        ahead.take(Out { calls: sent[0].clone(), ..Out::default() });
+        assert!(ahead.settle(60_000), "{who:?}: {:?}", ahead.told(ask.id));
+        assert_eq!(ahead.leg(ask.id).certain(), Qty::whole(10), "the venue takes it");
+    }
+}
+
+#[test]
+fn a_ticket_that_is_not_the_wanted_order_word_for_word_is_not_used() {
+    type Change = fn(&mut Rig, &mut orion::order::Ask);
+    let changes: [(Change, bool); 6] = [
+        (|_, _| {}, true),
+        (|_, ask| ask.qty = Qty::whole(11), false),
+        (|_, ask| ask.limit = clob::price(ask.limit.raw() + 100), false),
+        (|_, ask| ask.outcome = Outcome::No, false),
+        (|rig, ask| rig.gateway.withdraw(ask.id), false),
+        // The venue counts amounts in other steps on another tick; here the order stays the same.
+        (
+            |rig, _| {
+                let tick = Tick::of(&orion::unit::Grid::even(10).unwrap()).unwrap();
+                rig.gateway.set_terms(MarketId(1), Terms { tick, qty_min: Qty::whole(5) });
+            },
+            true,
+        ),
+    ];
+    for (at, (change, used)) in changes.into_iter().enumerate() {
+        let mut rig = rig();
+        let wish = taking(&rig);
+        let mut ask = rig.ask(&wish);
+        assert!(rig.gateway.mint(&ask, rig.at()));
+        let minted = rig.gateway.minted().unwrap();
+        change(&mut rig, &mut ask);
+        rig.wait(1_000);
+        let ready = rig.gateway.prepare(&ask, rig.at()).unwrap();
+        assert_eq!((ready.ahead, ready.digest == minted.digest), (used, used), "change {at}");
+        rig.gateway.withdraw(ask.id);
+        let again = rig.gateway.prepare(&ask, rig.at()).unwrap();
+        assert!(!again.ahead, "change {at}: a ticket is there once");
+    }
+    let mut rig = rig();
+    let wish = Wish::buy(Outcome::Yes, ask_price(&rig), 4);
+    let below = rig.ask(&wish);
+    assert!(!rig.gateway.mint(&below, rig.at()), "no order, no ticket");
+    assert_eq!(rig.gateway.minted(), None);
+}
+
 #[test]
 fn what_is_not_filled_at_once_is_taken_back() {
     let mut rig = rig();

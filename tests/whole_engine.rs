@@ -20,7 +20,7 @@ fn again(seed: u64, test: &str) -> String {
 }
 
 fn seeds(range: Range<u64>) {
-    let (mut plans, mut faults, mut halted, mut filled, mut naked) = (0, 0, 0, 0, Nanos::ZERO);
+    let (mut plans, mut faults, mut halted, mut filled, mut naked, mut tickets) = (0, 0, 0, 0, Nanos::ZERO, 0);
     for seed in range.clone() {
         let (whole, wrong) = run(Course::of(seed));
         assert!(wrong.is_empty(), "{}: {wrong:#?}", again(seed, "replay"));
@@ -29,11 +29,14 @@ fn seeds(range: Range<u64>) {
         halted += u64::from(whole.fallen.is_some());
         filled += whole.watch.kinds.get("filled").copied().unwrap_or(0);
         naked = naked.max(whole.watch.naked_longest);
+        tickets += whole.tickets;
     }
     let ms = naked.raw() / 1_000_000;
     println!("{range:?}: {plans} plans, {filled} fills, {faults} faults, {halted} halted, naked {ms} ms at most");
+    println!("{range:?}: {tickets} tickets were sent");
     let runs = range.end - range.start;
     assert!(6 * runs < plans && 15 * runs < faults, "{plans} plans, {faults} faults");
+    assert!(runs < tickets, "{tickets} tickets");
 }
 
 #[test]
@@ -121,6 +124,50 @@ fn a_process_may_die_after_any_record_of_its_journal_odd_ones() {
 #[test]
 fn a_process_may_die_after_any_record_of_its_journal_even_ones() {
     every_record(2, 0);
+}
+
+/// Fault 79: the power goes right after so many orders and cancels have left, and a few more times at any moment; what was
+/// not synced is gone each time.
+fn cut(seed: u64, after: u64) -> (Whole, Vec<String>) {
+    let mut whole = Whole::new(Course::of(seed));
+    let mut chance = fastrand::Rng::with_seed(seed ^ after);
+    whole.power.fails_after = Some(after);
+    whole.pass(whole.course.span);
+    if chance.bool() {
+        whole.course.span = whole.course.span + Nanos::secs(30);
+        for _ in 0..2 {
+            whole.pass(Nanos::millis(200 + chance.u64(..12_000)));
+            whole.cut();
+        }
+    }
+    whole.come_to_rest();
+    let wrong = whole.verdict_after_cuts();
+    (whole, wrong)
+}
+
+fn cuts(seeds: Range<u64>) {
+    let (mut cuts, mut lost, mut plans) = (0, 0, 0);
+    for seed in seeds {
+        for after in 1..10 {
+            let (whole, wrong) = cut(seed, after);
+            assert!(wrong.is_empty(), "seed {seed}, the power goes after {after}: {wrong:#?}");
+            cuts += whole.power.cuts;
+            lost += whole.power.lost;
+            plans += whole.plans;
+        }
+    }
+    println!("{cuts} cuts, {lost} orders of which nothing but the ticket was left, {plans} plans");
+    assert!(lost != 0, "no ticket was lost in {cuts} cuts");
+}
+
+#[test]
+fn a_power_cut_leaves_no_order_that_the_engine_cannot_ask_for_1() {
+    cuts(0..10);
+}
+
+#[test]
+fn a_power_cut_leaves_no_order_that_the_engine_cannot_ask_for_2() {
+    cuts(25..35);
 }
 
 /// I8: the latch falls below the sender while an entry is on its way there; the executor hears of it a moment later.
@@ -312,6 +359,17 @@ fn replay() {
     let (whole, wrong) = run(Course::of(seed));
     println!("{} plans, {} faults, halted {:?}", whole.plans, whole.faults, whole.fallen);
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The same with power cuts, the first one after each of the first orders in turn.
+#[test]
+fn replay_cut() {
+    let Some(seed) = wanted() else { return };
+    for after in 1..10 {
+        let (whole, wrong) = cut(seed, after);
+        println!("after {after}: {} plans, {} lost, halted {:?}", whole.plans, whole.power.lost, whole.fallen);
+        assert!(wrong.is_empty(), "after {after}: {wrong:#?}");
+    }
 }
 
 /// The same with kills.

@@ -129,7 +129,9 @@ fn verify(global: &Global, mode: &ModeArgs) -> Done {
             | Record::Paid { .. }
             | Record::Merging { .. }
             | Record::Merged { .. }
-            | Record::Adopted { .. } => {}
+            | Record::Adopted { .. }
+            | Record::Ticket { .. }
+            | Record::Cleared { .. } => {}
         }
     }
     say!("{} records of {epochs} starts: {orders} orders, {told} reports", records.len());
@@ -185,6 +187,11 @@ fn words(record: &Record, names: &HashMap<MarketId, String>) -> String {
         Record::Paid { market, yes_payout, held, paid } => {
             format!("{} pays YES {yes_payout:#}: {paid:#} for {} YES and {} NO", name(market), held[0], held[1])
         }
+        Record::Ticket { order, market, outcome, qty, limit, at, .. } => {
+            let (outcome, name) = (outcome.name(), name(market));
+            format!("{}  order {order} is signed ahead: {qty} {outcome} at {limit} or better on {name}", time(*at))
+        }
+        Record::Cleared { below } => format!("no order signed ahead before start {below} is left to be asked for"),
     }
 }
 

@@ -55,6 +55,8 @@ pub struct Trading {
     /// Milliseconds of venue time.
     pub stop_before_game_ms: u64,
     pub cooldown: Nanos,
+    /// Micro-dollars per contract below the threshold from which Polymarket orders are signed ahead; `None`: they are not.
+    pub ticket_reach: Option<i64>,
 }
 
 /// `[capital]`.
@@ -207,6 +209,7 @@ pub(super) fn convert(raw: &Raw, state_dir: PathBuf) -> Result<Config, Vec<Broke
         stop_before_close_ms: u64::from(raw.trading.stop_before_close_s) * 1_000,
         stop_before_game_ms: u64::from(raw.trading.stop_before_game_s) * 1_000,
         cooldown: Nanos::secs(raw.trading.cooldown_s.into()),
+        ticket_reach: Some(micros("trading.ticket_reach", raw.trading.ticket_reach)).filter(|_| raw.trading.tickets),
     };
     let capital = Capital {
         initial_bankroll: Money::micros(micros("capital.initial_bankroll", raw.capital.initial_bankroll)),

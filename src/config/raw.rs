@@ -140,6 +140,14 @@ pub(super) struct Trading {
     #[garde(range(max = 3_600))]
     #[schemars(extend("x-unit" = "seconds"))]
     pub cooldown_s: u32,
+    /// Sign Polymarket orders ahead where a pair is near the threshold, and send them up to a minute later. Off: every
+    /// order is signed when it is sent. Whether the venue takes an order that was signed a minute ago is unproven.
+    #[garde(skip)]
+    pub tickets: bool,
+    /// How far below the threshold an edge may be for its orders to be signed ahead.
+    #[garde(range(min = 0.0, max = 0.5))]
+    #[schemars(extend("x-unit" = "dollars per contract"))]
+    pub ticket_reach: f64,
 }
 
 impl Default for Trading {
@@ -158,6 +166,8 @@ impl Default for Trading {
             stop_before_close_s: 120,
             stop_before_game_s: 300,
             cooldown_s: 5,
+            tickets: true,
+            ticket_reach: 0.02,
         }
     }
 }

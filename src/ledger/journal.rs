@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     order::{Ask, plan::Ending},
-    unit::{MarketId, Money, OrderId, Outcome, PairId, Qty, Tag, Told, UnixMs, Venue},
+    unit::{MarketId, Money, OrderId, Outcome, PairId, Price, Qty, Tag, Told, UnixMs, Venue},
 };
 
 const MAGIC: [u8; 6] = *b"ORIONJ";
@@ -31,6 +31,8 @@ const HEADER_LEN: usize = 24;
 const FRAME_LEN: usize = 2 + 8 + 4;
 /// The longest record.
 const RECORD_MAX: usize = 512;
+/// Records that are written in one piece: a plan and its two orders.
+const TOGETHER_MAX: usize = 3;
 /// Room that entries leave for hedges, cancels and what is learnt of them.
 pub const RESERVE: usize = 64 * 1024;
 
@@ -60,6 +62,10 @@ pub enum Record {
     /// On a person's word the venue's holding was taken for ours: what is held of the market now, and what that counts as
     /// having cost.
     Adopted { market: MarketId, held: [Qty; 2], cost: [Money; 2], at: UnixMs },
+    /// An order is signed and may be sent later: a buy on Polymarket. Its `Intended` need not be on the medium when it is.
+    Ticket { order: OrderId, market: MarketId, outcome: Outcome, qty: Qty, limit: Price, digest: [u8; 32], at: UnixMs },
+    /// No ticket of an epoch below this one can still be found at the venue as an order of which nothing is on record.
+    Cleared { below: u32 },
 }
 
 /// Where a segment's bytes lie. A file outside of tests; in them, memory that forgets what was not synced.
@@ -159,8 +165,8 @@ pub struct Journal<S> {
     end: usize,
     /// The next record's number.
     sequence: u64,
-    /// Written since the last sync.
-    dirty: bool,
+    /// Records below this number are on the medium.
+    synced: u64,
     failed: bool,
 }
 
@@ -182,7 +188,7 @@ impl<S: Store> Journal<S> {
         header[20..].copy_from_slice(&crc.to_le_bytes());
         store.write(0, &header)?;
         store.sync()?;
-        Ok(Self { store, segment, end: HEADER_LEN, sequence, dirty: false, failed: false })
+        Ok(Self { store, segment, end: HEADER_LEN, sequence, synced: sequence, failed: false })
     }
 
     /// Goes on with a segment that was read before. The torn tail, if any, is overwritten with zeros first.
@@ -191,23 +197,26 @@ impl<S: Store> Journal<S> {
             store.write(replayed.end, &vec![0; replayed.torn])?;
             store.sync()?;
         }
-        Ok(Self { store, segment, end: replayed.end, sequence: next, dirty: false, failed: false })
+        Ok(Self { store, segment, end: replayed.end, sequence: next, synced: next, failed: false })
     }
 
     /// Writes a record. It survives the process from the moment this returns.
     pub fn append(&mut self, record: &Record) -> Result<u64, Unwritten> {
+        self.append_all(std::slice::from_ref(record))
+    }
+
+    /// Writes records that belong together, in one piece: whoever syncs meanwhile puts all of them on the medium, or none.
+    /// Gives the first one's number.
+    pub fn append_all(&mut self, records: &[Record]) -> Result<u64, Unwritten> {
+        assert!(records.len() <= TOGETHER_MAX, "what is written together fits its buffer");
         if self.failed {
             return Err(Unwritten::Failed);
         }
-        let mut bytes = [0; RECORD_MAX + FRAME_LEN];
-        let body = postcard::to_slice(record, &mut bytes[10..10 + RECORD_MAX]).expect("a record fits its buffer").len();
-        bytes[..2].copy_from_slice(&(body as u16).to_le_bytes());
-        bytes[2..10].copy_from_slice(&self.sequence.to_le_bytes());
-        let crc = crc32fast::hash(&bytes[..10 + body]);
-        bytes[10 + body..FRAME_LEN + body].copy_from_slice(&crc.to_le_bytes());
-        // What is read back must be what was meant; a record that cannot be read is worse than none.
-        assert_eq!(postcard::from_bytes::<Record>(&bytes[10..10 + body]).as_ref(), Ok(record), "a record reads back");
-        let len = FRAME_LEN + body;
+        let mut bytes = [0; TOGETHER_MAX * (RECORD_MAX + FRAME_LEN)];
+        let mut len = 0;
+        for (record, sequence) in records.iter().zip(self.sequence..) {
+            len += frame_of(record, sequence, &mut bytes[len..]);
+        }
         if self.store.size() < self.end + len {
             return Err(Unwritten::Full);
         }
@@ -215,10 +224,10 @@ impl<S: Store> Journal<S> {
             self.failed = true;
             return Err(error.into());
         }
+        let first = self.sequence;
         self.end += len;
-        self.dirty = true;
-        self.sequence += 1;
-        Ok(self.sequence - 1)
+        self.sequence += records.len() as u64;
+        Ok(first)
     }
 
     /// Puts everything written on the medium. After a failure nothing more is written, and no second sync is believed.
@@ -226,14 +235,24 @@ impl<S: Store> Journal<S> {
         if self.failed {
             return Err(Unwritten::Failed);
         }
-        if self.dirty {
+        if self.synced < self.sequence {
             if let Err(error) = self.store.sync() {
                 self.failed = true;
                 return Err(error.into());
             }
-            self.dirty = false;
+            self.synced = self.sequence;
         }
         Ok(())
+    }
+
+    /// Somebody else has put the records below this number on the medium.
+    pub fn note_synced(&mut self, upto: u64) {
+        self.synced = self.synced.max(upto.min(self.sequence));
+    }
+
+    /// Records below this number are on the medium.
+    pub const fn synced(&self) -> u64 {
+        self.synced
     }
 
     /// Goes on in the next segment.
@@ -274,6 +293,18 @@ pub fn is_unused(bytes: &[u8]) -> bool {
     let (header, rest) = bytes.split_at(bytes.len().min(HEADER_LEN));
     let whole = header.len() == HEADER_LEN && crc32fast::hash(&header[..20]).to_le_bytes() == header[20..];
     !whole && rest.iter().all(|byte| *byte == 0)
+}
+
+/// Writes a record with its number and checksum to the start of `bytes`; gives its length.
+fn frame_of(record: &Record, sequence: u64, bytes: &mut [u8]) -> usize {
+    let body = postcard::to_slice(record, &mut bytes[10..10 + RECORD_MAX]).expect("a record fits its buffer").len();
+    bytes[..2].copy_from_slice(&(body as u16).to_le_bytes());
+    bytes[2..10].copy_from_slice(&sequence.to_le_bytes());
+    let crc = crc32fast::hash(&bytes[..10 + body]);
+    bytes[10 + body..FRAME_LEN + body].copy_from_slice(&crc.to_le_bytes());
+    // What is read back must be what was meant; a record that cannot be read is worse than none.
+    assert_eq!(postcard::from_bytes::<Record>(&bytes[10..10 + body]).as_ref(), Ok(record), "a record reads back");
+    FRAME_LEN + body
 }
 
 /// Reads one segment: its first record is to have the number `first`, where that is known.

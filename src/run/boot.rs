@@ -390,6 +390,7 @@ impl Engine {
                         error_ppm: config.risk.max_error_rate_ppm,
                         provisional: config.risk.provisional_max,
                     },
+                    tickets: config.trading.ticket_reach.map(Rate::of_micros),
                     restored,
                     gateways,
                     names: names.clone(),

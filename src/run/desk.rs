@@ -45,11 +45,7 @@ impl Orders<Scratch> {
 impl<S: Store> Desk<S> {
     /// Lays every table out.
     pub fn new(setup: Setup, orders: Orders<S>) -> Self {
-        let markets: Vec<Facts> = setup
-            .markets
-            .iter()
-            .map(|m| Facts { venue: m.terms.venue, fee: m.terms.fee, qty_min: m.terms.qty_min })
-            .collect();
+        let markets: Vec<Facts> = setup.markets.iter().map(|m| Facts::of(&m.terms)).collect();
         let out = Outbox::with_room(markets.len());
         let mut executor = Executor::new(orders.journal, orders.ids, markets, orders.budget);
         executor.found(&setup.held);

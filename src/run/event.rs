@@ -9,7 +9,7 @@ use crate::{
         plan::{Ending, Excess, Offers},
     },
     risk::{Approved, Evidence, Latch, TradingState},
-    spread::{Direction, Legs, Terms},
+    spread::{Direction, Legs, Rate, Terms},
     unit::{FeedId, MarketId, Money, Nanos, OrderId, Outcome, PairId, Price, Qty, Tag, Told, UnixMs, Venue},
     venue::gateway::Unready,
     wire::{Canary, Doubt, Trading},
@@ -97,9 +97,17 @@ pub enum What {
         plan: u64,
         why: Withheld,
     },
-    /// A venue told of an order that no plan of ours has: somebody else trades this account.
+    /// A venue told of an order that no plan of ours has: somebody else trades this account, or, where it has a number of
+    /// ours, an earlier start sent it.
     Stranger {
         venue: Venue,
+        order: Option<OrderId>,
+        told: Told,
+    },
+    /// A venue has an order of ours whose record the journal lost, as after a power cut: a ticket that was sent.
+    Lost {
+        venue: Venue,
+        order: OrderId,
         told: Told,
     },
     /// A venue's account may not agree with the journal on this market: its listing is to be read anew.
@@ -257,6 +265,10 @@ pub enum Ready {
     Offers { plan: u64, excess: Excess, offers: Offers },
     /// A market pays.
     Settled { market: MarketId, yes_payout: Money },
+    /// Tickets that may soon be needed; `None` where none are any more.
+    Wish { pair: PairId, direction: Direction, wish: Option<Wish> },
+    /// What this market's tickets were made for is not so any more.
+    Void { market: MarketId },
     /// The latch has fallen: plans end, nothing is entered.
     Halted { latch: Latch },
     /// A person has lifted it.
@@ -271,6 +283,24 @@ pub struct Entry {
     pub approved: Approved,
     /// What was promised on each venue.
     pub reserved: [Money; 2],
+    /// What a contract has to bring after all fees with both legs at their limits, where less than all of it is sent.
+    pub floor: Rate,
+}
+
+/// Sizes of tickets at one limit.
+pub const SIZES: usize = 2;
+
+/// Where tickets may soon be needed: buys on Polymarket.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Wish {
+    pub market: MarketId,
+    pub outcome: Outcome,
+    /// What a contract costs at the touch.
+    pub touch: Price,
+    /// One tick, in price units.
+    pub tick: u16,
+    /// The larger one first; zero where there is none.
+    pub sizes: [Qty; SIZES],
 }
 
 /// From the executor to the detector.

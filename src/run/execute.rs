@@ -2,15 +2,18 @@
 //! from the venues; orders, cancels and questions go out. Plain and synchronous, like the detector.
 //!
 //! Nothing leaves before its record is in the journal, and nothing is booked before what was learnt is. What leaves is made
-//! ready first, by a [`Door`]: an order that nobody can sign is not begun.
+//! ready first, by a [`Door`]: an order that nobody can sign is not begun. Where a [ticket](super::tickets) fits, both legs
+//! are cut to it, and neither signature nor sync lies between decision and socket.
 
 use std::collections::VecDeque;
 
 use super::{
     event::{Entry, Event, Fill, Ready, What, Withheld, Word},
     restore::Restored,
+    tickets::{Counts, Sought, Tickets},
 };
 use crate::{
+    decide::Intent,
     fill::{Heard, Met, Whose},
     ledger::{
         Positions,
@@ -23,11 +26,11 @@ use crate::{
         plan::{Aim, Budget, Ending, Excess, Offers, Step},
     },
     risk::{Evidence, Latch, reduce},
-    spread::{FeeCurve, Take},
+    spread::{FeeCurve, Rate, Take, Terms},
     unit::{
         MarketId, Money, Nanos, OrderId, Outcome, Qty, Reaction, Refusal, Sent, Stage, Tag, Told, Trade, UnixMs, Venue,
     },
-    venue::gateway::{Prepared, Unready},
+    venue::gateway::{Minted, Prepared, Unready},
     wire::Arrival,
 };
 
@@ -47,16 +50,36 @@ const PACE_SPAN: Nanos = Nanos::secs(2);
 pub struct Facts {
     pub venue: Venue,
     pub fee: FeeCurve,
-    /// The smallest order.
+    /// The smallest order, in contracts and in money.
     pub qty_min: Qty,
+    pub cost_min: Money,
+}
+
+impl Facts {
+    /// Those of a market with these terms.
+    pub const fn of(terms: &Terms) -> Self {
+        Self { venue: terms.venue, fee: terms.fee, qty_min: terms.qty_min, cost_min: terms.cost_min }
+    }
 }
 
 /// Makes orders ready to leave, below the executor.
 pub trait Door {
     /// Names and signs an order. Nothing leaves.
     fn prepare(&mut self, ask: &Ask, at: Arrival) -> Result<Prepared, Unready>;
-    /// Drops an order that is ready and will not be sent.
-    fn withdraw(&mut self, ask: &Ask);
+    /// Drops an order that is ready and will not be sent, or was signed ahead and will not be used.
+    fn withdraw(&mut self, venue: Venue, order: OrderId);
+    /// Do orders outlive the host's end behind this door?
+    fn outlives(&self) -> bool {
+        true
+    }
+    /// Asks for an order to be signed ahead; nobody waits. `false` where that cannot be.
+    fn mint(&mut self, _ask: &Ask, _at: Arrival) -> bool {
+        false
+    }
+    /// The next one that was.
+    fn minted(&mut self) -> Option<Minted> {
+        None
+    }
 }
 
 /// The door to the paper exchange: nothing is signed there.
@@ -65,10 +88,14 @@ pub struct Unsigned;
 
 impl Door for Unsigned {
     fn prepare(&mut self, _: &Ask, _: Arrival) -> Result<Prepared, Unready> {
-        Ok(Prepared { digest: None, tag: None })
+        Ok(Prepared { digest: None, tag: None, ahead: false })
     }
 
-    fn withdraw(&mut self, _: &Ask) {}
+    fn withdraw(&mut self, _: Venue, _: OrderId) {}
+
+    fn outlives(&self) -> bool {
+        false
+    }
 }
 
 /// What more than one order together may come to before nothing new is entered.
@@ -175,6 +202,7 @@ pub struct Executor<S> {
     ended: VecDeque<Tag>,
     /// YES and NO that are being put together, and since when.
     merging: Option<(MarketId, Qty, Nanos)>,
+    tickets: Tickets,
 }
 
 impl<S: Store> Executor<S> {
@@ -199,6 +227,7 @@ impl<S: Store> Executor<S> {
             limits: Limits::NONE,
             ended: VecDeque::with_capacity(ENDED_MAX),
             merging: None,
+            tickets: Tickets::default(),
         }
     }
 
@@ -305,7 +334,13 @@ impl<S: Store> Executor<S> {
                 }
             }
             Ready::Settled { market, yes_payout } => self.settle(market, yes_payout, at, acts),
-            Ready::Halted { latch } => _ = self.halted.get_or_insert(latch),
+            Ready::Wish { pair, direction, wish } if self.halted.is_none() => self.tickets.wish(pair, direction, wish),
+            Ready::Wish { .. } => {}
+            Ready::Void { market } => self.tickets.void(market),
+            Ready::Halted { latch } => {
+                self.halted.get_or_insert(latch);
+                self.tickets.void_all();
+            }
             Ready::Resumed => {
                 self.halted = None;
                 self.answers = [Answers::default(); 2];
@@ -398,7 +433,8 @@ impl<S: Store> Executor<S> {
     /// Is a report that no open plan knows of an order of ours, of a plan that has ended?
     fn is_old(&self, order: &Whose) -> bool {
         match order {
-            Whose::Ours(_) => true,
+            // An earlier start may have sent it and lost its record in a power cut.
+            Whose::Ours(id) => id.epoch() == self.ids.epoch(),
             Whose::Named(tag) => self.ended.contains(tag),
         }
     }
@@ -481,11 +517,14 @@ impl<S: Store> Executor<S> {
         if self.merging.is_some_and(|(market, ..)| markets.contains(&market)) {
             return Err(Withheld::Merging);
         }
-        let (Some(kalshi), Some(polymarket)) = (self.ids.take(), self.ids.take()) else {
-            return Err(Withheld::Numbers);
-        };
         let intent = *entry.approved.intent();
         let takes = [intent.legs.kalshi, intent.legs.polymarket];
+        let ticket = self.ticket(&intent, entry.floor, at.now);
+        let qty = ticket.map_or(intent.qty, |(_, qty)| qty);
+        let number = ticket.map(|(order, _)| order).or_else(|| self.ids.take());
+        let (Some(kalshi), Some(polymarket)) = (self.ids.take(), number) else {
+            return Err(Withheld::Numbers);
+        };
         let asks = [(kalshi, Venue::Kalshi), (polymarket, Venue::Polymarket)].map(|(id, venue)| {
             let take = takes[venue as usize];
             Ask {
@@ -494,37 +533,40 @@ impl<S: Store> Executor<S> {
                 market: take.market,
                 outcome: take.buys(),
                 buys: true,
-                qty: intent.qty,
+                qty,
                 limit: take.cost(intent.limits[venue as usize]),
                 purpose: Purpose::Entry,
             }
         });
         let first = door.prepare(&asks[0], at).map_err(|why| Withheld::Unready(Venue::Kalshi, why))?;
         let second = door.prepare(&asks[1], at).map_err(|why| {
-            door.withdraw(&asks[0]);
+            door.withdraw(Venue::Kalshi, kalshi);
             Withheld::Unready(Venue::Polymarket, why)
         })?;
+        self.tickets.used(polymarket);
         let prepared = [first, second];
         let minimum = takes.map(|take| self.markets[take.market.0 as usize].qty_min);
-        let aim =
-            Aim { plan: entry.plan, sighting: entry.sighting, pair: intent.pair, legs: intent.legs, qty: intent.qty };
+        let aim = Aim { plan: entry.plan, sighting: entry.sighting, pair: intent.pair, legs: intent.legs, qty };
         let planned = Record::Planned {
             plan: entry.plan,
             sighting: entry.sighting,
             pair: intent.pair,
             markets: takes.map(|take| take.market),
             wanted: takes.map(Take::buys),
-            qty: intent.qty,
+            qty,
         };
-        let mut written = self.write(&planned);
-        for (ask, ready) in asks.iter().zip(prepared) {
-            let intended = Record::Intended { plan: entry.plan, ask: *ask, digest: ready.digest, at: at.unix };
-            written = written.and_then(|()| self.write(&intended));
-        }
-        if written.and_then(|()| self.sync_names(&prepared)).is_err() {
+        let [kalshi, polymarket] = [0, 1].map(|v| Record::Intended {
+            plan: entry.plan,
+            ask: asks[v],
+            digest: prepared[v].digest,
+            at: at.unix,
+        });
+        // In one piece: after a power cut the plan is known with both of its orders, or not at all.
+        let written = self.journal.append_all(&[planned, kalshi, polymarket]);
+        if written.and_then(|_| self.sync_names(&prepared)).is_err() {
             // Whatever part of it is on record was never sent; a restart asks the venues, and they know of nothing.
             for ask in &asks {
-                door.withdraw(ask);
+                door.withdraw(ask.venue, ask.id);
             }
             self.halt(Latch::Journal, acts);
             return Err(Withheld::Journal);
@@ -539,9 +581,75 @@ impl<S: Store> Executor<S> {
         Ok(())
     }
 
-    /// A venue's own name for an order has to outlive a power cut: it is the only way to ask for the order afterwards.
+    /// A venue's own name for an order has to outlive a power cut: it is the only way to ask for the order afterwards. A
+    /// ticket's does already.
     fn sync_names(&mut self, prepared: &[Prepared]) -> Result<(), Unwritten> {
-        if prepared.iter().any(|ready| ready.digest.is_some()) { self.journal.sync() } else { Ok(()) }
+        let named = prepared.iter().any(|ready| ready.digest.is_some() && !ready.ahead);
+        self.tickets.counts.inline += u64::from(named);
+        if named { self.journal.sync() } else { Ok(()) }
+    }
+
+    /// A ticket for the Polymarket leg of an entry, and its size, to which both legs are cut: what it leaves after fees with
+    /// both legs at their limits still has to be worth it.
+    fn ticket(&self, intent: &Intent, floor: Rate, now: Nanos) -> Option<(OrderId, Qty)> {
+        let takes = [intent.legs.kalshi, intent.legs.polymarket];
+        let limits = [0, 1].map(|v: usize| takes[v].cost(intent.limits[v]));
+        let fits = |qty: Qty| {
+            let mut net = Money::dollar_each(qty);
+            let mut large = true;
+            for (take, limit) in takes.into_iter().zip(limits) {
+                let facts = &self.markets[take.market.0 as usize];
+                large &= facts.qty_min <= qty && facts.cost_min <= limit.cost(qty);
+                net = net - limit.cost(qty) - facts.fee.at_most(limit, qty, 1);
+            }
+            large && Money::ZERO < net && floor <= Rate::each(net, qty)
+        };
+        let leg = takes[Venue::Polymarket as usize];
+        let limit = limits[Venue::Polymarket as usize];
+        let sought = Sought { market: leg.market, outcome: leg.buys(), limit, qty: intent.qty };
+        self.tickets.find(&sought, self.journal.synced(), now, fits)
+    }
+
+    /// Throws tickets away that are of no use any more, writes down which ones were signed, and asks for the next one.
+    pub fn restock(&mut self, at: Arrival, door: &mut dyn Door) {
+        while let Some(Minted { order, digest }) = door.minted() {
+            let ticket = self.tickets.awaited(order).zip(digest);
+            let record = ticket.filter(|_| self.journal.has_room_for_entries()).map(|(ask, digest)| {
+                let Ask { market, outcome, qty, limit, .. } = ask;
+                Record::Ticket { order, market, outcome, qty, limit, digest, at: at.unix }
+            });
+            match record.and_then(|record| self.journal.append(&record).ok()) {
+                Some(sequence) => self.tickets.recorded(order, sequence),
+                None => self.tickets.fail(order),
+            }
+        }
+        if self.halted.is_none()
+            && let Some(wanted) = self.tickets.wanted(at.now)
+            && let Some(order) = self.ids.take()
+        {
+            let taken = door.mint(&wanted.ask(order), at);
+            self.tickets.asked(&wanted, order, at.now, taken);
+        }
+        for order in self.tickets.dropped() {
+            door.withdraw(Venue::Polymarket, order);
+        }
+    }
+
+    /// How entries were signed, and what became of tickets.
+    pub const fn ticket_counts(&self) -> Counts {
+        self.tickets.counts
+    }
+
+    /// Nothing of epochs below this one has to be asked for any more.
+    pub fn clear(&mut self, below: u32, acts: &mut Acts) {
+        if self.write(&Record::Cleared { below }).is_err() {
+            self.halt(Latch::Journal, acts);
+        }
+    }
+
+    /// The epoch of this start.
+    pub const fn epoch(&self) -> u32 {
+        self.ids.epoch()
     }
 
     fn remedy(
@@ -578,8 +686,11 @@ impl<S: Store> Executor<S> {
         // Not ready now: the excess is priced again in a moment.
         let Ok(ready) = door.prepare(&ask, at) else { return };
         let record = Record::Intended { plan: plan.aim.plan, ask, digest: ready.digest, at: at.unix };
-        if self.write(&record).and_then(|()| self.sync_names(&[ready])).is_err() {
-            door.withdraw(&ask);
+        // After a power cut the next start goes on with this plan by itself: an order of it that is not on the medium by then
+        // would be made a second time.
+        let written = self.write(&record).and_then(|()| if door.outlives() { self.journal.sync() } else { Ok(()) });
+        if written.is_err() {
+            door.withdraw(venue, id);
             return self.halt(Latch::Journal, acts);
         }
         let plan = &mut self.plans[slot].plan;
@@ -762,6 +873,7 @@ impl<S: Store> Executor<S> {
     pub fn halt(&mut self, latch: Latch, acts: &mut Acts) {
         if self.halted.is_none() {
             self.halted = Some(latch);
+            self.tickets.void_all();
             acts.words.push(Word::Halt { latch });
         }
     }

@@ -7,17 +7,20 @@ use std::collections::{BTreeMap, HashMap};
 
 use alloy_primitives::hex;
 
-use super::history::History;
+use super::{execute::About, history::History, tickets};
 use crate::{
     ledger::{Positions, journal::Record, position::Holding},
     order::{
-        Plan, Purpose,
+        Ask, Plan, Purpose,
         leg::Change,
         plan::{Aim, Budget},
     },
     spread::{FeeCurve, Legs, Take},
-    unit::{BookSide, MarketId, Money, Nanos, OrderId, Outcome, PairId, Qty, Tag, Venue},
+    unit::{BookSide, MarketId, Money, Nanos, OrderId, Outcome, PairId, Qty, Tag, UnixMs, Venue},
 };
+
+/// The age from which a ticket cannot have been sent: its life, and three times as much for a clock that was set back.
+const STRAY_MS: u64 = 4 * tickets::LIFE.raw() / 1_000_000;
 
 /// What this start knows of markets and pairs.
 pub struct Known<'a> {
@@ -51,6 +54,8 @@ pub struct Restored {
     pub merging: Option<(MarketId, Qty)>,
     /// For the audit trail.
     pub history: History,
+    /// Tickets that may have become orders whose record was lost.
+    pub strays: Vec<About>,
     /// What entries of each plan may still cost, by venue; nothing before [`Restored::promise`].
     pub reserved: Vec<[Money; 2]>,
 }
@@ -76,6 +81,10 @@ struct Walk<'a> {
     old: HashMap<MarketId, MarketId>,
     plans: BTreeMap<u64, Plan>,
     orders: HashMap<OrderId, u64>,
+    /// Those of which no order is on record, and when they were signed.
+    tickets: BTreeMap<OrderId, (About, UnixMs)>,
+    /// The newest time that a record of this epoch tells.
+    newest: UnixMs,
     restored: Restored,
 }
 
@@ -104,14 +113,18 @@ pub fn restore(records: &[(u64, Record)], known: &Known<'_>, now: Nanos) -> Resu
         names: Vec::new(),
         merging: None,
         history: History::default(),
+        strays: Vec::new(),
         reserved: Vec::new(),
     };
     let (plans, orders, old) = (BTreeMap::new(), HashMap::new(), HashMap::new());
-    let mut walk = Walk { known, slots, names, old, plans, orders, restored };
+    let (tickets, newest) = (BTreeMap::new(), UnixMs::default());
+    let mut walk = Walk { known, slots, names, old, plans, orders, tickets, newest, restored };
     for (sequence, record) in records {
         walk.take(*sequence, record, now)?;
     }
-    let Walk { mut restored, plans, names, .. } = walk;
+    walk.end_epoch();
+    let Walk { mut restored, plans, names, tickets, .. } = walk;
+    restored.strays = tickets.into_values().map(|(about, _)| about).collect();
     for (id, mut plan) in plans {
         let markets = [plan.aim.legs.kalshi.market, plan.aim.legs.polymarket.market];
         let pair = known.pairs.iter().position(|pair| *pair == markets);
@@ -149,7 +162,7 @@ impl Restored {
     pub fn promise(&mut self, fee: impl Fn(MarketId) -> FeeCurve) {
         for (plan, reserved) in self.plans.iter().zip(&mut self.reserved) {
             for leg in plan.legs().filter(|leg| leg.ask.purpose == Purpose::Entry && !leg.is_complete()) {
-                let crate::order::Ask { venue, market, qty, limit, .. } = leg.ask;
+                let Ask { venue, market, qty, limit, .. } = leg.ask;
                 reserved[venue as usize] += limit.cost(qty) + fee(market).at_most(limit, qty, 1);
             }
         }
@@ -160,6 +173,8 @@ impl Walk<'_> {
     fn take(&mut self, sequence: u64, record: &Record, now: Nanos) -> Result<(), Stranded> {
         match *record {
             Record::Opened { epoch, at } => {
+                self.end_epoch();
+                self.newest = at;
                 self.restored.history.opened(at);
                 self.restored.epoch = epoch;
                 self.restored.cash.clear();
@@ -184,10 +199,12 @@ impl Walk<'_> {
                 self.plans.insert(plan, Plan::open(aim, [], self.known.budget, minimum));
             }
             Record::Intended { plan, ask, at, digest } => {
+                self.newest = self.newest.max(at);
+                self.tickets.remove(&ask.id);
                 let market = self.slot(sequence, ask.market)?;
                 self.restored.history.intended(plan, &ask, at);
                 if let Some(open) = self.plans.get_mut(&plan) {
-                    open.add(crate::order::Ask { market, ..ask });
+                    open.add(Ask { market, ..ask });
                     open.sent(ask.id, now, at);
                     // Polymarket's name for an order is the digest that was signed.
                     open.named(ask.id, digest.and_then(|digest| Tag::new(&hex::encode_prefixed(digest))));
@@ -195,6 +212,7 @@ impl Walk<'_> {
                 }
             }
             Record::Told { order, told, at } => {
+                self.newest = self.newest.max(at);
                 let plan = self.orders.get(&order).and_then(|plan| self.plans.get_mut(plan));
                 let Some(plan) = plan else { return Ok(()) };
                 let id = plan.aim.plan;
@@ -247,8 +265,23 @@ impl Walk<'_> {
                 self.restored.positions.pay(market, yes_payout);
                 self.restored.flows[market.0 as usize] += self.restored.positions.holding(market).cash - before;
             }
+            Record::Ticket { order, market, outcome, qty, limit, digest, at } => {
+                self.newest = self.newest.max(at);
+                let (venue, purpose, market) = (Venue::Polymarket, Purpose::Entry, self.slot(sequence, market)?);
+                let ask = Ask { id: order, venue, market, outcome, buys: true, qty, limit, purpose };
+                let tag = Tag::new(&hex::encode_prefixed(digest));
+                self.tickets.insert(order, (About { ask, tag }, at));
+            }
+            Record::Cleared { below } => self.tickets.retain(|order, _| below <= order.epoch()),
         }
         Ok(())
+    }
+
+    /// An order on record is one more record: a ticket that was too old to be sent when the epoch's last record was written
+    /// was not sent, or that is on record too.
+    fn end_epoch(&mut self) {
+        let (epoch, newest) = (self.restored.epoch, self.newest);
+        self.tickets.retain(|order, (_, at)| order.epoch() < epoch || newest.since(*at) < STRAY_MS);
     }
 
     fn slot(&self, sequence: u64, old: MarketId) -> Result<MarketId, Stranded> {

@@ -2,7 +2,8 @@
 //! network input: requests name what is to be signed, answers carry headers and signed orders.
 //!
 //! Kalshi signs a time, a method and a path, not the body: headers for creating an order are signed ahead, a few at any
-//! time, none older than the venue takes. Whatever is not ready is signed on request, and counted.
+//! time, none older than the venue takes. Polymarket's orders are signed ahead where the executor asks for tickets; nobody
+//! waits for those. Whatever is not ready is signed on request, and counted.
 
 use std::{
     io,
@@ -33,8 +34,8 @@ use crate::{
         polymarket::{
             call::Call as RelayCall,
             contract::Chain,
-            gateway::SignOrders,
-            order::{Body, Order, OrderId, OrderSigner},
+            gateway::{Asked, SignOrders},
+            order::{Body, Order, OrderId, OrderSigner, Salt},
             relay::Action,
             sign::{ApiSigner, L1Headers, WalletSigner},
             wallet::Wallet,
@@ -48,6 +49,8 @@ const READY: usize = 8;
 const MINT_EVERY: Duration = Duration::from_secs(1);
 /// None older is used: the venue takes about five seconds, and the gateway may hold a request for two.
 const READY_MS: u64 = 1_800;
+/// Tickets that are signed and not yet taken; more of them are lost, and asked for again.
+const AHEAD: usize = 16;
 /// Whoever waits for a signature gives up after this.
 const PATIENCE: Duration = Duration::from_millis(50);
 
@@ -199,7 +202,7 @@ impl SignDesk {
 
     /// A signer for one gateway's calls and orders.
     pub fn signer(&self) -> RemoteSigner {
-        RemoteSigner { desk: self.clone(), calls: bounded(4), orders: bounded(4), number: 0 }
+        RemoteSigner { desk: self.clone(), calls: bounded(4), orders: bounded(4), ahead: bounded(AHEAD), number: 0 }
     }
 
     /// Signatures so far.
@@ -216,6 +219,8 @@ pub struct RemoteSigner {
     desk: SignDesk,
     calls: Answers<Headers>,
     orders: Answers<(OrderId, Body)>,
+    /// Orders that are signed ahead, by their salts.
+    ahead: Answers<(OrderId, Body)>,
     number: u64,
 }
 
@@ -246,6 +251,17 @@ impl SignOrders for RemoteSigner {
         self.desk.requests.try_send(request).ok()?;
         self.desk.gauge.inline.fetch_add(1, Ordering::Relaxed);
         wait(&self.orders.1, number)
+    }
+
+    fn ask(&mut self, order: &Order) -> Asked {
+        let answer = self.ahead.0.clone();
+        let request = Request::Order { number: order.salt.raw(), order: Box::new(*order), answer };
+        if self.desk.requests.try_send(request).is_ok() { Asked::Later } else { Asked::No }
+    }
+
+    fn answered(&mut self) -> Option<(Salt, Option<(OrderId, Body)>)> {
+        let (number, signed) = self.ahead.1.try_recv().ok()?;
+        Some((Salt::new(number)?, signed))
     }
 }
 

@@ -31,24 +31,26 @@ const LOW: usize = 4 * RESERVE;
 pub struct Spares {
     ready: Receiver<Segment>,
     used: Sender<File>,
-    /// Records written, for the thread that syncs them.
+    /// The number of the next record, for the thread that syncs those before it.
     written: Arc<AtomicU64>,
+    /// Records below this number are on the medium, by the thread that syncs them.
+    synced: Arc<AtomicU64>,
 }
 
 impl Spares {
-    /// Tells how far the journal has come, and rotates it if it is time.
+    /// Tells how far the journal has come and hears how far it is synced; rotates it if it is time.
     pub fn rotate(&mut self, journal: &mut Journal<Segment>) {
         self.written.store(journal.next_sequence(), Ordering::Release);
+        journal.note_synced(self.synced.load(Ordering::Acquire));
         if LOW <= journal.room() {
             return;
         }
         let Ok(segment) = self.ready.try_recv() else { return };
         let handle = segment.handle();
-        // A journal that cannot go on refuses the next record, and the latch falls.
-        if journal.rotate(segment).is_ok()
-            && let Ok(handle) = handle
-        {
-            let _ = self.used.try_send(handle);
+        // A journal that cannot go on refuses the next record, and the latch falls. One whose new file nobody syncs must
+        // not pass for synced.
+        if journal.rotate(segment).is_ok() && !handle.is_ok_and(|handle| self.used.try_send(handle).is_ok()) {
+            self.synced = Arc::default();
         }
     }
 }
@@ -63,8 +65,10 @@ pub fn start(
     let (ready_in, ready) = bounded(1);
     let (used, used_out) = bounded(4);
     let written = Arc::new(AtomicU64::new(journal.next_sequence()));
+    let told = Arc::new(AtomicU64::new(0));
     let mut file = journal.store().handle()?;
     let (mut synced, mut next, seen) = (journal.next_sequence(), journal.segment() + 1, written.clone());
+    let tells = told.clone();
     let thread = std::thread::Builder::new().name("journal".into()).spawn(move || {
         let fail = |what: &str, error: &std::io::Error| {
             tracing::error!("the journal in {}: {what}: {error}", folder.display());
@@ -87,23 +91,26 @@ pub fn start(
                     }
                 }
             }
+            // First how far it has come, then the file: a record of the next segment is told of after that segment.
             let upto = seen.load(Ordering::Acquire);
-            if synced != upto
-                && let Err(error) = file.sync_data()
-            {
-                sound = false;
-                fail("it cannot be synced", &error);
-            }
-            synced = upto;
             while let Ok(next) = used_out.try_recv() {
                 // The journal synced the old segment itself when it left it.
                 file = next;
             }
+            if synced != upto {
+                if let Err(error) = file.sync_data() {
+                    sound = false;
+                    fail("it cannot be synced", &error);
+                } else {
+                    tells.store(upto, Ordering::Release);
+                }
+            }
+            synced = upto;
             if ending {
                 break;
             }
             std::thread::park_timeout(EVERY);
         }
     })?;
-    Ok((Spares { ready, used, written }, thread))
+    Ok((Spares { ready, used, written, synced: told }, thread))
 }

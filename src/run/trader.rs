@@ -17,18 +17,22 @@ use super::{
     purse::Purse,
     reconcile::{self, Difference},
     restore::Restored,
+    strays::Strays,
 };
 use crate::{
+    fill::Whose,
     ledger::journal::Store,
     order::{Ask, Leg, Plan, leg::State},
     risk::Latch,
-    unit::{MarketId, Money, Nanos, OrderId, Qty, Tag, UnixMs, Venue},
-    venue::gateway::{Answer, Call, CallNo, Gateway, Out, Prepared, Unready},
+    unit::{MarketId, Money, Nanos, OrderId, Picture, Qty, Tag, Told, UnixMs, Venue},
+    venue::gateway::{Answer, Call, CallNo, Gateway, Minted, Out, Prepared, Unready},
     wire::Arrival,
 };
 
 /// How often accounts are read while nothing is amiss: orders, positions and cash in one go.
 pub const COMPARE_EVERY: Nanos = Nanos::secs(30);
+/// The same while tickets of an earlier start may still turn out to have been sent.
+const COMPARE_OFTEN: Nanos = Nanos::secs(10);
 /// The same while they differ: reads may lag behind fills.
 const COMPARE_AGAIN: Nanos = Nanos::secs(2);
 /// The same while no reading has come: the last one may have got lost. One that is under way is not begun again.
@@ -87,8 +91,16 @@ impl Door for Doors<'_> {
         self.0[ask.venue as usize].gateway.prepare(ask, at)
     }
 
-    fn withdraw(&mut self, ask: &Ask) {
-        self.0[ask.venue as usize].gateway.withdraw(ask.id);
+    fn withdraw(&mut self, venue: Venue, order: OrderId) {
+        self.0[venue as usize].gateway.withdraw(order);
+    }
+
+    fn mint(&mut self, ask: &Ask, at: Arrival) -> bool {
+        self.0[ask.venue as usize].gateway.mint(ask, at)
+    }
+
+    fn minted(&mut self) -> Option<Minted> {
+        self.0.iter_mut().find_map(|side| side.gateway.minted())
     }
 }
 
@@ -114,6 +126,8 @@ pub struct Trader<S> {
     adopts: bool,
     /// Somebody sends the transactions that put YES and NO together.
     merges: bool,
+    /// Tickets of earlier starts that may have become orders.
+    strays: Strays,
 }
 
 impl<S: Store> Trader<S> {
@@ -148,6 +162,7 @@ impl<S: Store> Trader<S> {
             purse: Purse::default(),
             adopts: false,
             merges: false,
+            strays: Strays::default(),
         }
     }
 
@@ -162,7 +177,8 @@ impl<S: Store> Trader<S> {
     }
 
     /// Goes on from what the journal says of the time before this start.
-    pub fn restore(&mut self, restored: Restored, now: Nanos) {
+    pub fn restore(&mut self, mut restored: Restored, now: Nanos) {
+        self.strays = Strays::new(std::mem::take(&mut restored.strays));
         self.executor.restore(restored, now);
         self.note_standing();
     }
@@ -226,6 +242,7 @@ impl<S: Store> Trader<S> {
         let before = self.acts.events.len();
         self.executor.turn(at, &mut self.acts);
         self.note_money(before, at);
+        self.executor.restock(at, &mut Doors(&mut self.sides));
         self.note_standing();
         for ask in self.acts.sends.drain(..) {
             let side = &mut self.sides[ask.venue as usize];
@@ -235,6 +252,7 @@ impl<S: Store> Trader<S> {
             let side = &mut self.sides[ask.venue as usize];
             side.gateway.cancel(&ask, tag, at, &mut side.out);
         }
+        self.acts.looks.extend(self.strays.due(at.now));
         for About { ask, tag } in self.acts.looks.drain(..) {
             let side = &mut self.sides[ask.venue as usize];
             side.gateway.look(&ask, tag, at, &mut side.out);
@@ -354,9 +372,15 @@ impl<S: Store> Trader<S> {
         let (mut strangers, mut heard) = (false, std::mem::take(&mut side.out.heard));
         let before = self.acts.events.len();
         for report in heard.drain(..) {
-            if !self.executor.heard(&report, at, &mut self.acts) {
+            if let Some(stray) = self.strays.hear(&report) {
+                strangers |= self.stray(venue, &stray, report.told, at);
+            } else if !self.executor.heard(&report, at, &mut self.acts) {
                 strangers = true;
-                let what = What::Stranger { venue, told: report.told };
+                let order = match report.order {
+                    Whose::Ours(order) => Some(order),
+                    Whose::Named(_) => None,
+                };
+                let what = What::Stranger { venue, order, told: report.told };
                 self.acts.events.push(Event { at: at.unix, what });
             }
         }
@@ -382,7 +406,8 @@ impl<S: Store> Trader<S> {
             side.compare.asked = Nanos::ZERO;
         }
         let compare = &mut side.compare;
-        if let Some(account) = side.out.account.take() {
+        if let Some(mut account) = side.out.account.take() {
+            self.strays.name(&mut account);
             let exact = !self.executor.open().any(|plan| plan.legs().any(|leg| leg.ask.venue == venue));
             for (shard, amount) in &account.cash {
                 // What the venue's contracts may not move cannot be spent.
@@ -410,6 +435,39 @@ impl<S: Store> Trader<S> {
                 self.put_together(at);
             }
             self.judge(venue, &found, exact, at);
+        }
+    }
+
+    /// Something is told of a ticket of an earlier start of which nothing else is on record. `true` if the venue has it.
+    fn stray(&mut self, venue: Venue, stray: &About, told: Told, at: Arrival) -> bool {
+        let (order, is_there) = (stray.ask.id, matches!(told, Told::Trade(_) | Told::Picture(_)));
+        if matches!(told, Told::Absent { .. }) {
+            self.strays.end(order);
+            self.clear();
+        } else if is_there && self.strays.show(order) {
+            // What its plan was is gone, and with it what the other leg has. A person has to look.
+            self.acts.events.push(Event { at: at.unix, what: What::Lost { venue, order, told } });
+            self.executor.halt(Latch::Disagrees, &mut self.acts);
+        }
+        if let Told::Picture(Picture { open: true, .. }) = told {
+            self.acts.cancels.push(*stray);
+        }
+        is_there
+    }
+
+    /// Once every ticket of earlier starts was asked for, the next start need not do so again.
+    fn clear(&mut self) {
+        if self.strays.are_over() {
+            let epoch = self.executor.epoch();
+            self.executor.clear(epoch, &mut self.acts);
+        }
+    }
+
+    /// The process ends, and nothing that was signed will be sent any more: the next start need not ask for it.
+    pub fn farewell(&mut self) {
+        if self.strays.are_over() {
+            let epoch = self.executor.epoch();
+            self.executor.clear(epoch + 1, &mut self.acts);
         }
     }
 
@@ -478,9 +536,10 @@ impl<S: Store> Trader<S> {
     }
 
     fn compare(&mut self, venue: Venue, at: Arrival) {
+        let calm = if self.strays.are_over() { COMPARE_EVERY } else { COMPARE_OFTEN };
         let side = &mut self.sides[venue as usize];
         let pace = match (side.compare.agrees, side.compare.differs) {
-            (true, 0) => COMPARE_EVERY,
+            (true, 0) => calm,
             (false, 0) => COMPARE_FIRST,
             _ => COMPARE_AGAIN,
         };
@@ -504,6 +563,10 @@ impl<S: Store> Trader<S> {
 
     fn resume(&mut self, at: Arrival) {
         self.halted = false;
+        // Whoever lifts the latch has looked.
+        if self.strays.rule() {
+            self.clear();
+        }
         for side in &mut self.sides {
             side.gateway.resume(at, &mut side.out);
         }

@@ -35,6 +35,7 @@ use crate::{
     ledger::segments::Segment,
     order::{Plan, leg::State},
     risk::TradingState,
+    spread::Rate,
     unit::{OrderId, Tag, UnixMs, Venue},
     venue::{
         gateway::{Gateway, ReadsOnly},
@@ -217,6 +218,8 @@ pub(super) struct Parts<'a> {
     pub(super) setup: Setup,
     pub(super) orders: Orders<Segment>,
     pub(super) limits: Limits,
+    /// How far below the threshold an edge may be for its orders to be signed ahead; `None`: they are not.
+    pub(super) tickets: Option<Rate>,
     pub(super) restored: Restored,
     pub(super) gateways: Gateways,
     pub(super) names: Vec<(Venue, Tag)>,
@@ -266,8 +269,7 @@ impl Parts<'_> {
                 routes.insert(dial_id(venue, stream), Route { authority, desk, answers: answers.clone() });
             }
         }
-        let facts =
-            setup.markets.iter().map(|m| Facts { venue: m.terms.venue, fee: m.terms.fee, qty_min: m.terms.qty_min });
+        let facts = setup.markets.iter().map(|m| Facts::of(&m.terms));
         let mut executor = Executor::new(orders.journal, orders.ids, facts.collect(), orders.budget);
         executor.limit(self.limits);
         let mut trader = Trader::new(executor, gateways.both, names);
@@ -283,7 +285,11 @@ impl Parts<'_> {
             trader.ready(Ready::Halted { latch }, clock::arrival());
         }
         let (poll, waker) = lines::poller()?;
-        let booth = Booth::new(setup, ready_in, words_out, (idle == Idle::Park).then_some(waker), self.ending.clone());
+        let mut booth =
+            Booth::new(setup, ready_in, words_out, (idle == Idle::Park).then_some(waker), self.ending.clone());
+        if let Some(reach) = self.tickets {
+            booth.detector.keep_tickets(reach);
+        }
         let (gauge, ended) = (Arc::new(LineGauge::default()), Stop::default());
         let lines = LinesSetup {
             trader,

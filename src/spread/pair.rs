@@ -38,6 +38,17 @@ impl Rate {
         Self(micros * 100_000_000)
     }
 
+    /// What each contract brings where `qty` of them bring `net` together, rounded down; `qty` is not zero.
+    pub fn each(net: Money, qty: Qty) -> Self {
+        // 10^-6 dollars per 10^-6 contracts, to 10^-14 dollars.
+        let exact = i128::from(net.raw()) * i128::from(Self::DOLLAR.0);
+        Self(i64::try_from(exact.div_euclid(i128::from(qty.micros()))).unwrap_or(if net.raw() < 0 {
+            i64::MIN
+        } else {
+            i64::MAX
+        }))
+    }
+
     /// Units of 10^-14 dollars.
     pub const fn raw(self) -> i64 {
         self.0

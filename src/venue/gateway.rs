@@ -55,6 +55,16 @@ pub struct Prepared {
     pub digest: Option<[u8; 32]>,
     /// The same as the venue writes it.
     pub tag: Option<Tag>,
+    /// It was signed ahead, as a ticket, with this very digest.
+    pub ahead: bool,
+}
+
+/// What came of [`Gateway::mint`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Minted {
+    pub order: OrderId,
+    /// The venue's own id; `None` where nobody signed it.
+    pub digest: Option<[u8; 32]>,
 }
 
 /// Why an order cannot leave now. Nothing of it has.
@@ -126,8 +136,20 @@ pub trait Gateway {
     /// Sends an order that is ready. Each is sent once.
     fn send(&mut self, order: OrderId, out: &mut Out);
 
-    /// Drops an order that is ready and will not be sent.
+    /// Drops an order that is ready and will not be sent, or a ticket that will not be used.
     fn withdraw(&mut self, order: OrderId);
+
+    /// Asks for an order to be signed ahead. Nobody waits: it comes by [`Gateway::minted`], and [`Gateway::prepare`] takes it
+    /// where an order of this number is to be ready that is the same in every word. `false` where the venue has no such
+    /// tickets, or this is no order.
+    fn mint(&mut self, _ask: &Ask, _at: Arrival) -> bool {
+        false
+    }
+
+    /// The next order that was signed ahead.
+    fn minted(&mut self) -> Option<Minted> {
+        None
+    }
 
     /// Asks the venue to cancel. `tag` is its id of the order, if it is known.
     fn cancel(&mut self, ask: &Ask, tag: Option<Tag>, at: Arrival, out: &mut Out);

@@ -5,6 +5,7 @@
 //! those pairs once. Nothing here allocates after [`Detector::new`]: every table has its size from the start.
 
 mod paper;
+mod wish;
 
 use smallvec::SmallVec;
 
@@ -210,6 +211,7 @@ pub struct Detector {
     agrees: bool,
     /// Ladders for markets whose grid becomes finer.
     spare: Vec<[Ladder; 2]>,
+    wishes: wish::Wishes,
 }
 
 impl Detector {
@@ -278,6 +280,7 @@ impl Detector {
             eligible: [true; 2],
             agrees: true,
             spare: (0..setup.regrids).map(|_| Ladder::any_price()).collect(),
+            wishes: wish::Wishes::default(),
         };
         for pair in 0..detector.pairs.len() {
             detector.note_holding(pair);
@@ -328,8 +331,11 @@ impl Detector {
         match *control {
             Control::Terms { market, terms } => {
                 let state = &mut self.markets[market.0 as usize];
-                state.terms = terms;
+                let changed = std::mem::replace(&mut state.terms, terms) != terms;
                 state.suspended = None;
+                if changed {
+                    self.void_tickets(market, out);
+                }
                 self.touch(market.0 as usize);
             }
             Control::Bar { pair, reason } => {
@@ -610,6 +616,9 @@ impl Detector {
             self.books[market.0 as usize].widen(ladders);
             self.ask(market, at.now, out);
         }
+        if doubt == Doubt::Regrid {
+            self.void_tickets(market, out);
+        }
         out.events.push(Event { at: at.unix, what: What::Doubted { market, doubt } });
         // The feed has asked already for what it saw itself; what only the detector sees is asked for here.
         if matches!(doubt, Doubt::Impossible | Doubt::Checksum | Doubt::Disagrees | Doubt::Crossed) {
@@ -672,6 +681,7 @@ impl Detector {
                 self.mark(PairId(slot as u32));
             }
         }
+        self.wish(at, out);
         if STATS_EVERY <= at.now.since(self.told) {
             self.told = at.now;
             self.tell(at, out);

@@ -13,7 +13,7 @@ use crate::{
     },
     risk::Approved,
     run::event::{Entry, Event, Ready, What, Word},
-    spread::{FeeRun, Legs, fee::Cash},
+    spread::{FeeRun, Legs, Rate, fee::Cash},
     unit::{
         BookSide, MarketId, Money, Nanos, Outcome, PairId, Picture, Price, Qty, Refusal, Sent, Stage, Tag, Told, Trade,
         UnixMs, Venue,
@@ -63,7 +63,9 @@ impl Detector {
             net: intent.net,
         };
         out.events.push(Event { at: at.unix, what });
-        out.ready.push(Ready::Enter(Entry { plan: self.next_id, sighting, approved, reserved }));
+        // Measured before fees, the limits alone see to the threshold.
+        let floor = if self.rules.threshold_net { self.rules.threshold } else { Rate::ZERO };
+        out.ready.push(Ready::Enter(Entry { plan: self.next_id, sighting, approved, reserved, floor }));
     }
 
     /// Something of the executor's.

@@ -287,10 +287,20 @@ impl Keeper {
                 tracing::error!("{text}");
                 self.push(Row::Event(audit::Event { at, kind: "differs".into(), text }));
             }
-            What::Stranger { venue, told } => {
-                let text = format!("{venue} tells of an order that is not ours: {told:?}");
+            What::Stranger { venue, order, told } => {
+                let text = match order {
+                    None => format!("{venue} tells of an order that is not ours: {told:?}"),
+                    Some(order) => {
+                        format!("{venue} tells of order {order} of an earlier start, which no plan has: {told:?}")
+                    }
+                };
                 tracing::warn!("{text}");
                 self.push(Row::Event(audit::Event { at, kind: "stranger".into(), text }));
+            }
+            What::Lost { venue, order, told } => {
+                let text = format!("{venue} has order {order}, which is ours and not on record: {told:?}");
+                tracing::error!("{text}");
+                self.push(Row::Event(audit::Event { at, kind: "lost".into(), text }));
             }
             What::PlanEnded { id, sighting, paired, naked, unwound, state } => {
                 self.plan_ended(at, id, sighting, paired, naked, unwound, state);

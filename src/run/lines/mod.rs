@@ -35,6 +35,7 @@ use super::{
     ring::{Idle, Stop},
     stops::Fallen,
     sync::Spares,
+    tickets::Counts,
     trader::Trader,
 };
 use crate::{
@@ -76,6 +77,8 @@ pub struct LineGauge {
     /// When an entry, and a hedge or cancel, was last handed to a connection, on the engine's clock.
     pub entry_at: AtomicU64,
     pub safety_at: AtomicU64,
+    /// Polymarket entries that left with a ticket, and that were signed inline; tickets that were never used.
+    pub tickets: [AtomicU64; 3],
 }
 
 /// Everything the thread is made from.
@@ -142,6 +145,7 @@ pub fn run(setup: LinesSetup, mut poll: Poll) -> io::Result<()> {
             let done = thread.trader.executor().restless() == 0 || CLOSING_MAX < clock::now().since(since);
             if done && ending.drained.raised() && thread.ready.is_empty() && thread.has_told_all() {
                 // What is learnt from here on is for the next process: the detector could not take it in any more.
+                thread.trader.farewell();
                 ending.quiet.raise();
                 return Ok(());
             }
@@ -165,6 +169,10 @@ pub fn run(setup: LinesSetup, mut poll: Poll) -> io::Result<()> {
         spares.rotate(thread.trader.executor().journal_mut());
         let gauge = &thread.gauge;
         gauge.turns.fetch_add(1, Ordering::Relaxed);
+        let Counts { used, inline, voided } = thread.trader.executor().ticket_counts();
+        for (told, count) in gauge.tickets.iter().zip([used, inline, voided]) {
+            told.store(count, Ordering::Relaxed);
+        }
         for venue in Venue::ALL {
             let side = &thread.sides[venue as usize];
             gauge.free[venue as usize].store(side.lines.free() as u64, Ordering::Relaxed);

@@ -296,7 +296,7 @@ impl Gateway for KalshiGateway {
         let bytes = self.line.written(&create(lane, &body)).ok_or(Unready::Unsigned)?;
         self.withdraw(ask.id);
         self.ready.push(Ready { order: ask.id, lane, signed: now, bytes, body });
-        Ok(Prepared { digest: None, tag: None })
+        Ok(Prepared { digest: None, tag: None, ahead: false })
     }
 
     fn send(&mut self, order: OrderId, out: &mut Out) {

@@ -5,6 +5,9 @@
 //! signed, known before the first byte leaves, so the venue can always be asked what became of it; and every order ends
 //! by itself, because a buy carries its expiry and a sell takes at once. An order that cannot be found is therefore
 //! absent only once its time has passed.
+//!
+//! An order may be signed ahead, as a ticket: its expiry is not signed, so what is written and signed for the call at
+//! sending is the same as ever. A ticket that is not the order that is wanted now, word for word, is not used.
 
 mod account;
 mod beat;
@@ -12,7 +15,7 @@ mod channel;
 mod line;
 mod look;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::{
     amount::{Amounts, Side, Terms},
@@ -27,7 +30,7 @@ use crate::{
     order::{Ask, Purpose},
     unit::{MarketId, Nanos, OrderId, Outcome, Refusal, Sent, Tag, Told, Unclear, UnixMs},
     venue::{
-        gateway::{Answer, CallNo, Gateway, Lane, Out, Prepared, Unready},
+        gateway::{Answer, CallNo, Gateway, Lane, Minted, Out, Prepared, Unready},
         pace::Bucket,
     },
     wire::{Arrival, json::Parser},
@@ -57,16 +60,41 @@ const CANCELS: Bucket = Bucket::new(80, 120);
 /// `/order`, `/data/orders` and `/data/trades` together get 900 in ten seconds, by address.
 const READS: Bucket = Bucket::new(60, 200);
 
-/// Makes signed orders: inline, or from a store of tickets.
+/// Makes signed orders.
 pub trait SignOrders {
     /// The order's id and its body; `None` where nobody signed it in time.
     fn sign(&mut self, order: &Order) -> Option<(Digest, Body)>;
+
+    /// Asks for the same without waiting for it.
+    fn ask(&mut self, order: &Order) -> Asked;
+
+    /// The next answer to [`SignOrders::ask`].
+    fn answered(&mut self) -> Option<(Salt, Option<(Digest, Body)>)>;
+}
+
+/// What comes of asking for a signature.
+pub enum Asked {
+    /// It is here already.
+    Now(Digest, Body),
+    /// It will come, or be given up.
+    Later,
+    /// Too much is asked for already.
+    No,
 }
 
 impl SignOrders for OrderSigner {
     fn sign(&mut self, order: &Order) -> Option<(Digest, Body)> {
         let signed = Self::sign(self, order);
         Some((signed.id, self.body(&signed)))
+    }
+
+    fn ask(&mut self, order: &Order) -> Asked {
+        let signed = Self::sign(self, order);
+        Asked::Now(signed.id, self.body(&signed))
+    }
+
+    fn answered(&mut self) -> Option<(Salt, Option<(Digest, Body)>)> {
+        None
     }
 }
 
@@ -110,6 +138,14 @@ struct Ready {
     written: Nanos,
 }
 
+/// An order that is signed ahead.
+struct Ticket {
+    order: Order,
+    tag: Tag,
+    digest: Digest,
+    body: Body,
+}
+
 /// An order that was sent, as long as it may matter.
 #[derive(Clone, Copy, Debug)]
 struct Life {
@@ -137,6 +173,10 @@ pub struct PolymarketGateway {
     clock: Arrival,
     /// When it first heard the time: orders that it does not know were sent before.
     born: Option<UnixMs>,
+    /// Orders that are being signed ahead, and those that are.
+    asked: BTreeMap<OrderId, Order>,
+    tickets: BTreeMap<OrderId, Ticket>,
+    minted: VecDeque<Minted>,
     ready: BTreeMap<OrderId, Ready>,
     lives: BTreeMap<OrderId, Life>,
     looks: BTreeMap<OrderId, Look>,
@@ -168,6 +208,9 @@ impl PolymarketGateway {
             parser: Parser::default(),
             clock: Arrival::default(),
             born: None,
+            asked: BTreeMap::new(),
+            tickets: BTreeMap::new(),
+            minted: VecDeque::new(),
             ready: BTreeMap::new(),
             lives: BTreeMap::new(),
             looks: BTreeMap::new(),
@@ -212,6 +255,31 @@ impl PolymarketGateway {
             .or_else(|| self.ready.get(&order).map(|ready| ready.tag))
     }
 
+    /// An order as it is signed, made now.
+    fn order(&self, ask: &Ask, created: UnixMs) -> Result<Order, Unready> {
+        let market = self.market(ask.market).ok_or(Unready::NoMarket)?;
+        let side = if ask.buys { Side::Buy } else { Side::Sell };
+        let amounts = Amounts::limit(side, ask.limit, ask.qty, &market.terms).and_then(Amounts::taking);
+        Ok(Order {
+            exchange: market.exchange,
+            token: market.tokens[ask.outcome as usize],
+            amounts: amounts.map_err(|_| Unready::Amounts)?,
+            salt: Salt::new(ask.id.raw()).ok_or(Unready::Amounts)?,
+            created,
+            metadata: [0; 32],
+            builder: [0; 32],
+        })
+    }
+
+    /// Keeps what was signed ahead until it is used or withdrawn.
+    fn keep(&mut self, id: OrderId, order: Order, signed: Option<(Digest, Body)>) {
+        let ticket = signed.and_then(|signed| ticket_of(order, signed));
+        self.minted.push_back(Minted { order: id, digest: ticket.as_ref().map(|ticket| ticket.digest.bytes()) });
+        if let Some(ticket) = ticket {
+            self.tickets.insert(id, ticket);
+        }
+    }
+
     /// The request with an expiry counted from now, and the moment from which the order cannot stand.
     fn write(&self, body: &Body, buys: bool, unix: UnixMs) -> Option<(Vec<u8>, UnixMs)> {
         // A sell is sized in shares either way. It never rests, but it may be held, or be on its way, like a buy.
@@ -250,6 +318,10 @@ impl PolymarketGateway {
     }
 }
 
+fn ticket_of(order: Order, (digest, body): (Digest, Body)) -> Option<Ticket> {
+    Some(Ticket { order, tag: Tag::new(&digest.to_string())?, digest, body })
+}
+
 fn ours(order: OrderId, told: Told, at: Arrival) -> Heard {
     Heard { order: Whose::Ours(order), told, at: at.unix, met: None }
 }
@@ -261,30 +333,25 @@ impl Gateway for PolymarketGateway {
             "an order's number is its salt: it is used once"
         );
         self.heard_time(at);
-        let market = *self.market(ask.market).ok_or(Unready::NoMarket)?;
         let entry = ask.purpose == Purpose::Entry;
         if entry && self.beat.as_ref().is_some_and(|beat| !beat.is_fed(at.now)) {
             return Err(Unready::Heartbeat);
         }
-        let side = if ask.buys { Side::Buy } else { Side::Sell };
-        let amounts = Amounts::limit(side, ask.limit, ask.qty, &market.terms).and_then(Amounts::taking);
-        let order = Order {
-            exchange: market.exchange,
-            token: market.tokens[ask.outcome as usize],
-            amounts: amounts.map_err(|_| Unready::Amounts)?,
-            salt: Salt::new(ask.id.raw()).ok_or(Unready::Amounts)?,
-            created: at.unix,
-            metadata: [0; 32],
-            builder: [0; 32],
-        };
+        let order = self.order(ask, at.unix)?;
         if !self.orders.take(1, if entry { KEPT_FOR_HEDGES } else { 0 }, at.now) {
             return Err(Unready::Pace);
         }
-        let (digest, body) = self.signer.sign(&order).ok_or(Unready::Unsigned)?;
-        let tag = Tag::new(&digest.to_string()).ok_or(Unready::Unsigned)?;
+        // What is taken is what would be signed now but for the time, or it is signed now: a market whose tick, token or
+        // contract is another one by now has no tickets.
+        let ticket = self.tickets.remove(&ask.id).filter(|t| t.order == Order { created: t.order.created, ..order });
+        let ahead = ticket.is_some();
+        let Ticket { tag, digest, body, .. } = match ticket {
+            Some(ticket) => ticket,
+            None => self.signer.sign(&order).and_then(|signed| ticket_of(order, signed)).ok_or(Unready::Unsigned)?,
+        };
         let (request, end) = self.write(&body, ask.buys, at.unix).ok_or(Unready::Amounts)?;
         self.ready.insert(ask.id, Ready { ask: *ask, tag, body, request, end, written: at.now });
-        Ok(Prepared { digest: Some(digest.bytes()), tag: Some(tag) })
+        Ok(Prepared { digest: Some(digest.bytes()), tag: Some(tag), ahead })
     }
 
     fn send(&mut self, order: OrderId, out: &mut Out) {
@@ -307,6 +374,31 @@ impl Gateway for PolymarketGateway {
 
     fn withdraw(&mut self, order: OrderId) {
         self.ready.remove(&order);
+        self.asked.remove(&order);
+        self.tickets.remove(&order);
+    }
+
+    fn mint(&mut self, ask: &Ask, at: Arrival) -> bool {
+        self.heard_time(at);
+        let Ok(order) = self.order(ask, at.unix) else { return false };
+        match self.signer.ask(&order) {
+            Asked::Now(digest, body) => self.keep(ask.id, order, Some((digest, body))),
+            Asked::Later => _ = self.asked.insert(ask.id, order),
+            Asked::No => return false,
+        }
+        true
+    }
+
+    fn minted(&mut self) -> Option<Minted> {
+        while let Some((salt, signed)) = self.signer.answered() {
+            // What was withdrawn meanwhile is nobody's.
+            if let Some(id) = OrderId::from_raw(salt.raw())
+                && let Some(order) = self.asked.remove(&id)
+            {
+                self.keep(id, order, signed);
+            }
+        }
+        self.minted.pop_front()
     }
 
     fn cancel(&mut self, ask: &Ask, tag: Option<Tag>, at: Arrival, out: &mut Out) {

@@ -1,11 +1,11 @@
 //! Mistakes that somebody has made with real money, planted between the engine and a gateway. Each has to be noticed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use orion::{
     order::Ask,
     unit::{Money, OrderId, Outcome, Picture, Qty, Refusal, Sent, Stage, Tag, Told, Trade, UnixMs},
-    venue::gateway::{Answer, Call, CallNo, Gateway, Lane, Out, Prepared, Unready},
+    venue::gateway::{Answer, Call, CallNo, Gateway, Lane, Minted, Out, Prepared, Unready},
     wire::Arrival,
 };
 
@@ -46,10 +46,14 @@ pub enum Bug {
     NeverLooks,
     /// What leaves is larger than what was decided.
     TwiceTheSize,
+    /// What was signed ahead is sent twice.
+    TicketAgain,
+    /// The journal is said to be on the medium, and is not.
+    SyncIsSaid,
 }
 
 impl Bug {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::LatchIgnored,
         Self::EntryIsHedge,
         Self::ResendOnTimeout,
@@ -66,6 +70,8 @@ impl Bug {
         Self::PartIsWhole,
         Self::NeverLooks,
         Self::TwiceTheSize,
+        Self::TicketAgain,
+        Self::SyncIsSaid,
     ];
 }
 
@@ -78,6 +84,9 @@ pub struct Saboteur {
     inner: Box<dyn Gateway + Send>,
     asks: BTreeMap<OrderId, Ask>,
     sent: BTreeMap<CallNo, Call>,
+    /// Orders that were signed ahead, and the request of the last one of them.
+    ahead: BTreeSet<OrderId>,
+    ticket: Option<Vec<u8>>,
     count: u32,
 }
 
@@ -85,8 +94,16 @@ impl Saboteur {
     /// The gateway itself where nothing is planted.
     pub fn wrap(bug: Option<Bug>, inner: Box<dyn Gateway + Send>) -> Box<dyn Gateway + Send> {
         match bug {
-            None | Some(Bug::LatchIgnored) => inner,
-            Some(bug) => Box::new(Self { bug, inner, asks: BTreeMap::new(), sent: BTreeMap::new(), count: 0 }),
+            None | Some(Bug::LatchIgnored | Bug::SyncIsSaid) => inner,
+            Some(bug) => Box::new(Self {
+                bug,
+                inner,
+                asks: BTreeMap::new(),
+                sent: BTreeMap::new(),
+                ahead: BTreeSet::new(),
+                ticket: None,
+                count: 0,
+            }),
         }
     }
 
@@ -143,13 +160,28 @@ impl Gateway for Saboteur {
         if self.bug == Bug::TwiceTheSize {
             ask.qty = Qty::new(2 * ask.qty.micros()).unwrap();
         }
-        self.inner.prepare(&ask, at)
+        let ready = self.inner.prepare(&ask, at)?;
+        if ready.ahead {
+            self.ahead.insert(ask.id);
+        }
+        Ok(ready)
+    }
+
+    fn mint(&mut self, ask: &Ask, at: Arrival) -> bool {
+        self.inner.mint(ask, at)
+    }
+
+    fn minted(&mut self) -> Option<Minted> {
+        self.inner.minted()
     }
 
     fn send(&mut self, order: OrderId, out: &mut Out) {
         let before = out.calls.len();
         self.inner.send(order, out);
-        for call in &out.calls[before..] {
+        for call in &mut out.calls[before..] {
+            if self.bug == Bug::TicketAgain && self.ahead.contains(&order) {
+                call.bytes = self.ticket.replace(call.bytes.clone()).unwrap_or_else(|| call.bytes.clone());
+            }
             self.sent.insert(call.no, call.clone());
         }
         self.spoil(out);

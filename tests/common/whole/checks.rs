@@ -51,6 +51,9 @@ pub struct Watch {
     records: u64,
     reread: u64,
     intents: BTreeMap<OrderId, Ask>,
+    /// How far the medium was read, and the orders whose digest it has.
+    synced: usize,
+    named: BTreeSet<OrderId>,
     /// Plans that are open by the journal, and their pairs.
     open: BTreeMap<u64, PairId>,
     left: BTreeSet<OrderId>,
@@ -79,6 +82,8 @@ impl Watch {
             records: 0,
             reread: 0,
             intents: BTreeMap::new(),
+            synced: HEADER,
+            named: BTreeSet::new(),
             open: BTreeMap::new(),
             left: BTreeSet::new(),
             naked: BTreeMap::new(),
@@ -126,6 +131,7 @@ impl Watch {
         let kind = match event.what {
             What::Impossible { .. } => "impossible",
             What::Stranger { .. } => "stranger",
+            What::Lost { .. } => "lost",
             What::Differs { .. } => "differs",
             What::Voided { .. } => "voided",
             What::Filled { .. } => "filled",
@@ -141,11 +147,14 @@ impl Watch {
     }
 
     /// A call is to leave.
-    pub fn call(&mut self, venue: Venue, call: &Call) {
+    pub fn call(&mut self, venue: Venue, call: &Call, asked: &mut BTreeSet<String>) {
         self.note(&[venue as u8, call.lane as u8]);
         self.note(&call.bytes);
         let text = std::str::from_utf8(&call.bytes).unwrap();
         self.search(text, 3, "a request");
+        if let Some((_, rest)) = text.split_once("GET /data/order/") {
+            asked.insert(rest[..66].to_owned());
+        }
     }
 
     /// Reads on in the journal. I4, I5: no entry is begun that may not be, whatever the engine thought of it.
@@ -162,9 +171,25 @@ impl Watch {
         }
     }
 
+    /// Reads on in what no power cut can take away: which of Polymarket's orders can be asked for by name.
+    pub fn medium(&mut self, bytes: &[u8]) {
+        while let Some(len) = bytes.get(self.synced..self.synced + 2).map(|len| u16::from_le_bytes([len[0], len[1]])) {
+            let len = usize::from(len);
+            if len == 0 {
+                return;
+            }
+            match postcard::from_bytes(&bytes[self.synced + 10..self.synced + 10 + len]).unwrap() {
+                Record::Intended { ask, digest: Some(_), .. } => _ = self.named.insert(ask.id),
+                Record::Ticket { order, .. } => _ = self.named.insert(order),
+                _ => {}
+            }
+            self.synced += FRAME + len;
+        }
+    }
+
     /// The process goes on from this journal: records that died with it are read no more.
     pub fn restarted(&mut self, journal: &[u8]) {
-        (self.read, self.records, self.reread) = (HEADER, 0, 0);
+        (self.read, self.records, self.reread, self.synced) = (HEADER, 0, 0, HEADER);
         self.open.clear();
         // Nothing of the past is judged a second time.
         self.journal(journal, false, true, Nanos::ZERO);
@@ -226,6 +251,9 @@ impl Watch {
             return self.wrong.push(format!("I6 order {} left before its record", order.id));
         };
         let (yes, price) = (ask.outcome == Outcome::Yes, ask.limit);
+        if venue == Venue::Polymarket && !self.named.contains(&order.id) {
+            self.wrong.push(format!("I6 order {} left before its digest was on the medium", order.id));
+        }
         let fits = match order.terms {
             // Buying NO at p is selling YES at 1 - p.
             Terms::Kalshi { bid, price: on_yes, qty } => {
@@ -302,6 +330,7 @@ impl Whole {
     pub fn check_entry(&mut self, entry: &Entry) {
         let intent = entry.approved.intent();
         let pair = intent.pair.0 as usize;
+        self.check_apart(pair, entry.plan);
         for venue in Venue::ALL {
             let pipe = Pipe::Public(venue);
             if !self.is_up(pipe) {
@@ -326,7 +355,9 @@ impl Whole {
         let (clean, now) = (self.engine.trader.is_clean(), self.now);
         let halted = self.engine.trader.executor().is_halted();
         let executor = self.engine.trader.executor();
-        self.watch.journal(executor.journal_mut().store().bytes(), halted, clean, now);
+        let store = executor.journal_mut().store();
+        self.watch.journal(store.bytes(), halted, clean, now);
+        self.watch.medium(store.medium());
     }
 
     /// After every step.

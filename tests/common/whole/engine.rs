@@ -4,7 +4,7 @@
 use orion::{
     book::Fitness,
     decide::{Odds, Rules},
-    ledger::journal::{self, Journal, Record, Scratch, Store as _},
+    ledger::journal::{self, Journal, Record, Store as _},
     order::{Ids, Plan, leg::State, plan},
     risk::{Budget, Limits, TradingState, budget::Shares},
     run::{
@@ -37,7 +37,10 @@ use orion::{
     wire::{Arrival, Trading},
 };
 
-use super::venues::{CASH, Customer, Venues, signer};
+use super::{
+    power::Forgetful,
+    venues::{CASH, Customer, Venues, signer},
+};
 
 const DAY_MS: u64 = 86_400_000;
 const JOURNAL: usize = 224 * 1024;
@@ -57,6 +60,8 @@ pub struct Ground {
     pub groups: Vec<(u8, Tag)>,
     pub heartbeats: bool,
     pub budget: plan::Budget,
+    /// How far below the threshold orders are signed ahead.
+    pub tickets: Option<Rate>,
 }
 
 /// The slot of a pair's market.
@@ -135,7 +140,9 @@ impl Ground {
         // Time and loss have tests of their own; mostly everything is to be brought to its end.
         let time_max = if rng.u8(..4) == 0 { Nanos::secs(2) } else { Nanos::secs(100_000) };
         let budget = plan::Budget { loss_max: Money::dollars(100_000), time_max };
-        Self { pairs, names, markets, groups, heartbeats: rng.bool(), budget }
+        // Gaps open with a jump of eight cents.
+        let tickets = (rng.u8(..4) != 0).then_some(Rate::of_price_units(1_000));
+        Self { pairs, names, markets, groups, heartbeats: rng.bool(), budget, tickets }
     }
 
     fn pair_setups(&self) -> Vec<PairSetup> {
@@ -256,7 +263,7 @@ fn rules() -> Rules {
 pub struct Engine {
     pub detector: Detector,
     pub out: Outbox,
-    pub trader: Trader<Scratch>,
+    pub trader: Trader<Forgetful>,
     pub feeds: [Box<dyn Feed + Send>; 2],
 }
 
@@ -319,7 +326,7 @@ impl Engine {
             held,
             open: restored.plans.iter().map(|plan| plan.aim.pair).collect(),
         };
-        let mut store = Scratch::new(JOURNAL);
+        let mut store = Forgetful::new(JOURNAL);
         let mut journal = match journal {
             Some(bytes) => {
                 store.write(0, bytes).unwrap();
@@ -336,10 +343,8 @@ impl Engine {
         for (venue, shard, account) in setup.budget.accounts() {
             journal.append(&Record::Cash { venue, shard, amount: account.cash }).unwrap();
         }
-        let facts = ground.markets.iter().map(|market| {
-            let terms = &market.terms;
-            Facts { venue: terms.venue, fee: terms.fee, qty_min: terms.qty_min }
-        });
+        let facts = ground.markets.iter().map(|market| Facts::of(&market.terms));
+        journal.sync().unwrap();
         let mut executor = Executor::new(journal, Ids::new(epoch).unwrap(), facts.collect(), ground.budget);
         executor.found(&setup.held);
         let gateways: [Box<dyn Gateway + Send>; 2] = [
@@ -352,6 +357,10 @@ impl Engine {
             trader.ready(orion::run::event::Ready::Halted { latch }, at);
         }
         let out = Outbox::with_room(setup.markets.len());
-        Self { detector: Detector::new(setup), out, trader, feeds: ground.feeds(venues) }
+        let mut detector = Detector::new(setup);
+        if let Some(reach) = ground.tickets {
+            detector.keep_tickets(reach);
+        }
+        Self { detector, out, trader, feeds: ground.feeds(venues) }
     }
 }

@@ -4,6 +4,7 @@
 //! * [`venues`]: the exchanges, one account on each, the crowd;
 //! * [`engine`]: one start of the engine;
 //! * [`checks`]: what must hold after every step and at the end;
+//! * [`power`]: a journal whose medium forgets, and hosts whose power goes;
 //! * [`bugs`]: mistakes planted between engine and exchange.
 
 #![allow(dead_code, reason = "every test uses its own part of this")]
@@ -12,6 +13,7 @@ pub mod bugs;
 pub mod checks;
 pub mod engine;
 mod net;
+pub mod power;
 mod script;
 pub mod venues;
 
@@ -138,12 +140,15 @@ pub struct Whole {
     pub plans: u64,
     pub faults: u64,
     pub kills: u64,
+    /// Entries that left with a ticket.
+    pub tickets: u64,
     /// Another thread lets the latch fall now and then, right before an entry's bytes leave.
     pub trips: bool,
     /// The process dies once this record is written.
     pub dies_after: Option<u64>,
     /// It has died; this is its journal.
     dead: Option<Vec<u8>>,
+    pub power: power::Power,
 }
 
 impl Whole {
@@ -177,9 +182,11 @@ impl Whole {
             plans: 0,
             faults: 0,
             kills: 0,
+            tickets: 0,
             trips: false,
             dies_after: None,
             dead: None,
+            power: power::Power::default(),
             ground,
             course,
         };
@@ -231,6 +238,7 @@ impl Whole {
         let ((at, _), due) = self.queue.pop_first().unwrap();
         self.now = at;
         self.venues.now = self.at().unix;
+        self.sync();
         match due {
             Due::Arrive(flight, bytes) => self.arrive(flight, &bytes),
             Due::Held(flight, call) => match self.venues.held(call) {
@@ -271,6 +279,7 @@ impl Whole {
                 if self.now.raw() / 1_000_000_000 != self.lived.raw() / 1_000_000_000 {
                     self.lived = self.now;
                     self.venues.live();
+                    self.look_apart();
                     if (self.now.raw() / 1_000_000_000).is_multiple_of(60) {
                         self.read_catalogues();
                     }

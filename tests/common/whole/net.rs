@@ -170,7 +170,10 @@ impl Whole {
 
     /// A call leaves, or does not. `true` if its end is known at once.
     pub(super) fn carry(&mut self, venue: Venue, call: Call) -> bool {
-        self.watch.call(venue, &call);
+        if self.dead.is_some() {
+            return false;
+        }
+        self.watch.call(venue, &call, &mut self.power.asked);
         let Call { no, lane, wait, bytes } = call;
         if self.trips && lane != Lane::Read && self.rng.u8(..8) == 0 {
             self.fallen = self.fallen.or(Some(self.now));
@@ -199,6 +202,9 @@ impl Whole {
             self.push_at(at.min(until), Due::Answer(flight, Back::Lost(why)));
         } else {
             self.push(there, Due::Arrive(flight, bytes));
+        }
+        if lane != Lane::Read {
+            self.has_left();
         }
         false
     }

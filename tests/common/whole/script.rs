@@ -65,6 +65,11 @@ impl Whole {
 
     /// Everything comes to its end; what does not hold is returned.
     pub fn rest(&mut self) -> Vec<String> {
+        self.come_to_rest();
+        self.verdict()
+    }
+
+    pub fn come_to_rest(&mut self) {
         self.calm();
         let end = self.now + REST;
         while self.now < end && !self.is_quiet() {
@@ -72,11 +77,13 @@ impl Whole {
         }
         // Reports that come late may not change anything any more, and both accounts are read once more.
         self.pass(Nanos::secs(35));
-        self.verdict()
+        self.tickets += self.engine.trader.executor().ticket_counts().used;
     }
 
     pub(super) fn is_quiet(&mut self) -> bool {
-        self.engine.trader.executor().plans() == 0 && self.engine.trader.is_clean()
+        // What a power cut took with it leaves accounts that never agree again.
+        let settled = self.engine.trader.is_clean() || 0 < self.power.cuts && self.fallen.is_some();
+        self.engine.trader.executor().plans() == 0 && settled
     }
 
     /// Is the record written that was to be the last? What came behind it in the same moment never was.
@@ -104,6 +111,7 @@ impl Whole {
     pub(super) fn restart(&mut self, journal: &[u8]) {
         self.life += 1;
         self.kills += 1;
+        self.tickets += self.engine.trader.executor().ticket_counts().used;
         self.flights = 0;
         let halted = self.fallen.map(|_| Latch::FoundAtStart);
         for pipe in Pipe::ALL {
