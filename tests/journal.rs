@@ -244,6 +244,24 @@ fn a_segment_that_fills_up_stops_entries_before_it_stops_hedges() {
 }
 
 #[test]
+fn a_rotation_waits_for_no_medium_and_the_next_sync_reaches_both_segments() {
+    let (old, new) = (Memory::new(64 * 1024), Memory::new(64 * 1024));
+    let mut journal = Journal::create(old.clone(), 1, 1).unwrap();
+    let record = Record::Ended { plan: 1, ending: Ending::Missed };
+    journal.append(&record).unwrap();
+    journal.rotate(new.clone()).unwrap();
+    journal.append(&record).unwrap();
+    assert_eq!(journal.synced(), 1, "neither record is on the medium");
+    assert!(journal::replay(&old.after_power_cut(), 1, Some(1)).unwrap().records.is_empty());
+    journal.sync().unwrap();
+    for (store, segment, number) in [(&old, 1, 1), (&new, 2, 2)] {
+        let replayed = journal::replay(&store.after_power_cut(), segment, Some(number)).unwrap();
+        assert_eq!(replayed.records, [(number, record)]);
+    }
+    assert_eq!(journal.synced(), 3);
+}
+
+#[test]
 fn the_files_of_a_journal_are_read_as_one_and_a_missing_one_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let all = records(9);

@@ -161,6 +161,8 @@ pub struct Replayed {
 /// The segment that is being written.
 pub struct Journal<S> {
     store: S,
+    /// The segment before, while not all of it is on the medium.
+    before: Option<S>,
     segment: u32,
     end: usize,
     /// The next record's number.
@@ -179,16 +181,10 @@ impl<S> fmt::Debug for Journal<S> {
 impl<S: Store> Journal<S> {
     /// Begins a segment whose first record has this number. The store is all zeros.
     pub fn create(mut store: S, segment: u32, sequence: u64) -> Result<Self, Unwritten> {
-        let mut header = [0; HEADER_LEN];
-        header[..6].copy_from_slice(&MAGIC);
-        header[6..8].copy_from_slice(&VERSION.to_le_bytes());
-        header[8..12].copy_from_slice(&segment.to_le_bytes());
-        header[12..20].copy_from_slice(&sequence.to_le_bytes());
-        let crc = crc32fast::hash(&header[..20]);
-        header[20..].copy_from_slice(&crc.to_le_bytes());
-        store.write(0, &header)?;
+        begin(&mut store, segment, sequence)?;
         store.sync()?;
-        Ok(Self { store, segment, end: HEADER_LEN, sequence, synced: sequence, failed: false })
+        let end = HEADER_LEN;
+        Ok(Self { store, before: None, segment, end, sequence, synced: sequence, failed: false })
     }
 
     /// Goes on with a segment that was read before. The torn tail, if any, is overwritten with zeros first.
@@ -197,7 +193,8 @@ impl<S: Store> Journal<S> {
             store.write(replayed.end, &vec![0; replayed.torn])?;
             store.sync()?;
         }
-        Ok(Self { store, segment, end: replayed.end, sequence: next, synced: next, failed: false })
+        let end = replayed.end;
+        Ok(Self { store, before: None, segment, end, sequence: next, synced: next, failed: false })
     }
 
     /// Writes a record. It survives the process from the moment this returns.
@@ -236,10 +233,12 @@ impl<S: Store> Journal<S> {
             return Err(Unwritten::Failed);
         }
         if self.synced < self.sequence {
-            if let Err(error) = self.store.sync() {
+            let before = self.before.as_mut().map_or(Ok(()), Store::sync);
+            if let Err(error) = before.and_then(|()| self.store.sync()) {
                 self.failed = true;
                 return Err(error.into());
             }
+            self.before = None;
             self.synced = self.sequence;
         }
         Ok(())
@@ -248,6 +247,9 @@ impl<S: Store> Journal<S> {
     /// Somebody else has put the records below this number on the medium.
     pub fn note_synced(&mut self, upto: u64) {
         self.synced = self.synced.max(upto.min(self.sequence));
+        if self.synced == self.sequence {
+            self.before = None;
+        }
     }
 
     /// Records below this number are on the medium.
@@ -255,10 +257,23 @@ impl<S: Store> Journal<S> {
         self.synced
     }
 
-    /// Goes on in the next segment.
-    pub fn rotate(&mut self, store: S) -> Result<(), Unwritten> {
-        self.sync()?;
-        *self = Self::create(store, self.segment + 1, self.sequence)?;
+    /// Goes on in the next segment. Nothing is synced here: the next [`Journal::sync`] puts both segments on the medium, the older
+    /// one first, unless somebody else has done so.
+    pub fn rotate(&mut self, mut store: S) -> Result<(), Unwritten> {
+        if self.failed {
+            return Err(Unwritten::Failed);
+        }
+        if let Err(error) = begin(&mut store, self.segment + 1, self.sequence) {
+            self.failed = true;
+            return Err(error.into());
+        }
+        if self.before.is_some() {
+            // Two segments written within one sync: it is time for one.
+            self.sync()?;
+        }
+        let left = std::mem::replace(&mut self.store, store);
+        self.before = (self.synced < self.sequence).then_some(left);
+        (self.segment, self.end) = (self.segment + 1, HEADER_LEN);
         Ok(())
     }
 
@@ -286,6 +301,18 @@ impl<S: Store> Journal<S> {
     pub fn segment(&self) -> u32 {
         self.segment
     }
+}
+
+/// Writes the header of a segment whose first record has this number.
+fn begin(store: &mut impl Store, segment: u32, sequence: u64) -> io::Result<()> {
+    let mut header = [0; HEADER_LEN];
+    header[..6].copy_from_slice(&MAGIC);
+    header[6..8].copy_from_slice(&VERSION.to_le_bytes());
+    header[8..12].copy_from_slice(&segment.to_le_bytes());
+    header[12..20].copy_from_slice(&sequence.to_le_bytes());
+    let crc = crc32fast::hash(&header[..20]);
+    header[20..].copy_from_slice(&crc.to_le_bytes());
+    store.write(0, &header)
 }
 
 /// Was this segment laid out, but never used? Its header may be torn.

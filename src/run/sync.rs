@@ -42,7 +42,10 @@ impl Spares {
     pub fn rotate(&mut self, journal: &mut Journal<Segment>) {
         self.written.store(journal.next_sequence(), Ordering::Release);
         journal.note_synced(self.synced.load(Ordering::Acquire));
-        if LOW <= journal.room() {
+        // Best at a moment when all of the old segment is on the medium: then a power cut cannot take its end and leave the
+        // beginning of the next.
+        let behind = journal.synced() < journal.next_sequence() && LOW / 2 <= journal.room();
+        if LOW <= journal.room() || behind {
             return;
         }
         let Ok(segment) = self.ready.try_recv() else { return };
@@ -94,10 +97,14 @@ pub fn start(
             // First how far it has come, then the file: a record of the next segment is told of after that segment.
             let upto = seen.load(Ordering::Acquire);
             while let Ok(next) = used_out.try_recv() {
-                // The journal synced the old segment itself when it left it.
+                // What is left of the old segment first: records are on the medium in their order, or not at all.
+                if let Err(error) = file.sync_data() {
+                    sound = false;
+                    fail("it cannot be synced", &error);
+                }
                 file = next;
             }
-            if synced != upto {
+            if synced != upto && sound {
                 if let Err(error) = file.sync_data() {
                     sound = false;
                     fail("it cannot be synced", &error);
