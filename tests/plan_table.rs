@@ -5,7 +5,7 @@
 use orion::{
     order::{
         Ask, Plan, Purpose,
-        plan::{Aim, Budget, Ending, Excess, Frozen, Offer, Offers, PROVISIONAL_MAX, Step},
+        plan::{Aim, Budget, Came, Ending, Excess, Frozen, Offer, Offers, PROVISIONAL_MAX, Step},
     },
     spread::{Direction, Pair},
     unit::{
@@ -414,4 +414,78 @@ fn what_was_bought_to_close_a_fill_that_fails_is_closed_itself() {
     desk.remedy(8, chosen, 10);
     assert_eq!(desk.after(1), Step::End(Ending::Unwound));
     assert_eq!(desk.plan.unwound(), -(price(4_900).cost(ten) - price(4_700).proceeds(ten)));
+}
+
+/// The same with less of it than Polymarket takes an order for.
+#[test]
+fn what_is_too_small_for_its_own_venue_is_closed_on_the_other_one() {
+    let mut desk = Desk::new();
+    desk.refused(Venue::Kalshi);
+    desk.tell(Venue::Polymarket, Told::Sent(Sent::Accepted(Tag::new("v-1").unwrap())));
+    let (stays, ghost) = (Tag::new("t-1").unwrap(), Tag::new("t-2").unwrap());
+    for (tag, qty) in [(stays, 7), (ghost, 3)] {
+        desk.tell(Venue::Polymarket, trade(Venue::Polymarket, tag, qty, Stage::Matched));
+    }
+    desk.tell(Venue::Polymarket, Told::Picture(Picture { filled: Qty::whole(10), open: false }));
+    let naked = excess(desk.after(1));
+    let complement = Offers { complete: None, unwind: Some(offer(10, 4_900, true, Outcome::Yes)) };
+    let chosen = desk.plan.choose(&naked, &complement, desk.now).unwrap();
+    desk.remedy(7, chosen, 10);
+    desk.tell(Venue::Polymarket, trade(Venue::Polymarket, stays, 7, Stage::Confirmed));
+    desk.tell(Venue::Polymarket, trade(Venue::Polymarket, ghost, 3, Stage::Failed));
+    let naked = excess(desk.after(1));
+    assert_eq!((naked.long, naked.qty, naked.reversed), (Venue::Polymarket, Qty::whole(3), true));
+    // Three contracts are below Polymarket's five; what was bought too much there is paired on Kalshi.
+    let offers = Offers {
+        complete: Some(offer(3, 5_300, true, Outcome::No)),
+        unwind: Some(offer(3, 4_800, false, Outcome::Yes)),
+    };
+    let chosen = desk.plan.choose(&naked, &offers, desk.later()).unwrap();
+    assert_eq!((chosen.0, chosen.1), (Venue::Kalshi, Purpose::Complete));
+    desk.remedy(8, chosen, 3);
+    assert_eq!(desk.after(1), Step::End(Ending::Unwound));
+    assert_eq!(desk.plan.bought_back(), Qty::whole(7 + 3), "each of them brings its dollar");
+}
+
+/// The second leg answers the first one's fill at once, as a completion; what it comes to is what is remembered.
+#[test]
+fn a_leg_that_leaves_alone_is_answered_in_the_step_after_it_is_over() {
+    for (filled, answered, came) in [
+        (10, 10, Came::Level),
+        (10, 0, Came::Alone(Venue::Polymarket)),
+        (10, 4, Came::Alone(Venue::Polymarket)),
+        (0, 0, Came::Nothing),
+    ] {
+        let mut desk = Desk::new();
+        let entry = desk.plan.leg(id(Venue::Polymarket)).unwrap().ask;
+        desk.plan = Plan::open(desk.plan.aim, [entry], BUDGET, [Qty::new(10_000).unwrap(), Qty::whole(5)]);
+        desk.plan.sent(entry.id, START, UNIX);
+        assert_eq!(desk.after(1), Step::Wait, "the first one's answer is awaited");
+        desk.done(Venue::Polymarket, filled, Stage::Confirmed);
+        if filled == 0 {
+            assert_eq!(desk.after(0), Step::End(Ending::Missed));
+        } else {
+            let naked = excess(desk.after(0));
+            assert_eq!((naked.long, naked.qty), (Venue::Polymarket, Qty::whole(10)));
+            let offers = Offers { complete: Some(offer(10, 4_600, true, Outcome::Yes)), unwind: None };
+            let chosen = desk.plan.choose(&naked, &offers, desk.now).unwrap();
+            assert_eq!((chosen.0, chosen.1), (Venue::Kalshi, Purpose::Complete));
+            desk.remedy(7, chosen, answered);
+        }
+        assert_eq!(desk.plan.came(), came);
+    }
+}
+
+/// An excess is known however a restart finds the plan: its orders say which leg is still to come.
+#[test]
+fn a_restart_between_two_legs_asks_for_the_first_and_answers_it() {
+    let mut desk = Desk::new();
+    let entry = desk.plan.leg(id(Venue::Polymarket)).unwrap().ask;
+    desk.plan = Plan::open(desk.plan.aim, [entry], BUDGET, [Qty::new(10_000).unwrap(), Qty::whole(5)]);
+    desk.plan.sent(entry.id, START, UNIX);
+    desk.plan.restarted(desk.now);
+    assert_eq!(desk.after(1), Step::Look(entry.id));
+    desk.done(Venue::Polymarket, 10, Stage::Confirmed);
+    let naked = excess(desk.after(1));
+    assert_eq!((naked.long, naked.qty), (Venue::Polymarket, Qty::whole(10)));
 }

@@ -11,6 +11,7 @@ use common::desk::{self, DAY_MS, Desk, KALSHI, POLYMARKET, UNIX_START, price, ra
 use orion::{
     book::Unfit,
     decide::{Odds, Reason},
+    order::plan::Came,
     risk::{Latch, TradingState},
     run::{
         detect::Setup,
@@ -223,7 +224,7 @@ fn scenario(reason: Reason) -> Vec<Reason> {
             // Three plans were open at start, and each had to close one leg again.
             let mut desk = desk(|setup| setup.open = vec![PairId(0); 3]);
             for _ in 0..3 {
-                desk.word(Word::PlanEnded { pair: PairId(0), closed: true });
+                desk.word(Word::PlanEnded { pair: PairId(0), closed: true, came: Came::Nothing });
             }
             desk.pass(Nanos::secs(10));
             offered(desk)

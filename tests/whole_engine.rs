@@ -11,7 +11,10 @@ mod whole;
 
 use std::ops::Range;
 
-use orion::unit::{MarketId, Money, Nanos, PairId, Qty};
+use orion::{
+    config::LegOrder,
+    unit::{MarketId, Money, Nanos, PairId, Qty},
+};
 use whole::{Course, Whole, bugs::Bug, run};
 
 /// How to see a failure again.
@@ -299,6 +302,39 @@ fn contracts_that_somebody_sold_let_the_latch_fall() {
         runs += 1;
     }
     assert!(3 < runs, "{runs} runs held something");
+}
+
+/// The three orders in which legs leave, on the same seeds: `ORION_RUNS=400 cargo test --test whole_engine leg_orders --
+/// --nocapture` prints the table of docs/performance.md.
+#[test]
+fn leg_orders_are_compared_on_the_same_seeds() {
+    let runs = std::env::var("ORION_RUNS").ok().and_then(|text| text.parse().ok()).unwrap_or(24);
+    println!("order            plans  filled  partial  missed  unwound  one leg more  closing again    held alone");
+    for leg_order in [LegOrder::Together, LegOrder::ThinnerFirst, LegOrder::RefusingFirst] {
+        let (mut plans, mut alone, mut unwound, mut naked) = (0, 0, Money::ZERO, Nanos::ZERO);
+        let mut endings = std::collections::BTreeMap::<_, u64>::new();
+        for seed in 0..runs {
+            let (whole, wrong) = run(Course { leg_order, ..Course::of(seed) });
+            assert!(wrong.is_empty(), "{leg_order:?}, seed {seed}: {wrong:#?}");
+            plans += whole.plans;
+            (alone, unwound) = (alone + whole.watch.alone, unwound + whole.watch.unwound);
+            naked = naked.max(whole.watch.naked_longest);
+            for (name, count) in &whole.watch.endings {
+                *endings.entry(*name).or_default() += count;
+            }
+        }
+        let ended = |name: &str| endings.get(name).copied().unwrap_or(0);
+        let (name, ms) = (format!("{leg_order:?}"), naked.raw() / 1_000_000);
+        println!(
+            "{name:<15} {plans:>6} {:>7} {:>8} {:>7} {:>8} {alone:>13} {:>14} {ms:>10} ms",
+            ended("filled"),
+            ended("partial"),
+            ended("missed"),
+            ended("unwound"),
+            format!("{unwound:#}"),
+        );
+        assert!(3 * runs < ended("filled"), "{leg_order:?}: {endings:?}");
+    }
 }
 
 fn wanted() -> Option<u64> {

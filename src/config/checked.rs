@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::raw::{self, Basis, Idle, Raw};
+use super::raw::{self, Basis, Idle, LegOrder, Raw};
 use crate::unit::{Money, Nanos};
 
 /// Checked settings. There is no other way to one than [`Config::load`](super::load).
@@ -53,6 +53,7 @@ pub struct Trading {
     /// Milliseconds of venue time.
     pub stop_before_game_ms: u64,
     pub cooldown: Nanos,
+    pub leg_order: LegOrder,
 }
 
 /// `[capital]`.
@@ -191,6 +192,7 @@ pub(super) fn convert(raw: &Raw, state_dir: PathBuf) -> Result<Config, Vec<Broke
         stop_before_close_ms: u64::from(raw.trading.stop_before_close_s) * 1_000,
         stop_before_game_ms: u64::from(raw.trading.stop_before_game_s) * 1_000,
         cooldown: Nanos::secs(raw.trading.cooldown_s.into()),
+        leg_order: raw.trading.leg_order,
     };
     let capital = Capital {
         initial_bankroll: Money::micros(micros("capital.initial_bankroll", raw.capital.initial_bankroll)),

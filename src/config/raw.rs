@@ -80,6 +80,16 @@ pub enum Basis {
     Gross,
 }
 
+/// Which leg of a plan leaves first.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LegOrder {
+    #[default]
+    Together,
+    ThinnerFirst,
+    RefusingFirst,
+}
+
 /// Decisions.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize, Validate)]
 #[serde(default, deny_unknown_fields)]
@@ -134,6 +144,10 @@ pub(super) struct Trading {
     #[garde(range(max = 3_600))]
     #[schemars(extend("x-unit" = "seconds"))]
     pub cooldown_s: u32,
+    /// Which order of a trade leaves first: both at once, the one whose book offers less, or the one at the venue that lately
+    /// refused more. The second answers what the first was filled. A venue that holds orders always goes first.
+    #[garde(skip)]
+    pub leg_order: LegOrder,
 }
 
 impl Default for Trading {
@@ -152,6 +166,7 @@ impl Default for Trading {
             stop_before_close_s: 120,
             stop_before_game_s: 300,
             cooldown_s: 5,
+            leg_order: LegOrder::Together,
         }
     }
 }

@@ -13,13 +13,14 @@
 //! | any | an order stands that should have ended | it is cancelled, and again until the record shows its end |
 //! | any | an answer is overdue | Unknown: the venue's record is asked for; nothing is hedged on a guess |
 //! | any | Unknown | frozen: no order of this plan leaves until the record ends it |
-//! | a fill failed that had been closed by buying the other outcome | any | what was bought for that is an excess of its own: it is sold again, or what it closes is bought |
+//! | a fill failed that had been closed by buying the other outcome | any | what was bought for that is an excess of its own: it is sold again, or what it closes is bought, on either leg |
 //! | a fill failed | any | the failed part never was: whatever is now unequal is closed like any other excess |
 //! | not final yet | any | its record is asked for now and then, in case word of its end was lost |
 //! | provisional for too long | any | frozen, and a person is told |
 //!
 //! Where the legs go out one after the other, the first one is the whole entry, and the second is the completion of what
-//! it filled: the same rows, read again.
+//! it filled: the same rows, read again. It is priced at the first step after the first order is over, and no restart
+//! forgets it: a plan is its orders, and what one leg has alone is an excess whoever reads the journal.
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -53,6 +54,18 @@ const ORDERS_MAX: usize = 16;
 pub enum First {
     Together,
     /// This venue's; the other leg answers its fill.
+    Alone(Venue),
+    /// That of the venue which lately refused more of its orders, or left more in doubt; both where neither did.
+    Refusing,
+}
+
+/// What the first order of each leg came to, whatever was done about it afterwards.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Came {
+    Nothing,
+    /// Both legs as much.
+    Level,
+    /// This venue's leg has more than the other's.
     Alone(Venue),
 }
 
@@ -349,6 +362,22 @@ impl Plan {
         self.sum(venue, Leg::filled, |ask| ask.buys && self.opens(ask))
     }
 
+    /// What the first order of each leg came to.
+    pub fn came(&self) -> Came {
+        let first = |venue: Venue| {
+            let opens = |order: &&Order| order.leg.ask.buys && self.opens(&order.leg.ask);
+            let first = self.orders[venue as usize].first().filter(opens);
+            first.map_or(Qty::ZERO, |order| order.leg.filled())
+        };
+        let [k, p] = Venue::ALL.map(first);
+        let (long, more) = if k < p { (Venue::Polymarket, p) } else { (Venue::Kalshi, k) };
+        match more.saturating_sub(k.min(p)) {
+            _ if more.is_zero() => Came::Nothing,
+            apart if apart <= DUST => Came::Level,
+            _ => Came::Alone(long),
+        }
+    }
+
     /// What that cost, fees included.
     fn opened(&self, venue: Venue) -> Money {
         let buys = |leg: &&Leg| leg.ask.buys && self.opens(&leg.ask);
@@ -398,7 +427,14 @@ impl Plan {
             };
             of(Outcome::Yes).min(of(Outcome::No))
         };
-        Venue::ALL.into_iter().fold(Qty::ZERO, |sum, venue| sum.checked_add(both(venue)).unwrap_or(Qty::MAX))
+        let both = Venue::ALL.into_iter().map(both).chain([self.crosswise()]);
+        both.fold(Qty::ZERO, |sum, qty| sum.checked_add(qty).unwrap_or(Qty::MAX))
+    }
+
+    /// What both legs hold of the outcome that they were not to buy: equal shares all the same.
+    fn crosswise(&self) -> Qty {
+        let [k, p] = Venue::ALL.map(|venue| self.reversed(venue)[0]);
+        k.min(p)
     }
 
     /// Is it level, with nothing left to learn but that its trades are final?
@@ -409,9 +445,12 @@ impl Plan {
     /// What one leg holds more than the other.
     pub fn excess(&self) -> Option<Excess> {
         for long in Venue::ALL {
-            let [qty, sellable] = self.reversed(long);
-            if !qty.is_zero() {
-                return Some(Excess { long, qty, sellable, reversed: true });
+            let [all, sellable] = self.reversed(long);
+            let qty = all.saturating_sub(self.crosswise());
+            // What is too small for its own venue is closed on the other one, once nothing of the other leg stands there.
+            let waits = qty < self.minimum[long as usize] && !self.held(long.other())[1].is_zero();
+            if !qty.is_zero() && !waits {
+                return Some(Excess { long, qty, sellable: sellable.min(qty), reversed: true });
             }
         }
         let [k, p] = Venue::ALL.map(|venue| self.held(venue)[1]);
@@ -518,7 +557,8 @@ impl Plan {
             self.minimum[venue as usize] <= offer.qty && self.shunned[venue as usize] <= now
         };
         let short = excess.long.other();
-        let complete = offers.complete.filter(|o| !excess.reversed && usable(o, short) && fits(o, true));
+        let opposed = excess.reversed && !self.held(short)[1].is_zero();
+        let complete = offers.complete.filter(|o| !opposed && usable(o, short) && fits(o, true));
         let unwind = offers.unwind.filter(|o| usable(o, excess.long) && fits(o, false));
         match (complete, unwind) {
             (Some(complete), Some(unwind)) if worth(&complete, true) < worth(&unwind, false) => {

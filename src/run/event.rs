@@ -6,7 +6,7 @@ use crate::{
     decide::{Quote, Reason},
     order::{
         Ask, Impossible,
-        plan::{Ending, Excess, Offers},
+        plan::{Came, Ending, Excess, First, Offers},
     },
     risk::{Approved, Latch, TradingState},
     spread::{Direction, Legs, Terms},
@@ -238,6 +238,8 @@ pub struct Entry {
     pub plan: u64,
     pub sighting: u64,
     pub approved: Approved,
+    /// Which of its orders leaves first.
+    pub first: First,
     /// What was promised on each venue.
     pub reserved: [Money; 2],
 }
@@ -256,7 +258,7 @@ pub enum Word {
     /// What was promised to a plan's leg is spent, or no longer needed.
     Released { pair: PairId, venue: Venue, amount: Money },
     /// A plan is over; `closed` where one leg had to be closed again, or could not be.
-    PlanEnded { pair: PairId, closed: bool },
+    PlanEnded { pair: PairId, closed: bool, came: Came },
     /// What stands alone on one leg, over all plans, at cost.
     Naked { value: Money },
     /// Something happened that stops trading.

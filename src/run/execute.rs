@@ -4,7 +4,9 @@
 //! Nothing leaves before its record is in the journal, and nothing is booked before what was learnt is. What leaves is made
 //! ready first, by a [`Door`]: an order that nobody can sign is not begun.
 
-use std::collections::VecDeque;
+use std::{cmp::Ordering, collections::VecDeque};
+
+use smallvec::SmallVec;
 
 use super::{
     event::{Entry, Event, Fill, Ready, What, Withheld, Word},
@@ -19,8 +21,8 @@ use crate::{
     },
     order::{
         Ask, Ids, Leg, Plan, Purpose,
-        leg::{Change, State},
-        plan::{Aim, Budget, Ending, Excess, Offers, Step},
+        leg::Change,
+        plan::{Aim, Budget, Came, Ending, Excess, First, Offers, Step},
     },
     risk::{Latch, reduce},
     spread::{FeeCurve, Take},
@@ -106,7 +108,12 @@ impl Answers {
 
     /// Millionths; nothing before there are enough of them.
     fn bad_ppm(&self) -> u32 {
-        if self.known < Self::KEPT { 0 } else { self.bad.count_ones() * 1_000_000 / Self::KEPT }
+        if self.known < Self::KEPT { 0 } else { self.share_ppm() }
+    }
+
+    /// The same of however many there are.
+    fn share_ppm(&self) -> u32 {
+        self.bad.count_ones() * 1_000_000 / self.known.max(1)
     }
 }
 
@@ -396,15 +403,14 @@ impl<S: Store> Executor<S> {
         if self.limits.provisional < provisional + entry.reserved[Venue::Polymarket as usize] {
             return Err(Withheld::Provisional);
         }
-        let (Some(kalshi), Some(polymarket)) = (self.ids.take(), self.ids.take()) else {
-            return Err(Withheld::Numbers);
-        };
         let intent = *entry.approved.intent();
         let takes = [intent.legs.kalshi, intent.legs.polymarket];
-        let asks = [(kalshi, Venue::Kalshi), (polymarket, Venue::Polymarket)].map(|(id, venue)| {
+        let first = self.first(entry.first);
+        let mut asks: SmallVec<[Ask; 2]> = SmallVec::new();
+        for venue in Venue::ALL.into_iter().filter(|venue| first.is_none_or(|first| first == *venue)) {
             let take = takes[venue as usize];
-            Ask {
-                id,
+            asks.push(Ask {
+                id: self.ids.take().ok_or(Withheld::Numbers)?,
                 venue,
                 market: take.market,
                 outcome: take.buys(),
@@ -412,14 +418,17 @@ impl<S: Store> Executor<S> {
                 qty: intent.qty,
                 limit: take.cost(intent.limits[venue as usize]),
                 purpose: Purpose::Entry,
-            }
-        });
-        let first = door.prepare(&asks[0], at).map_err(|why| Withheld::Unready(Venue::Kalshi, why))?;
-        let second = door.prepare(&asks[1], at).map_err(|why| {
-            door.withdraw(&asks[0]);
-            Withheld::Unready(Venue::Polymarket, why)
-        })?;
-        let prepared = [first, second];
+            });
+        }
+        let mut prepared: SmallVec<[Prepared; 2]> = SmallVec::new();
+        for (made, ask) in asks.iter().enumerate() {
+            prepared.push(door.prepare(ask, at).map_err(|why| {
+                for ask in &asks[..made] {
+                    door.withdraw(ask);
+                }
+                Withheld::Unready(ask.venue, why)
+            })?);
+        }
         let minimum = takes.map(|take| self.markets[take.market.0 as usize].qty_min);
         let aim =
             Aim { plan: entry.plan, sighting: entry.sighting, pair: intent.pair, legs: intent.legs, qty: intent.qty };
@@ -432,7 +441,7 @@ impl<S: Store> Executor<S> {
             qty: intent.qty,
         };
         let mut written = self.write(&planned);
-        for (ask, ready) in asks.iter().zip(prepared) {
+        for (ask, ready) in asks.iter().zip(&prepared) {
             let intended = Record::Intended { plan: entry.plan, ask: *ask, digest: ready.digest, at: at.unix };
             written = written.and_then(|()| self.write(&intended));
         }
@@ -444,7 +453,7 @@ impl<S: Store> Executor<S> {
             self.halt(Latch::Journal, acts);
             return Err(Withheld::Journal);
         }
-        let mut plan = Plan::open(aim, asks, self.budget, minimum);
+        let mut plan = Plan::open(aim, asks.iter().copied(), self.budget, minimum);
         for (ask, ready) in asks.into_iter().zip(prepared) {
             plan.sent(ask.id, at.now, at.unix);
             plan.named(ask.id, ready.tag);
@@ -452,6 +461,22 @@ impl<S: Store> Executor<S> {
         }
         self.plans.push(Open { plan, reserved: entry.reserved });
         Ok(())
+    }
+
+    /// The venue whose entry leaves alone; `None` where both leave together.
+    fn first(&self, first: First) -> Option<Venue> {
+        match first {
+            First::Together => None,
+            First::Alone(venue) => Some(venue),
+            First::Refusing => {
+                let [kalshi, polymarket] = self.answers.map(|answers| answers.share_ppm());
+                match kalshi.cmp(&polymarket) {
+                    Ordering::Less => Some(Venue::Polymarket),
+                    Ordering::Equal => None,
+                    Ordering::Greater => Some(Venue::Kalshi),
+                }
+            }
+        }
     }
 
     /// A venue's own name for an order has to outlive a power cut: it is the only way to ask for the order afterwards.
@@ -537,8 +562,10 @@ impl<S: Store> Executor<S> {
     }
 
     fn close(&mut self, slot: usize, ending: Ending, at: Arrival, acts: &mut Acts) {
-        self.give_back(slot, acts);
-        let Open { plan, .. } = self.plans.swap_remove(slot);
+        let Open { plan, reserved } = self.plans.swap_remove(slot);
+        for (venue, amount) in Venue::ALL.into_iter().zip(reserved).filter(|(_, amount)| *amount != Money::ZERO) {
+            acts.words.push(Word::Released { pair: plan.aim.pair, venue, amount });
+        }
         for tag in plan.legs().filter_map(Leg::tag) {
             if self.ended.len() == ENDED_MAX {
                 self.ended.pop_front();
@@ -558,20 +585,22 @@ impl<S: Store> Executor<S> {
         };
         acts.events.push(Event { at: at.unix, what });
         let closed = matches!(ending, Ending::Unwound | Ending::Dust | Ending::Naked);
-        acts.words.push(Word::PlanEnded { pair: plan.aim.pair, closed });
+        acts.words.push(Word::PlanEnded { pair: plan.aim.pair, closed, came: plan.came() });
         if ending == Ending::Naked {
             self.halt(Latch::Naked, acts);
         }
         self.tell_naked(acts);
     }
 
-    /// Gives back what was promised to entries that are over.
+    /// Gives back what was promised to entries that are over. A leg that answers the other one's fill has its promise until
+    /// the plan is level.
     fn give_back(&mut self, slot: usize, acts: &mut Acts) {
         let Open { plan, reserved } = &mut self.plans[slot];
         for venue in Venue::ALL {
-            let mut entries = plan.legs().filter(|leg| leg.ask.venue == venue && leg.ask.purpose == Purpose::Entry);
+            let entries = || plan.legs().filter(|leg| leg.ask.venue == venue && leg.ask.purpose == Purpose::Entry);
+            let over = if entries().next().is_none() { plan.rests() } else { entries().all(Leg::is_complete) };
             let amount = reserved[venue as usize];
-            if amount != Money::ZERO && entries.all(|leg| matches!(leg.state(), State::Done(_)) && leg.is_complete()) {
+            if amount != Money::ZERO && over {
                 reserved[venue as usize] = Money::ZERO;
                 acts.words.push(Word::Released { pair: plan.aim.pair, venue, amount });
             }
@@ -692,7 +721,7 @@ fn withhold(entry: &Entry, why: Withheld, at: Arrival, acts: &mut Acts) {
     for (venue, amount) in Venue::ALL.into_iter().zip(entry.reserved) {
         acts.words.push(Word::Released { pair: intent.pair, venue, amount });
     }
-    acts.words.push(Word::PlanEnded { pair: intent.pair, closed: false });
+    acts.words.push(Word::PlanEnded { pair: intent.pair, closed: false, came: Came::Nothing });
     let (id, sighting) = (entry.plan, entry.sighting);
     acts.events.push(Event { at: at.unix, what: What::Withheld { plan: id, why } });
     let (nothing, state) = (Qty::ZERO, Ending::Withheld);

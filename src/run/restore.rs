@@ -9,13 +9,14 @@ use alloy_primitives::hex;
 
 use super::history::History;
 use crate::{
+    decide::Tally,
     ledger::{Positions, journal::Record, position::Holding},
     order::{
         Plan, Purpose,
         leg::Change,
-        plan::{Aim, Budget},
+        plan::{Aim, Budget, Came},
     },
-    spread::{FeeCurve, Legs, Take},
+    spread::{FeeCurve, Legs, Pair, Take},
     unit::{BookSide, MarketId, Money, Nanos, OrderId, Outcome, PairId, Qty, Tag, Venue},
 };
 
@@ -49,6 +50,8 @@ pub struct Restored {
     pub names: Vec<(Venue, Tag)>,
     /// For the audit trail.
     pub history: History,
+    /// How plans have ended, by Kalshi's and Polymarket's market.
+    pub tallies: HashMap<[MarketId; 2], Tally>,
     /// What entries of each plan may still cost, by venue; nothing before [`Restored::promise`].
     pub reserved: Vec<[Money; 2]>,
 }
@@ -101,6 +104,7 @@ pub fn restore(records: &[(u64, Record)], known: &Known<'_>, now: Nanos) -> Resu
         unlisted: Vec::new(),
         names: Vec::new(),
         history: History::default(),
+        tallies: HashMap::new(),
         reserved: Vec::new(),
     };
     let (plans, orders, old) = (BTreeMap::new(), HashMap::new(), HashMap::new());
@@ -141,10 +145,23 @@ impl Restored {
         both.map(of).filter(|(_, _, qty, _)| !qty.is_zero()).collect()
     }
 
+    /// What came of a pair's plans.
+    pub fn tally(&self, pair: &Pair) -> Tally {
+        self.tallies.get(&[pair.kalshi, pair.polymarket]).copied().unwrap_or_default()
+    }
+
     /// Keeps money back for entries that may still fill: what they cost at their limit, with fees. It is released when the
     /// entry is over, as if this start had made it.
     pub fn promise(&mut self, fee: impl Fn(MarketId) -> FeeCurve) {
         for (plan, reserved) in self.plans.iter().zip(&mut self.reserved) {
+            let mut entries = plan.legs().filter(|leg| leg.ask.purpose == Purpose::Entry);
+            if let (Some(first), None) = (entries.next(), entries.next())
+                && !plan.rests()
+            {
+                // The other leg answers this one's fill. Both were to cost less than the dollar that they pay.
+                let crate::order::Ask { venue, qty, limit, .. } = first.ask;
+                reserved[venue.other() as usize] = Money::dollar_each(qty) - limit.proceeds(qty);
+            }
             for leg in plan.legs().filter(|leg| leg.ask.purpose == Purpose::Entry && !leg.is_complete()) {
                 let crate::order::Ask { venue, market, qty, limit, .. } = leg.ask;
                 reserved[venue as usize] += limit.cost(qty) + fee(market).at_most(limit, qty, 1);
@@ -212,8 +229,15 @@ impl Walk<'_> {
                 self.restored.flows[market.0 as usize] += positions.holding(market).cash - before;
             }
             Record::Ended { plan, ending } => {
-                self.plans.remove(&plan);
                 self.restored.history.ended(plan, ending);
+                let Some(plan) = self.plans.remove(&plan) else { return Ok(()) };
+                let markets = [plan.aim.legs.kalshi.market, plan.aim.legs.polymarket.market];
+                let tally = self.restored.tallies.entry(markets).or_default();
+                match plan.came() {
+                    Came::Nothing => {}
+                    Came::Level => tally.note(None),
+                    Came::Alone(venue) => tally.note(Some(venue)),
+                }
             }
             Record::Paid { market, yes_payout, held, paid } => {
                 let market = self.slot(sequence, market)?;

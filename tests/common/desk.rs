@@ -4,7 +4,8 @@
 
 use orion::{
     book::Fitness,
-    decide::{Odds, Quote, Reason, Rules},
+    config::LegOrder,
+    decide::{Odds, Quote, Reason, Rules, Tally},
     ledger::journal::Scratch,
     order::plan,
     risk::{Account, Budget, Limits, TradingState, budget::Shares},
@@ -128,6 +129,7 @@ pub fn setup(rate_ppm: u32) -> Setup {
             event: 0,
             barred: None,
             odds: Odds { one_ppm: [0; 2], differ_ppm: 0 },
+            tally: Tally::default(),
         }],
         feeds: 2,
         rules: rules(),
@@ -135,6 +137,7 @@ pub fn setup(rate_ppm: u32) -> Setup {
         budget,
         state: TradingState::Active,
         paper: PaperSetup { latency: [Nanos::millis(50); 2] },
+        leg_order: LegOrder::Together,
         next_id: 0,
         regrids: 4,
         held: Vec::new(),

@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{
     book::{Book, Ladder, Links, sync::Effect},
-    decide::{Odds, Quote, Reason, Rules, View, decide},
+    config::LegOrder,
+    decide::{Odds, Quote, Reason, Rules, Tally, View, decide},
     fill::Heard,
     risk::{Budget, Latch, Limits, Pace, TradingState, check, limit::Standing},
     sim::paper::Paper,
@@ -38,7 +39,9 @@ pub struct PairSetup {
     /// Pairs of one event share its exposure.
     pub event: u32,
     pub barred: Option<Reason>,
+    /// Before anything was seen of its plans.
     pub odds: Odds,
+    pub tally: Tally,
 }
 
 /// How the paper exchange is reached.
@@ -58,6 +61,7 @@ pub struct Setup {
     pub budget: Budget,
     pub state: TradingState,
     pub paper: PaperSetup,
+    pub leg_order: LegOrder,
     /// The first free number for sightings and plans.
     pub next_id: u64,
     /// Markets whose grid may become finer while the engine runs; their ladders are laid out now.
@@ -189,6 +193,7 @@ pub struct Detector {
     pace: Pace,
     paper: Paper,
     setup: PaperSetup,
+    leg_order: LegOrder,
     flights: Vec<paper::Flight>,
     open_plans: usize,
     next_id: u64,
@@ -261,6 +266,7 @@ impl Detector {
             pace: Pace::new(),
             paper: Paper::default(),
             setup: setup.paper,
+            leg_order: setup.leg_order,
             flights: Vec::with_capacity(4 * PLANS_MAX),
             open_plans: setup.open.len(),
             next_id: setup.next_id,
@@ -547,7 +553,7 @@ impl Detector {
             books: slots.map(|slot| &self.books[slot]),
             terms,
             barred: state.setup.barred.or(foreign).or(suspended),
-            odds: state.setup.odds,
+            odds: state.setup.odds.after(&state.setup.tally),
             links: &self.links,
             now: at.now,
             unix: at.unix,

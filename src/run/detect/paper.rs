@@ -5,15 +5,16 @@ use std::io::Write as _;
 
 use super::{Detector, Outbox};
 use crate::{
-    decide::Reason,
+    config::LegOrder,
+    decide::{Intent, Reason},
     fill::{Heard, Met, Whose},
     order::{
         Ask,
-        plan::{Excess, Offer, Offers},
+        plan::{Came, Excess, First, Offer, Offers},
     },
     risk::Approved,
     run::event::{Entry, Event, Ready, What, Word},
-    spread::{FeeRun, Legs, fee::Cash},
+    spread::{FeeRun, Legs, Take, fee::Cash},
     unit::{
         BookSide, MarketId, Money, Nanos, Outcome, PairId, Picture, Price, Qty, Refusal, Sent, Stage, Tag, Told, Trade,
         UnixMs, Venue,
@@ -63,7 +64,24 @@ impl Detector {
             net: intent.net,
         };
         out.events.push(Event { at: at.unix, what });
-        out.ready.push(Ready::Enter(Entry { plan: self.next_id, sighting, approved, reserved }));
+        let first = self.first(&intent);
+        out.ready.push(Ready::Enter(Entry { plan: self.next_id, sighting, approved, first, reserved }));
+    }
+
+    /// Which leg leaves first. Where a venue holds orders that take, nobody knows for how long the other leg would stand
+    /// alone: that venue's fill is answered.
+    fn first(&self, intent: &Intent) -> First {
+        let holds = |take: &Take| self.markets[take.market.0 as usize].terms.hold != Nanos::ZERO;
+        let takes = [intent.legs.kalshi, intent.legs.polymarket];
+        let held = Venue::ALL.into_iter().find(|venue| holds(&takes[*venue as usize]));
+        held.map_or_else(
+            || match self.leg_order {
+                LegOrder::Together => First::Together,
+                LegOrder::ThinnerFirst => First::Alone(intent.thinner),
+                LegOrder::RefusingFirst => First::Refusing,
+            },
+            First::Alone,
+        )
     }
 
     /// Something of the executor's.
@@ -101,8 +119,13 @@ impl Detector {
                 let (shard, event) = self.account_of(pair, venue);
                 self.budget.release(venue, shard, event, amount);
             }
-            Word::PlanEnded { pair, closed } => {
+            Word::PlanEnded { pair, closed, came } => {
                 let state = &mut self.pairs[pair.0 as usize];
+                match came {
+                    Came::Nothing => {}
+                    Came::Level => state.setup.tally.note(None),
+                    Came::Alone(venue) => state.setup.tally.note(Some(venue)),
+                }
                 state.plan = false;
                 state.plan_ended = Some(at.now);
                 state.closed += u32::from(closed);
@@ -186,16 +209,11 @@ impl Detector {
         let take = |venue: Venue| if venue == Venue::Kalshi { legs.kalshi } else { legs.polymarket };
         let (long, short) = (take(excess.long), take(excess.long.other()));
         // What is held too much: what the leg was to buy, or, where closing it was undone, what was bought for that.
-        let back = match (long.side, excess.reversed) {
-            (BookSide::Ask, false) | (BookSide::Bid, true) => BookSide::Bid,
-            (BookSide::Bid, false) | (BookSide::Ask, true) => BookSide::Ask,
-        };
+        let back = if excess.reversed { long.side } else { opposite(long.side) };
         let held = if excess.reversed { long.buys().other() } else { long.buys() };
-        let complete = if excess.reversed {
-            None
-        } else {
-            self.offer(short.market, short.side, short.buys(), true, excess.qty, at)
-        };
+        let (side, outcome) =
+            if excess.reversed { (opposite(short.side), short.buys().other()) } else { (short.side, short.buys()) };
+        let complete = self.offer(short.market, side, outcome, true, excess.qty, at);
         // What is not final yet cannot be sold, nor what closed the other outcome's contracts of an earlier plan: Kalshi
         // keeps one number a market. Its complement can be bought.
         let there = self.markets[long.market.0 as usize].held[held as usize];
@@ -274,6 +292,13 @@ impl Detector {
             let pair = self.market_lines[market.0 as usize].pairs[at];
             self.note_holding(pair.0 as usize);
         }
+    }
+}
+
+const fn opposite(side: BookSide) -> BookSide {
+    match side {
+        BookSide::Bid => BookSide::Ask,
+        BookSide::Ask => BookSide::Bid,
     }
 }
 

@@ -62,6 +62,11 @@ pub struct Watch {
     /// The longest that a leg stood alone, once that was known and nothing went wrong.
     pub naked_longest: Nanos,
     pub kinds: BTreeMap<&'static str, u64>,
+    /// How plans ended, and what closing again has made or lost.
+    pub endings: BTreeMap<&'static str, u64>,
+    pub unwound: Money,
+    /// Plans of which one leg's first order came to more than the other's.
+    pub alone: u64,
 }
 
 impl Watch {
@@ -86,6 +91,9 @@ impl Watch {
             begun: BTreeMap::new(),
             naked_longest: Nanos::ZERO,
             kinds: BTreeMap::new(),
+            endings: BTreeMap::new(),
+            unwound: Money::ZERO,
+            alone: 0,
         }
     }
 
@@ -130,7 +138,11 @@ impl Watch {
             What::Voided { .. } => "voided",
             What::Filled { .. } => "filled",
             What::Withheld { .. } => "withheld",
-            What::PlanEnded { .. } => "ended",
+            What::PlanEnded { state, unwound, .. } => {
+                *self.endings.entry(state.name()).or_default() += 1;
+                self.unwound += unwound;
+                "ended"
+            }
             _ => return,
         };
         *self.kinds.entry(kind).or_default() += 1;

@@ -3,7 +3,8 @@
 
 use orion::{
     book::Fitness,
-    decide::{Odds, Rules},
+    config::LegOrder,
+    decide::{Odds, Rules, Tally},
     ledger::journal::{self, Journal, Record, Scratch, Store as _},
     order::{Ids, Plan, leg::State, plan},
     risk::{Budget, Limits, TradingState, budget::Shares},
@@ -57,6 +58,7 @@ pub struct Ground {
     pub groups: Vec<(u8, Tag)>,
     pub heartbeats: bool,
     pub budget: plan::Budget,
+    pub leg_order: LegOrder,
 }
 
 /// The slot of a pair's market.
@@ -66,7 +68,7 @@ pub const fn slot(pair: usize, venue: Venue) -> MarketId {
 
 impl Ground {
     /// Chooses pairs, makes their terms and Kalshi's switches.
-    pub fn new(venues: &mut Venues, rng: &mut fastrand::Rng) -> Self {
+    pub fn new(venues: &mut Venues, rng: &mut fastrand::Rng, leg_order: LegOrder) -> Self {
         let catalog = venues.world.catalog();
         let plain =
             |topic: &orion::sim::listing::Topic| !topic.odd && topic.kalshi.is_some() && topic.polymarket.is_some();
@@ -135,7 +137,7 @@ impl Ground {
         // Time and loss have tests of their own; mostly everything is to be brought to its end.
         let time_max = if rng.u8(..4) == 0 { Nanos::secs(2) } else { Nanos::secs(100_000) };
         let budget = plan::Budget { loss_max: Money::dollars(100_000), time_max };
-        Self { pairs, names, markets, groups, heartbeats: rng.bool(), budget }
+        Self { pairs, names, markets, groups, heartbeats: rng.bool(), budget, leg_order }
     }
 
     fn pair_setups(&self) -> Vec<PairSetup> {
@@ -144,6 +146,7 @@ impl Ground {
             event: at as u32,
             barred: None,
             odds: Odds { one_ppm: [0; 2], differ_ppm: 0 },
+            tally: Tally::default(),
         };
         self.pairs.iter().enumerate().map(setup).collect()
     }
@@ -298,15 +301,18 @@ impl Engine {
         if let Some(latch) = halted {
             state.halt(latch);
         }
+        let tallied = |pair: PairSetup| PairSetup { tally: restored.tally(&pair.pair), ..pair };
+        let pairs = ground.pair_setups().into_iter().map(tallied).collect();
         let setup = Setup {
             markets: ground.markets.clone(),
-            pairs: ground.pair_setups(),
+            pairs,
             feeds: 2,
             rules: rules(),
             limits: Limits { positions_max: 10, orders_per_second: 20, cooldown: Nanos::secs(1), auto_execute: true },
             budget,
             state,
             paper: PaperSetup { latency: [Nanos::ZERO; 2] },
+            leg_order: ground.leg_order,
             next_id: restored.last_id,
             regrids: 0,
             held,

@@ -18,6 +18,8 @@ pub mod venues;
 use std::collections::BTreeMap;
 
 use orion::{
+    config::LegOrder,
+    order::plan::Came,
     risk::Latch,
     run::event::{Control, Event, Ready, What, Word},
     unit::{FeedId, MarketId, Nanos, Price, Qty, Unclear, UnixMs, Venue},
@@ -101,12 +103,14 @@ pub struct Course {
     pub per_mille: u32,
     /// For so long things go wrong and the crowd leaves gaps.
     pub span: Nanos,
+    pub leg_order: LegOrder,
 }
 
 impl Course {
     pub fn of(seed: u64) -> Self {
         let per_mille = [0, 20, 60, 120][(seed % 4) as usize];
-        Self { seed, bug: None, per_mille, span: Nanos::secs(40) }
+        let leg_order = [LegOrder::Together, LegOrder::ThinnerFirst, LegOrder::RefusingFirst][(seed / 4 % 3) as usize];
+        Self { seed, bug: None, per_mille, span: Nanos::secs(40), leg_order }
     }
 }
 
@@ -150,7 +154,7 @@ impl Whole {
     pub fn new(course: Course) -> Self {
         let mut rng = fastrand::Rng::with_seed(course.seed);
         let mut venues = Venues::new(course.seed, &mut rng);
-        let ground = Ground::new(&mut venues, &mut rng);
+        let ground = Ground::new(&mut venues, &mut rng, course.leg_order);
         let at = Arrival { now: CLOCK, unix: START };
         let engine = Engine::start(&ground, &venues, None, at, None, |_, inner| Saboteur::wrap(course.bug, inner));
         let watch = Watch::new(&venues, course.seed);
@@ -368,6 +372,9 @@ impl Whole {
             }
             self.note_events(&events);
             for word in words {
+                if let Word::PlanEnded { came: Came::Alone(_), .. } = word {
+                    self.watch.alone += 1;
+                }
                 let late = self.hand();
                 self.word_last = self.word_last.max(self.now + late);
                 self.push_at(self.word_last, Due::Word(word, self.life));
