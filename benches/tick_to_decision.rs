@@ -454,6 +454,7 @@ impl Orion {
             state: TradingState::Active,
             paper: PaperSetup { latency: [Nanos::millis(50); 2] },
             leg_order: config.trading.leg_order,
+            leaving: boot::leaving(&config),
             next_id: 0,
             regrids: 0,
             held: Vec::new(),

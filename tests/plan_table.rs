@@ -148,7 +148,10 @@ fn a_refused_second_leg_is_completed_where_that_is_cheaper_than_unwinding() {
     desk.done(Venue::Kalshi, 10, Stage::Confirmed);
     desk.refused(Venue::Polymarket);
     let naked = excess(desk.after(1));
-    assert_eq!(naked, Excess { long: Venue::Kalshi, qty: Qty::whole(10), sellable: Qty::whole(10), reversed: false });
+    assert_eq!(
+        naked,
+        Excess { long: Venue::Kalshi, qty: Qty::whole(10), sellable: Qty::whole(10), reversed: false, exit: false }
+    );
     // Buying NO at 0.57 loses 2 ¢ a contract; selling YES at 0.42 loses 3 ¢.
     let complete = offer(10, 5_700, true, Outcome::No);
     let unwind = offer(10, 4_200, false, Outcome::Yes);
@@ -205,7 +208,10 @@ fn a_long_leg_that_cannot_be_sold_yet_is_closed_by_buying_its_complement() {
     desk.refused(Venue::Kalshi);
     let tag = desk.done(Venue::Polymarket, 10, Stage::Matched);
     let naked = excess(desk.after(1));
-    assert_eq!(naked, Excess { long: Venue::Polymarket, qty: Qty::whole(10), sellable: Qty::ZERO, reversed: false });
+    assert_eq!(
+        naked,
+        Excess { long: Venue::Polymarket, qty: Qty::whole(10), sellable: Qty::ZERO, reversed: false, exit: false }
+    );
     let unwind = offer(10, 5_200, true, Outcome::Yes);
     let chosen = desk.plan.choose(&naked, &Offers { complete: None, unwind: Some(unwind) }, desk.now).unwrap();
     desk.remedy(7, chosen, 10);
@@ -380,7 +386,8 @@ fn a_venue_that_refuses_to_close_an_excess_is_left_alone_while_the_other_one_can
     let mut desk = Desk::new();
     desk.done(Venue::Kalshi, 10, Stage::Confirmed);
     desk.tell(Venue::Polymarket, Told::Sent(Sent::Refused(Refusal::Funds)));
-    let naked = Excess { long: Venue::Kalshi, qty: Qty::whole(10), sellable: Qty::whole(10), reversed: false };
+    let naked =
+        Excess { long: Venue::Kalshi, qty: Qty::whole(10), sellable: Qty::whole(10), reversed: false, exit: false };
     let complete = offer(10, 5_100, true, Outcome::No);
     let unwind = offer(10, 4_000, false, Outcome::Yes);
     let offers = Offers { complete: Some(complete), unwind: Some(unwind) };
@@ -407,7 +414,7 @@ fn what_was_bought_to_close_a_fill_that_fails_is_closed_itself() {
     desk.tell(Venue::Polymarket, trade(Venue::Polymarket, ghost, 10, Stage::Failed));
     let naked = excess(desk.after(1));
     let ten = Qty::whole(10);
-    assert_eq!(naked, Excess { long: Venue::Polymarket, qty: ten, sellable: ten, reversed: true });
+    assert_eq!(naked, Excess { long: Venue::Polymarket, qty: ten, sellable: ten, reversed: true, exit: false });
     assert_eq!(desk.plan.naked(), price(4_900).cost(ten));
     let sale = Offers { complete: None, unwind: Some(offer(10, 4_700, false, Outcome::Yes)) };
     let chosen = desk.plan.choose(&naked, &sale, desk.now).unwrap();

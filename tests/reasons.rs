@@ -224,7 +224,12 @@ fn scenario(reason: Reason) -> Vec<Reason> {
             // Three plans were open at start, and each had to close one leg again.
             let mut desk = desk(|setup| setup.open = vec![PairId(0); 3]);
             for _ in 0..3 {
-                desk.word(Word::PlanEnded { pair: PairId(0), closed: true, came: Came::Nothing });
+                desk.word(Word::PlanEnded {
+                    pair: PairId(0),
+                    closed: true,
+                    came: Came::Nothing,
+                    realised: Money::ZERO,
+                });
             }
             desk.pass(Nanos::secs(10));
             offered(desk)

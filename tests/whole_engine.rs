@@ -159,6 +159,43 @@ fn after_the_latch_nothing_leaves_that_adds_risk_and_what_stands_alone_is_closed
     }
 }
 
+fn flattened(seed: u64) -> (Whole, Vec<String>) {
+    let mut whole = Whole::new(Course::of(seed));
+    whole.pass(Nanos::millis(6_000 + 407 * seed));
+    whole.flatten();
+    if seed % 3 == 2 {
+        whole.pass(Nanos::millis(300 + 211 * seed));
+        whole.kill();
+    }
+    let plans = whole.plans;
+    whole.pass(Nanos::secs(40));
+    assert_eq!(whole.plans, plans, "seed {seed}: nothing new is entered");
+    whole.calm();
+    whole.pass(Nanos::secs(240));
+    let wrong = whole.rest();
+    (whole, wrong)
+}
+
+/// Everything held is sold while the latch has fallen, from any moment on, through kills too; or what is left is told.
+#[test]
+fn whoever_flattens_holds_nothing_in_the_end_or_is_told_what() {
+    let (mut flat, mut kept, mut sold, mut lost) = (0, 0, 0, Money::ZERO);
+    for seed in 0..80 {
+        let (mut whole, wrong) = flattened(seed);
+        assert!(wrong.is_empty(), "{}: {wrong:#?}", again(seed, "replay_flatten"));
+        let state = whole.flattened.expect("how far it is was told");
+        let mut held = |market| whole.engine.trader.executor().holding(market).qty != [Qty::ZERO; 2];
+        let left = (0..whole.ground.names.len() as u32).map(MarketId).filter(|market| held(*market)).count();
+        assert_eq!(state.left as usize, left, "seed {seed}: {state:?}");
+        assert!(state.lost <= state.most, "seed {seed}: {state:?}");
+        (flat, kept) = (flat + u32::from(left == 0), kept + u32::from(left != 0));
+        sold += whole.watch.endings.get("exited").copied().unwrap_or(0);
+        lost += state.lost;
+    }
+    println!("{flat} flat, {kept} with something left; {sold} sales, {lost:#} lost");
+    assert!(70 < flat && 100 < sold, "{flat} flat, {kept} not; {sold} sales");
+}
+
 fn with_bug(bug: Bug, seed: u64) -> Vec<String> {
     let mut whole = Whole::new(Course { bug: Some(bug), per_mille: 60, ..Course::of(8 * seed) });
     if matches!(bug, Bug::LatchIgnored | Bug::EntryIsHedge) {
@@ -356,5 +393,14 @@ fn replay_killed() {
     let Some(seed) = wanted() else { return };
     let (whole, wrong) = killed(seed);
     println!("{} plans, {} kills, halted {:?}", whole.plans, whole.kills, whole.fallen);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The same with everything sold.
+#[test]
+fn replay_flatten() {
+    let Some(seed) = wanted() else { return };
+    let (whole, wrong) = flattened(seed);
+    println!("{:?}, {} kills, halted {:?}", whole.flattened, whole.kills, whole.fallen);
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

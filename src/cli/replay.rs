@@ -184,6 +184,7 @@ fn side_by_side(global: &Global, args: &ReplayArgs, pair: &str) -> Done {
         state: TradingState::Active,
         paper: PaperSetup { latency: [loaded.config.paper.kalshi_latency, loaded.config.paper.polymarket_latency] },
         leg_order: loaded.config.trading.leg_order,
+        leaving: boot::leaving(&loaded.config),
         next_id: 0,
         regrids: 0,
         held: Vec::new(),

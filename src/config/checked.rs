@@ -54,6 +54,8 @@ pub struct Trading {
     pub stop_before_game_ms: u64,
     pub cooldown: Nanos,
     pub leg_order: LegOrder,
+    /// Micro-dollars per contract, beyond the dollar.
+    pub exit_min_gain: i64,
 }
 
 /// `[capital]`.
@@ -88,6 +90,7 @@ pub struct Risk {
     /// Parts per million.
     pub max_error_rate_ppm: u32,
     pub provisional_max: Money,
+    pub max_flatten_loss: Money,
 }
 
 /// `[feed]`.
@@ -193,6 +196,7 @@ pub(super) fn convert(raw: &Raw, state_dir: PathBuf) -> Result<Config, Vec<Broke
         stop_before_game_ms: u64::from(raw.trading.stop_before_game_s) * 1_000,
         cooldown: Nanos::secs(raw.trading.cooldown_s.into()),
         leg_order: raw.trading.leg_order,
+        exit_min_gain: micros("trading.exit_min_gain", raw.trading.exit_min_gain),
     };
     let capital = Capital {
         initial_bankroll: Money::micros(micros("capital.initial_bankroll", raw.capital.initial_bankroll)),
@@ -216,6 +220,7 @@ pub(super) fn convert(raw: &Raw, state_dir: PathBuf) -> Result<Config, Vec<Broke
         max_consecutive_refusals: raw.risk.max_consecutive_refusals,
         max_error_rate_ppm: ppm(micros("risk.max_error_rate", raw.risk.max_error_rate)),
         provisional_max: Money::micros(micros("risk.provisional_usd_max", raw.risk.provisional_usd_max)),
+        max_flatten_loss: Money::micros(micros("risk.max_flatten_loss", raw.risk.max_flatten_loss)),
     };
     let level = Level::parse(&raw.log.level).unwrap_or_else(|| {
         let what = format!("`{}` is no level: trace, debug, info, warn, error", raw.log.level);

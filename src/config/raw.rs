@@ -148,6 +148,10 @@ pub(super) struct Trading {
     /// refused more. The second answers what the first was filled. A venue that holds orders always goes first.
     #[garde(skip)]
     pub leg_order: LegOrder,
+    /// A held pair is sold before it settles where both exits pay a dollar and this much more, after fees.
+    #[garde(range(min = 0.0, max = 1.0))]
+    #[schemars(extend("x-unit" = "dollars per $1 of payout"))]
+    pub exit_min_gain: f64,
 }
 
 impl Default for Trading {
@@ -167,6 +171,7 @@ impl Default for Trading {
             stop_before_game_s: 300,
             cooldown_s: 5,
             leg_order: LegOrder::Together,
+            exit_min_gain: 0.005,
         }
     }
 }
@@ -257,6 +262,10 @@ pub(super) struct Risk {
     #[garde(range(min = 1.0, max = 100_000_000.0))]
     #[schemars(extend("x-unit" = "dollars"))]
     pub provisional_usd_max: f64,
+    /// What `orion kill --flatten` may lose against what was paid for everything that it sells. The rest is kept.
+    #[garde(range(min = 0.0, max = 100_000_000.0))]
+    #[schemars(extend("x-unit" = "dollars"))]
+    pub max_flatten_loss: f64,
 }
 
 impl Default for Risk {
@@ -274,6 +283,7 @@ impl Default for Risk {
             max_consecutive_refusals: 5,
             max_error_rate: 0.5,
             provisional_usd_max: 25_000.0,
+            max_flatten_loss: 1_000.0,
         }
     }
 }

@@ -19,6 +19,7 @@ use super::{
     check,
     core::{self, Seat},
     desk::{Desk, Orders},
+    detect::LeaveSetup,
     dial::{self, Route},
     event::Control,
     execute,
@@ -199,6 +200,16 @@ pub fn limits(config: &Config) -> Limits {
         orders_per_second: config.risk.max_orders_per_second,
         cooldown: config.trading.cooldown,
         auto_execute: config.trading.auto_execute,
+    }
+}
+
+/// When what is held is sold before it settles; of this start alone.
+pub fn leaving(config: &Config) -> LeaveSetup {
+    LeaveSetup {
+        gain_min: Rate::of_micros(config.trading.exit_min_gain),
+        loss_max: config.risk.max_flatten_loss,
+        begun: None,
+        open: Vec::new(),
     }
 }
 

@@ -9,7 +9,7 @@ use std::{cmp::Ordering, collections::VecDeque};
 use smallvec::SmallVec;
 
 use super::{
-    event::{Entry, Event, Fill, Ready, What, Withheld, Word},
+    event::{Entry, Event, Fill, Leave, Ready, What, Withheld, Word},
     restore::Restored,
 };
 use crate::{
@@ -24,10 +24,11 @@ use crate::{
         leg::Change,
         plan::{Aim, Budget, Came, Ending, Excess, First, Offers, Step},
     },
-    risk::{Latch, reduce},
+    risk::{self, Latch, Sale, reduce},
     spread::{FeeCurve, Take},
     unit::{
-        MarketId, Money, Nanos, OrderId, Outcome, Qty, Reaction, Refusal, Sent, Stage, Tag, Told, Trade, UnixMs, Venue,
+        MarketId, Money, Nanos, OrderId, Outcome, PairId, Qty, Reaction, Refusal, Sent, Stage, Tag, Told, Trade,
+        UnixMs, Venue,
     },
     venue::gateway::{Prepared, Unready},
     wire::Arrival,
@@ -154,6 +155,8 @@ impl Acts {
 
 struct Open {
     plan: Plan,
+    /// What its trades have realised.
+    realised: Money,
     /// Promised by the budget, given back when the entry on that venue is over.
     reserved: [Money; 2],
 }
@@ -230,8 +233,8 @@ impl<S: Store> Executor<S> {
             }
         }
         self.positions = restored.positions;
-        let plans = restored.plans.into_iter().zip(restored.reserved);
-        self.plans.extend(plans.map(|(plan, reserved)| Open { plan, reserved }));
+        let plans = restored.plans.into_iter().zip(restored.reserved).zip(restored.realised);
+        self.plans.extend(plans.map(|((plan, reserved), realised)| Open { plan, realised, reserved }));
     }
 
     /// Something of the detector's.
@@ -239,7 +242,17 @@ impl<S: Store> Executor<S> {
         match ready {
             Ready::Enter(entry) => {
                 if let Err(why) = self.enter(&entry, at, door, acts) {
-                    withhold(&entry, why, at, acts);
+                    let pair = entry.approved.intent().pair;
+                    for (venue, amount) in Venue::ALL.into_iter().zip(entry.reserved) {
+                        acts.words.push(Word::Released { pair, venue, amount });
+                    }
+                    Gone { plan: entry.plan, sighting: entry.sighting, pair }.withhold(why, at, acts);
+                }
+            }
+            Ready::Leave(leave) => {
+                if let Err(why) = self.leave(&leave, at, door, acts) {
+                    let gone = Gone { plan: leave.plan, sighting: 0, pair: leave.pair };
+                    gone.withhold(why, at, acts);
                 }
             }
             Ready::Offers { plan, excess, offers } => {
@@ -283,13 +296,19 @@ impl<S: Store> Executor<S> {
         }
         match change {
             None => self.halt(Latch::Impossible, acts),
-            Some(Change::Traded(trade)) => self.traded(id, market, trade, heard.met, at, acts),
+            Some(Change::Traded(trade)) => {
+                let realised = self.traded(id, market, trade, heard.met, at, acts);
+                self.plans[slot].realised += realised;
+            }
             Some(Change::Confirmed(trade)) => {
                 self.positions.confirm(market, trade.tag);
                 let fill = self.fill(market, &trade, None);
                 acts.events.push(Event { at: at.unix, what: What::Confirmed { plan: id, fill } });
             }
-            Some(Change::Voided(trade)) => self.voided(id, market, &trade, at, acts),
+            Some(Change::Voided(trade)) => {
+                let realised = self.voided(id, market, &trade, at, acts);
+                self.plans[slot].realised += realised;
+            }
             Some(Change::Moved | Change::Nothing) => {}
         }
         self.give_back(slot, acts);
@@ -420,6 +439,22 @@ impl<S: Store> Executor<S> {
                 purpose: Purpose::Entry,
             });
         }
+        let aim =
+            Aim { plan: entry.plan, sighting: entry.sighting, pair: intent.pair, legs: intent.legs, qty: intent.qty };
+        self.begin(aim, asks, entry.reserved, at, door, acts)
+    }
+
+    /// Begins a plan with its first orders: signed, on record, and on their way.
+    fn begin(
+        &mut self,
+        aim: Aim,
+        asks: SmallVec<[Ask; 2]>,
+        reserved: [Money; 2],
+        at: Arrival,
+        door: &mut dyn Door,
+        acts: &mut Acts,
+    ) -> Result<(), Withheld> {
+        let takes = [aim.legs.kalshi, aim.legs.polymarket];
         let mut prepared: SmallVec<[Prepared; 2]> = SmallVec::new();
         for (made, ask) in asks.iter().enumerate() {
             prepared.push(door.prepare(ask, at).map_err(|why| {
@@ -430,19 +465,17 @@ impl<S: Store> Executor<S> {
             })?);
         }
         let minimum = takes.map(|take| self.markets[take.market.0 as usize].qty_min);
-        let aim =
-            Aim { plan: entry.plan, sighting: entry.sighting, pair: intent.pair, legs: intent.legs, qty: intent.qty };
         let planned = Record::Planned {
-            plan: entry.plan,
-            sighting: entry.sighting,
-            pair: intent.pair,
+            plan: aim.plan,
+            sighting: aim.sighting,
+            pair: aim.pair,
             markets: takes.map(|take| take.market),
             wanted: takes.map(Take::buys),
-            qty: intent.qty,
+            qty: aim.qty,
         };
         let mut written = self.write(&planned);
         for (ask, ready) in asks.iter().zip(&prepared) {
-            let intended = Record::Intended { plan: entry.plan, ask: *ask, digest: ready.digest, at: at.unix };
+            let intended = Record::Intended { plan: aim.plan, ask: *ask, digest: ready.digest, at: at.unix };
             written = written.and_then(|()| self.write(&intended));
         }
         if written.and_then(|()| self.sync_names(&prepared)).is_err() {
@@ -459,8 +492,51 @@ impl<S: Store> Executor<S> {
             plan.named(ask.id, ready.tag);
             acts.sends.push(ask);
         }
-        self.plans.push(Open { plan, reserved: entry.reserved });
+        self.plans.push(Open { plan, realised: Money::ZERO, reserved });
         Ok(())
+    }
+
+    /// Sells what is held of both legs of a pair, or of one that stands alone. Nothing is sold that is not final, or that
+    /// another plan may count on.
+    fn leave(&mut self, leave: &Leave, at: Arrival, door: &mut dyn Door, acts: &mut Acts) -> Result<(), Withheld> {
+        if self.halted.is_some() && !leave.flatten {
+            return Err(Withheld::Halted);
+        }
+        if self.blocked {
+            return Err(Withheld::Unclear);
+        }
+        if !self.journal.has_room_for_entries() {
+            return Err(Withheld::Journal);
+        }
+        let takes = [leave.legs.kalshi, leave.legs.polymarket];
+        let markets = takes.map(|take| take.market);
+        if self.open().flat_map(Plan::legs).any(|leg| markets.contains(&leg.ask.market)) {
+            return Err(Withheld::NotHeld);
+        }
+        let held = takes.map(|take| take.buys().other());
+        let sale = |venue: Venue| {
+            let (market, outcome) = (markets[venue as usize], held[venue as usize]);
+            let certain = self.positions.certain(market, outcome);
+            leave.limits[venue as usize].map(|limit| Sale { limit, held: certain })
+        };
+        let proofs = risk::leave(leave.qty, Venue::ALL.map(sale)).map_err(|_| Withheld::NotHeld)?;
+        let both = proofs.iter().all(Option::is_some);
+        let purpose = match (both, leave.flatten) {
+            (true, true) => Purpose::Flatten,
+            (true, false) => Purpose::Exit,
+            (false, _) => Purpose::Rest,
+        };
+        let mut asks: SmallVec<[Ask; 2]> = SmallVec::new();
+        let first = self.first(leave.first).filter(|_| both);
+        for (venue, proof) in Venue::ALL.into_iter().zip(proofs) {
+            let Some(proof) = proof.filter(|_| first.is_none_or(|first| first == venue)) else { continue };
+            let (market, outcome) = (markets[venue as usize], held[venue as usize]);
+            let id = self.ids.take().ok_or(Withheld::Numbers)?;
+            let (qty, limit) = (proof.qty(), proof.limit());
+            asks.push(Ask { id, venue, market, outcome, buys: false, qty, limit, purpose });
+        }
+        let Leave { plan, pair, legs, qty, .. } = *leave;
+        self.begin(Aim { plan, sighting: 0, pair, legs, qty }, asks, [Money::ZERO; 2], at, door, acts)
     }
 
     /// The venue whose entry leaves alone; `None` where both leave together.
@@ -502,7 +578,8 @@ impl<S: Store> Executor<S> {
         let takes = [plan.aim.legs.kalshi, plan.aim.legs.polymarket];
         let market = takes[venue as usize].market;
         let fee = self.markets[market.0 as usize].fee.at_most(offer.limit, Qty::whole(1), 1);
-        let sells = (!offer.buys).then_some(asked.sellable);
+        let held = || self.positions.certain(market, offer.outcome);
+        let sells = (!offer.buys).then(|| if purpose == Purpose::Complete { held() } else { asked.sellable });
         let Ok(reducing) = reduce(asked.qty, offer.qty, offer.limit, fee, sells) else { return };
         let Some(id) = self.ids.take() else { return };
         let ask = Ask {
@@ -562,7 +639,7 @@ impl<S: Store> Executor<S> {
     }
 
     fn close(&mut self, slot: usize, ending: Ending, at: Arrival, acts: &mut Acts) {
-        let Open { plan, reserved } = self.plans.swap_remove(slot);
+        let Open { plan, reserved, realised } = self.plans.swap_remove(slot);
         for (venue, amount) in Venue::ALL.into_iter().zip(reserved).filter(|(_, amount)| *amount != Money::ZERO) {
             acts.words.push(Word::Released { pair: plan.aim.pair, venue, amount });
         }
@@ -585,7 +662,7 @@ impl<S: Store> Executor<S> {
         };
         acts.events.push(Event { at: at.unix, what });
         let closed = matches!(ending, Ending::Unwound | Ending::Dust | Ending::Naked);
-        acts.words.push(Word::PlanEnded { pair: plan.aim.pair, closed, came: plan.came() });
+        acts.words.push(Word::PlanEnded { pair: plan.aim.pair, closed, came: plan.came(), realised });
         if ending == Ending::Naked {
             self.halt(Latch::Naked, acts);
         }
@@ -595,7 +672,7 @@ impl<S: Store> Executor<S> {
     /// Gives back what was promised to entries that are over. A leg that answers the other one's fill has its promise until
     /// the plan is level.
     fn give_back(&mut self, slot: usize, acts: &mut Acts) {
-        let Open { plan, reserved } = &mut self.plans[slot];
+        let Open { plan, reserved, .. } = &mut self.plans[slot];
         for venue in Venue::ALL {
             let entries = || plan.legs().filter(|leg| leg.ask.venue == venue && leg.ask.purpose == Purpose::Entry);
             let over = if entries().next().is_none() { plan.rests() } else { entries().all(Leg::is_complete) };
@@ -607,7 +684,16 @@ impl<S: Store> Executor<S> {
         }
     }
 
-    fn traded(&mut self, plan: u64, market: MarketId, trade: Trade, met: Option<Met>, at: Arrival, acts: &mut Acts) {
+    /// Books a trade. What it realised is returned.
+    fn traded(
+        &mut self,
+        plan: u64,
+        market: MarketId,
+        trade: Trade,
+        met: Option<Met>,
+        at: Arrival,
+        acts: &mut Acts,
+    ) -> Money {
         let before = *self.positions.holding(market);
         self.positions.trade(market, trade);
         let fill = self.fill(market, &trade, met);
@@ -621,15 +707,18 @@ impl<S: Store> Executor<S> {
         {
             acts.events.push(Event { at: at.unix, what: What::Netted { market, qty: netted } });
         }
+        let realised = after.realised - before.realised;
         self.tell_booked(market, &before, false, at, acts);
+        realised
     }
 
-    fn voided(&mut self, plan: u64, market: MarketId, trade: &Trade, at: Arrival, acts: &mut Acts) {
+    fn voided(&mut self, plan: u64, market: MarketId, trade: &Trade, at: Arrival, acts: &mut Acts) -> Money {
         let before = *self.positions.holding(market);
         self.positions.void(market, trade.tag);
         let fill = self.fill(market, trade, None);
         acts.events.push(Event { at: at.unix, what: What::Voided { plan, fill } });
         self.tell_booked(market, &before, false, at, acts);
+        self.positions.holding(market).realised - before.realised
     }
 
     fn settle(&mut self, market: MarketId, yes_payout: Money, at: Arrival, acts: &mut Acts) {
@@ -682,6 +771,7 @@ impl<S: Store> Executor<S> {
         acts.words.push(Word::Booked {
             market,
             held: after.qty,
+            cost: after.cost,
             cash: after.cash - before.cash,
             exposure: after.at_stake() - before.at_stake(),
             realised: after.realised - before.realised,
@@ -715,16 +805,20 @@ impl<S: Store> Executor<S> {
     }
 }
 
-/// An entry of which nothing leaves.
-fn withhold(entry: &Entry, why: Withheld, at: Arrival, acts: &mut Acts) {
-    let intent = entry.approved.intent();
-    for (venue, amount) in Venue::ALL.into_iter().zip(entry.reserved) {
-        acts.words.push(Word::Released { pair: intent.pair, venue, amount });
+/// A plan of which nothing leaves.
+struct Gone {
+    plan: u64,
+    sighting: u64,
+    pair: PairId,
+}
+
+impl Gone {
+    fn withhold(self, why: Withheld, at: Arrival, acts: &mut Acts) {
+        let Self { plan: id, sighting, pair } = self;
+        acts.words.push(Word::PlanEnded { pair, closed: false, came: Came::Nothing, realised: Money::ZERO });
+        acts.events.push(Event { at: at.unix, what: What::Withheld { plan: id, why } });
+        let (nothing, state) = (Qty::ZERO, Ending::Withheld);
+        let what = What::PlanEnded { id, sighting, paired: nothing, naked: nothing, unwound: Money::ZERO, state };
+        acts.events.push(Event { at: at.unix, what });
     }
-    acts.words.push(Word::PlanEnded { pair: intent.pair, closed: false, came: Came::Nothing });
-    let (id, sighting) = (entry.plan, entry.sighting);
-    acts.events.push(Event { at: at.unix, what: What::Withheld { plan: id, why } });
-    let (nothing, state) = (Qty::ZERO, Ending::Withheld);
-    let what = What::PlanEnded { id, sighting, paired: nothing, naked: nothing, unwound: Money::ZERO, state };
-    acts.events.push(Event { at: at.unix, what });
 }

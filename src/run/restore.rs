@@ -17,7 +17,7 @@ use crate::{
         plan::{Aim, Budget, Came},
     },
     spread::{FeeCurve, Legs, Pair, Take},
-    unit::{BookSide, MarketId, Money, Nanos, OrderId, Outcome, PairId, Qty, Tag, Venue},
+    unit::{BookSide, MarketId, Money, Nanos, OrderId, Outcome, PairId, Qty, Tag, UnixMs, Venue},
 };
 
 /// What this start knows of markets and pairs.
@@ -52,6 +52,10 @@ pub struct Restored {
     pub history: History,
     /// How plans have ended, by Kalshi's and Polymarket's market.
     pub tallies: HashMap<[MarketId; 2], Tally>,
+    /// What sales of what was held have realised, by when they ended.
+    pub left: Vec<(UnixMs, Money)>,
+    /// What each open plan's trades have realised.
+    pub realised: Vec<Money>,
     /// What entries of each plan may still cost, by venue; nothing before [`Restored::promise`].
     pub reserved: Vec<[Money; 2]>,
 }
@@ -77,6 +81,9 @@ struct Walk<'a> {
     old: HashMap<MarketId, MarketId>,
     plans: BTreeMap<u64, Plan>,
     orders: HashMap<OrderId, u64>,
+    realised: HashMap<u64, Money>,
+    /// Of the newest record that says when it was written.
+    at: UnixMs,
     restored: Restored,
 }
 
@@ -105,14 +112,17 @@ pub fn restore(records: &[(u64, Record)], known: &Known<'_>, now: Nanos) -> Resu
         names: Vec::new(),
         history: History::default(),
         tallies: HashMap::new(),
+        left: Vec::new(),
+        realised: Vec::new(),
         reserved: Vec::new(),
     };
     let (plans, orders, old) = (BTreeMap::new(), HashMap::new(), HashMap::new());
-    let mut walk = Walk { known, slots, names, old, plans, orders, restored };
+    let (realised, at) = (HashMap::new(), UnixMs::default());
+    let mut walk = Walk { known, slots, names, old, plans, orders, realised, at, restored };
     for (sequence, record) in records {
         walk.take(*sequence, record, now)?;
     }
-    let Walk { mut restored, plans, names, .. } = walk;
+    let Walk { mut restored, plans, names, realised, .. } = walk;
     for (id, mut plan) in plans {
         let markets = [plan.aim.legs.kalshi.market, plan.aim.legs.polymarket.market];
         let pair = known.pairs.iter().position(|pair| *pair == markets);
@@ -122,6 +132,7 @@ pub fn restore(records: &[(u64, Record)], known: &Known<'_>, now: Nanos) -> Resu
         plan.restarted(now);
         restored.plans.push(plan);
         restored.reserved.push([Money::ZERO; 2]);
+        restored.realised.push(realised.get(&id).copied().unwrap_or(Money::ZERO));
     }
     for (slot, (venue, name)) in names.iter().enumerate().skip(listed) {
         let held = restored.positions.holding(MarketId(slot as u32));
@@ -143,6 +154,16 @@ impl Restored {
             (market, outcome, held.qty[outcome as usize], held.cost[outcome as usize])
         };
         both.map(of).filter(|(_, _, qty, _)| !qty.is_zero()).collect()
+    }
+
+    /// What sales of what was held have lost since then.
+    pub fn lost_since(&self, began: UnixMs) -> Money {
+        -self.left.iter().filter(|(at, _)| began <= *at).map(|(_, realised)| *realised).sum::<Money>()
+    }
+
+    /// Pairs whose exits are open.
+    pub fn leaving(&self) -> Vec<PairId> {
+        self.plans.iter().filter(|plan| plan.exits()).map(|plan| plan.aim.pair).collect()
     }
 
     /// What came of a pair's plans.
@@ -214,7 +235,8 @@ impl Walk<'_> {
                 let id = plan.aim.plan;
                 let market = plan.leg(order).expect("it was added").ask.market;
                 let positions = &mut self.restored.positions;
-                let before = positions.holding(market).cash;
+                self.at = at;
+                let before = *positions.holding(market);
                 // What was impossible then is impossible again, and freezes the plan.
                 let change = plan.next(order, &told, now);
                 if let Ok(change) = change {
@@ -226,11 +248,17 @@ impl Walk<'_> {
                     Ok(Change::Voided(trade)) => positions.void(market, trade.tag),
                     Ok(Change::Moved | Change::Nothing) | Err(_) => {}
                 }
-                self.restored.flows[market.0 as usize] += positions.holding(market).cash - before;
+                let after = positions.holding(market);
+                self.restored.flows[market.0 as usize] += after.cash - before.cash;
+                *self.realised.entry(id).or_default() += after.realised - before.realised;
             }
             Record::Ended { plan, ending } => {
                 self.restored.history.ended(plan, ending);
+                let realised = self.realised.remove(&plan).unwrap_or(Money::ZERO);
                 let Some(plan) = self.plans.remove(&plan) else { return Ok(()) };
+                if plan.exits() {
+                    self.restored.left.push((self.at, realised));
+                }
                 let markets = [plan.aim.legs.kalshi.market, plan.aim.legs.polymarket.market];
                 let tally = self.restored.tallies.entry(markets).or_default();
                 match plan.came() {

@@ -19,11 +19,12 @@ use crossbeam::channel::Sender;
 use super::{clock, event::Control};
 use crate::{
     risk::{Latch, TradingState},
-    unit::Nanos,
+    unit::{Nanos, UnixMs},
 };
 
 const LATCH: &str = "latch";
 const PAUSED: &str = "paused";
+const FLATTEN: &str = "flatten";
 
 /// The latch as the sender sees it: when it fell, on the engine's clock; 0 while it stands.
 #[derive(Clone, Debug, Default)]
@@ -81,6 +82,15 @@ impl Stops {
         self.halt(Latch::Person)
     }
 
+    /// Halts, and sells everything held within the configured loss. Survives the process like the latch.
+    pub fn flatten(&self) -> io::Result<()> {
+        self.fallen.fall();
+        let written = write(&self.state.join(FLATTEN), "everything is to be sold, by a person's word");
+        let halted = self.halt_by_person();
+        let _ = self.controls.try_send(Control::Flatten);
+        written.and(halted)
+    }
+
     /// A person lifts pause and latch.
     pub fn resume(&self) -> io::Result<()> {
         take_away(&self.state)?;
@@ -100,6 +110,7 @@ impl Stops {
 pub enum Stopping {
     Pause,
     Halt,
+    Flatten,
 }
 
 /// Lays down the file that the next start reads.
@@ -107,12 +118,28 @@ pub fn lay(state: &Path, stopping: Stopping) -> io::Result<()> {
     match stopping {
         Stopping::Pause => write(&state.join(PAUSED), "paused by a person"),
         Stopping::Halt => write(&state.join(LATCH), Latch::Person.name()),
+        Stopping::Flatten => {
+            write(&state.join(FLATTEN), "everything is to be sold, by a person's word")?;
+            write(&state.join(LATCH), Latch::Person.name())
+        }
     }
 }
 
-/// Takes both files away.
+/// Since when everything held is being sold, if it is. A file that cannot be read says: from the beginning, so that what was
+/// lost by then counts.
+pub fn flattening(state: &Path) -> Option<UnixMs> {
+    let path = state.join(FLATTEN);
+    if !path.exists() {
+        return None;
+    }
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let began = text.lines().nth(1).and_then(|line| line.strip_prefix("at ")?.split(' ').next()?.parse().ok());
+    Some(UnixMs::new(began.unwrap_or(0)))
+}
+
+/// Takes all of them away.
 pub fn take_away(state: &Path) -> io::Result<()> {
-    for name in [LATCH, PAUSED] {
+    for name in [FLATTEN, LATCH, PAUSED] {
         match std::fs::remove_file(state.join(name)) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
             _ => {}
@@ -124,7 +151,7 @@ pub fn take_away(state: &Path) -> io::Result<()> {
 /// What the files of a state directory say at start.
 pub fn found(state: &Path) -> TradingState {
     let mut trading = if state.join(PAUSED).exists() { TradingState::Paused } else { TradingState::Active };
-    if state.join(LATCH).exists() {
+    if state.join(LATCH).exists() || state.join(FLATTEN).exists() {
         trading.halt(Latch::FoundAtStart);
     }
     trading

@@ -4,9 +4,9 @@
 use std::{collections::HashMap, path::Path};
 
 use super::{
-    boot::{Endpoints, allocation, limits, rules, shares},
+    boot::{Endpoints, allocation, leaving, limits, rules, shares},
     catalogue::{Listed, Listing},
-    detect::{MarketSetup, PairSetup, PaperSetup, Setup},
+    detect::{LeaveSetup, MarketSetup, PairSetup, PaperSetup, Setup},
     feed::LinkSetup,
     keep::{MarketName, PairName},
     restore::Restored,
@@ -204,6 +204,11 @@ pub(super) fn setup(
         state: stops::found(state),
         paper: PaperSetup { latency: [config.paper.kalshi_latency, config.paper.polymarket_latency] },
         leg_order: config.trading.leg_order,
+        leaving: LeaveSetup {
+            begun: stops::flattening(state).map(|began| restored.lost_since(began)),
+            open: restored.leaving(),
+            ..leaving(config)
+        },
         next_id: known.last_opportunity.max(known.last_plan).max(restored.last_id),
         regrids: REGRIDS_MAX.min(tables.markets.len()),
         held,

@@ -11,7 +11,7 @@ use orion::{
     risk::{Account, Budget, Limits, TradingState, budget::Shares},
     run::{
         desk::{self, Orders},
-        detect::{MarketSetup, PairSetup, PaperSetup, Setup},
+        detect::{LeaveSetup, MarketSetup, PairSetup, PaperSetup, Setup},
         event::{Control, Event, What, Word},
     },
     spread::{Direction, Pair, Rate, Terms},
@@ -138,6 +138,7 @@ pub fn setup(rate_ppm: u32) -> Setup {
         state: TradingState::Active,
         paper: PaperSetup { latency: [Nanos::millis(50); 2] },
         leg_order: LegOrder::Together,
+        leaving: LeaveSetup { gain_min: rate(50), loss_max: Money::dollars(1_000), begun: None, open: Vec::new() },
         next_id: 0,
         regrids: 4,
         held: Vec::new(),

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Plans of a pair that may end with one leg closed again, from one start to the next.
-const LOOP_MAX: u32 = 3;
+pub(super) const LOOP_MAX: u32 = 3;
 
 /// One order on its way to the paper exchange.
 #[derive(Clone, Copy, Debug)]
@@ -71,10 +71,7 @@ impl Detector {
     /// Which leg leaves first. Where a venue holds orders that take, nobody knows for how long the other leg would stand
     /// alone: that venue's fill is answered.
     fn first(&self, intent: &Intent) -> First {
-        let holds = |take: &Take| self.markets[take.market.0 as usize].terms.hold != Nanos::ZERO;
-        let takes = [intent.legs.kalshi, intent.legs.polymarket];
-        let held = Venue::ALL.into_iter().find(|venue| holds(&takes[*venue as usize]));
-        held.map_or_else(
+        self.held_first(&intent.legs).map_or_else(
             || match self.leg_order {
                 LegOrder::Together => First::Together,
                 LegOrder::ThinnerFirst => First::Alone(intent.thinner),
@@ -82,6 +79,13 @@ impl Detector {
             },
             First::Alone,
         )
+    }
+
+    /// The venue that holds orders which take on one of these legs.
+    pub(super) fn held_first(&self, legs: &Legs) -> Option<Venue> {
+        let holds = |take: &Take| self.markets[take.market.0 as usize].terms.hold != Nanos::ZERO;
+        let takes = [legs.kalshi, legs.polymarket];
+        Venue::ALL.into_iter().find(|venue| holds(&takes[*venue as usize]))
     }
 
     /// Something of the executor's.
@@ -96,10 +100,10 @@ impl Detector {
                 out.ready.push(Ready::Offers { plan, excess, offers });
             }
             Word::Cash { venue, shard, amount, exact } => self.budget.read(venue, shard, amount, exact),
-            Word::Booked { market, held, cash, exposure, realised, paid } => {
+            Word::Booked { market, held, cost, cash, exposure, realised, paid } => {
                 self.moved = true;
                 let state = &mut self.markets[market.0 as usize];
-                state.held = held;
+                (state.held, state.cost) = (held, cost);
                 let (venue, shard) = (state.terms.venue, state.terms.shard);
                 if let Some(&first) = self.market_lines[market.0 as usize].pairs.first() {
                     let event = self.pairs[first.0 as usize].setup.event as usize;
@@ -119,8 +123,11 @@ impl Detector {
                 let (shard, event) = self.account_of(pair, venue);
                 self.budget.release(venue, shard, event, amount);
             }
-            Word::PlanEnded { pair, closed, came } => {
+            Word::PlanEnded { pair, closed, came, realised } => {
                 let state = &mut self.pairs[pair.0 as usize];
+                if let (Some(_), Some(flatten)) = (state.leaving.take(), &mut self.flatten) {
+                    flatten.realised(realised);
+                }
                 match came {
                     Came::Nothing => {}
                     Came::Level => state.setup.tally.note(None),
@@ -213,17 +220,23 @@ impl Detector {
         let held = if excess.reversed { long.buys().other() } else { long.buys() };
         let (side, outcome) =
             if excess.reversed { (opposite(short.side), short.buys().other()) } else { (short.side, short.buys()) };
-        let complete = self.offer(short.market, side, outcome, true, excess.qty, at);
+        // An exit is completed out of what is held; where that is not there any more its complement does the same.
+        let still = self.markets[short.market.0 as usize].held[outcome.other() as usize];
+        let complete = if excess.exit && !excess.reversed && excess.qty <= still {
+            self.offer(short.market, side, outcome.other(), false, excess.qty, at)
+        } else {
+            self.offer(short.market, side, outcome, true, excess.qty, at)
+        };
         // What is not final yet cannot be sold, nor what closed the other outcome's contracts of an earlier plan: Kalshi
         // keeps one number a market. Its complement can be bought.
         let there = self.markets[long.market.0 as usize].held[held as usize];
-        let sells = excess.qty <= excess.sellable && excess.qty <= there;
+        let sells = (excess.reversed || !excess.exit) && excess.qty <= excess.sellable && excess.qty <= there;
         let outcome = if sells { held } else { held.other() };
         Offers { complete, unwind: self.offer(long.market, back, outcome, !sells, excess.qty, at) }
     }
 
     /// Up to `qty` from one side of a fit book.
-    fn offer(
+    pub(super) fn offer(
         &self,
         market: MarketId,
         side: BookSide,

@@ -277,7 +277,8 @@ impl Gateway for PolymarketGateway {
             metadata: [0; 32],
             builder: [0; 32],
         };
-        if !self.orders.take(1, if entry { KEPT_FOR_HEDGES } else { 0 }, at.now) {
+        let hedges = matches!(ask.purpose, Purpose::Complete | Purpose::Unwind);
+        if !self.orders.take(1, if hedges { 0 } else { KEPT_FOR_HEDGES }, at.now) {
             return Err(Unready::Pace);
         }
         let (digest, body) = self.signer.sign(&order).ok_or(Unready::Unsigned)?;

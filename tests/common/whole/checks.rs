@@ -186,8 +186,10 @@ impl Watch {
             println!("{:.6} {record:?}", now.raw() as f64 / 1e9);
         }
         match *record {
-            Record::Planned { plan, pair, .. } => {
-                if halted {
+            Record::Planned { plan, pair, sighting, .. } => {
+                // What sells comes of no sighting: it adds no risk, and a person may want it whatever the latch says.
+                let enters = sighting != 0;
+                if halted && enters {
                     self.wrong.push(format!("I8 plan {plan} was begun after the latch"));
                 }
                 if !clean {
@@ -197,7 +199,7 @@ impl Watch {
                     self.wrong.push(format!("I4 plan {plan} was begun beside plan {other}"));
                 }
                 // Fault 48. What was decided before the word had come all the way may still be begun.
-                if self.shut.is_some_and(|shut| (HANDED..SHUT).contains(&now.since(shut))) {
+                if enters && self.shut.is_some_and(|shut| (HANDED..SHUT).contains(&now.since(shut))) {
                     self.wrong.push(format!("I4 plan {plan} was begun while a venue takes no orders"));
                 }
                 *self.begun.entry(pair).or_default() += 1;
@@ -207,6 +209,9 @@ impl Watch {
                 let cost = i128::from(ask.qty.micros()) * i128::from(ask.limit.raw()) / 10_000;
                 if ask.purpose == Purpose::Entry && i128::from(TRADE_MAX.raw()) < cost {
                     self.wrong.push(format!("I5 {ask:?} costs {cost}"));
+                }
+                if matches!(ask.purpose, Purpose::Exit | Purpose::Flatten | Purpose::Rest) && ask.buys {
+                    self.wrong.push(format!("I8 {ask:?} buys"));
                 }
                 self.intents.insert(ask.id, ask);
             }

@@ -9,7 +9,7 @@ use orion::{
     order::{Ids, Plan, leg::State, plan},
     risk::{Budget, Limits, TradingState, budget::Shares},
     run::{
-        detect::{Detector, MarketSetup, Outbox, PairSetup, PaperSetup, Setup},
+        detect::{Detector, LeaveSetup, MarketSetup, Outbox, PairSetup, PaperSetup, Setup},
         execute::{Executor, Facts},
         restore::{Known, Restored, restore},
         trader::Trader,
@@ -271,6 +271,7 @@ impl Engine {
         journal: Option<&[u8]>,
         at: Arrival,
         halted: Option<orion::risk::Latch>,
+        flatten: Option<UnixMs>,
         wrap: impl Fn(Venue, Box<dyn Gateway + Send>) -> Box<dyn Gateway + Send>,
     ) -> Self {
         let replayed = journal.map(|bytes| journal::replay(bytes, 1, Some(1)).unwrap()).unwrap_or_default();
@@ -313,6 +314,12 @@ impl Engine {
             state,
             paper: PaperSetup { latency: [Nanos::ZERO; 2] },
             leg_order: ground.leg_order,
+            leaving: LeaveSetup {
+                gain_min: Rate::of_price_units(50),
+                loss_max: Money::dollars(2_000),
+                begun: flatten.map(|began| restored.lost_since(began)),
+                open: restored.leaving(),
+            },
             next_id: restored.last_id,
             regrids: 0,
             held,

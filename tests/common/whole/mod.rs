@@ -21,7 +21,7 @@ use orion::{
     config::LegOrder,
     order::plan::Came,
     risk::Latch,
-    run::event::{Control, Event, Ready, What, Word},
+    run::event::{Control, Event, FlattenState, Ready, What, Word},
     unit::{FeedId, MarketId, Nanos, Price, Qty, Unclear, UnixMs, Venue},
     venue::{
         self,
@@ -142,6 +142,10 @@ pub struct Whole {
     pub plans: u64,
     pub faults: u64,
     pub kills: u64,
+    /// When a person said that everything is to be sold.
+    pub flatten: Option<UnixMs>,
+    /// The last word on that.
+    pub flattened: Option<FlattenState>,
     /// Another thread lets the latch fall now and then, right before an entry's bytes leave.
     pub trips: bool,
     /// The process dies once this record is written.
@@ -156,7 +160,8 @@ impl Whole {
         let mut venues = Venues::new(course.seed, &mut rng);
         let ground = Ground::new(&mut venues, &mut rng, course.leg_order);
         let at = Arrival { now: CLOCK, unix: START };
-        let engine = Engine::start(&ground, &venues, None, at, None, |_, inner| Saboteur::wrap(course.bug, inner));
+        let engine =
+            Engine::start(&ground, &venues, None, at, None, None, |_, inner| Saboteur::wrap(course.bug, inner));
         let watch = Watch::new(&venues, course.seed);
         let fair = ground.pairs.iter().map(|_| 100 * rng.u16(35..65)).collect();
         let mut whole = Self {
@@ -181,6 +186,8 @@ impl Whole {
             plans: 0,
             faults: 0,
             kills: 0,
+            flatten: None,
+            flattened: None,
             trips: false,
             dies_after: None,
             dead: None,
@@ -330,6 +337,7 @@ impl Whole {
             match event.what {
                 What::Stats { .. } | What::Balance { .. } => continue,
                 What::Planned { .. } => self.plans += 1,
+                What::Flatten { state } => self.flattened = Some(state),
                 _ => {}
             }
             self.watch.event(event, self.now);
