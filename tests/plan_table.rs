@@ -496,3 +496,116 @@ fn a_restart_between_two_legs_asks_for_the_first_and_answers_it() {
     let naked = excess(desk.after(1));
     assert_eq!((naked.long, naked.qty), (Venue::Polymarket, Qty::whole(10)));
 }
+
+/// Ten contracts of the pair above are held, and both legs are sold: YES on Kalshi at 0.52, NO on Polymarket at 0.53.
+fn leaving(purpose: Purpose) -> Desk {
+    let mut desk = Desk::new();
+    let pair = Pair { kalshi: MarketId(0), polymarket: MarketId(1), inverted: false };
+    let aim = Aim { legs: pair.legs(Direction::YesPolymarket), ..desk.plan.aim };
+    let sale = |venue: Venue| {
+        let (outcome, limit) =
+            if venue == Venue::Kalshi { (Outcome::Yes, price(5_200)) } else { (Outcome::No, price(5_300)) };
+        let market = MarketId(venue as u32);
+        Ask { id: id(venue), venue, market, outcome, buys: false, qty: Qty::whole(10), limit, purpose }
+    };
+    desk.plan = Plan::open(aim, Venue::ALL.map(sale), BUDGET, [Qty::new(10_000).unwrap(), Qty::whole(5)]);
+    for venue in Venue::ALL {
+        desk.plan.sent(id(venue), START, UNIX);
+    }
+    desk
+}
+
+/// The sale is over with this much sold, as one trade.
+fn sold(desk: &mut Desk, venue: Venue, qty: u32, stage: Stage) -> Trade {
+    let (outcome, at) = if venue == Venue::Kalshi { (Outcome::Yes, 5_200) } else { (Outcome::No, 5_300) };
+    desk.trades += 1;
+    let tag = Tag::new(&format!("t-{}", desk.trades)).unwrap();
+    let (qty, fee) = (Qty::whole(qty), Some(Money::ZERO));
+    let trade = Trade { tag, outcome, bought: false, price: price(at), qty, fee, stage };
+    desk.tell(venue, Told::Sent(Sent::Accepted(Tag::new("v-1").unwrap())));
+    if !qty.is_zero() {
+        desk.tell(venue, Told::Trade(trade));
+    }
+    desk.tell(venue, Told::Picture(Picture { filled: qty, open: false }));
+    trade
+}
+
+#[test]
+fn an_exit_ends_exited_or_missed_and_counts_for_no_odds() {
+    for (qty, ending) in [(10, Ending::Exited), (6, Ending::Exited), (0, Ending::Missed)] {
+        let mut desk = leaving(Purpose::Exit);
+        for venue in Venue::ALL {
+            sold(&mut desk, venue, qty, Stage::Confirmed);
+        }
+        assert_eq!(desk.after(1), Step::End(ending));
+        assert_eq!((desk.plan.unwound(), desk.plan.came()), (Money::ZERO, Came::Nothing));
+        assert_eq!(-desk.plan.spent(), Money::micros(1_050_000 * i64::from(qty)));
+    }
+}
+
+#[test]
+fn an_exit_whose_other_leg_did_not_sell_takes_the_way_that_loses_less() {
+    // Sold for 0.52. The other leg brings 0.50 now, or 0.44; buying back costs 0.53.
+    for (bid, purpose, ending) in
+        [(5_000, Purpose::Complete, Ending::Exited), (4_400, Purpose::Unwind, Ending::Unwound)]
+    {
+        let mut desk = leaving(Purpose::Exit);
+        sold(&mut desk, Venue::Kalshi, 10, Stage::Confirmed);
+        desk.refused(Venue::Polymarket);
+        let naked = excess(desk.after(1));
+        assert_eq!((naked.long, naked.qty, naked.exit), (Venue::Kalshi, Qty::whole(10), true));
+        assert_eq!(desk.plan.naked(), Money::micros(4_800_000), "what the pair would have paid beyond what it brought");
+        let offers = Offers {
+            complete: Some(offer(10, bid, false, Outcome::No)),
+            unwind: Some(offer(10, 5_300, true, Outcome::Yes)),
+        };
+        let chosen = desk.plan.choose(&naked, &offers, desk.now).unwrap();
+        assert_eq!(chosen.1, purpose);
+        desk.remedy(7, chosen, 10);
+        assert_eq!(desk.after(1), Step::End(ending));
+        let lost = if purpose == Purpose::Unwind { Money::micros(-100_000) } else { Money::ZERO };
+        assert_eq!(desk.plan.unwound(), lost);
+    }
+}
+
+/// Seed 24 of the whole engine: sold first where orders are held, and bought back again, over and over.
+#[test]
+fn whoever_wants_nothing_held_sells_the_other_leg_too_though_buying_back_is_cheaper() {
+    let mut desk = leaving(Purpose::Flatten);
+    sold(&mut desk, Venue::Kalshi, 10, Stage::Confirmed);
+    desk.refused(Venue::Polymarket);
+    let naked = excess(desk.after(1));
+    let (complete, unwind) = (offer(10, 4_400, false, Outcome::No), offer(10, 5_300, true, Outcome::Yes));
+    let both = Offers { complete: Some(complete), unwind: Some(unwind) };
+    assert_eq!(desk.plan.choose(&naked, &both, desk.now).unwrap().1, Purpose::Complete);
+    let alone = Offers { complete: None, unwind: Some(unwind) };
+    assert_eq!(desk.plan.choose(&naked, &alone, desk.now).unwrap().1, Purpose::Unwind, "nothing stands alone");
+}
+
+#[test]
+fn a_sale_that_fails_after_the_match_is_made_good() {
+    let mut desk = leaving(Purpose::Exit);
+    sold(&mut desk, Venue::Kalshi, 10, Stage::Confirmed);
+    let ghost = sold(&mut desk, Venue::Polymarket, 10, Stage::Matched);
+    assert_eq!(desk.after(1), Step::Wait, "provisional");
+    desk.tell(Venue::Polymarket, Told::Trade(Trade { stage: Stage::Failed, ..ghost }));
+    let naked = excess(desk.after(1));
+    assert_eq!((naked.long, naked.qty), (Venue::Kalshi, Qty::whole(10)));
+    let again = Offers { complete: Some(offer(10, 5_100, false, Outcome::No)), unwind: None };
+    let chosen = desk.plan.choose(&naked, &again, desk.now).unwrap();
+    desk.remedy(7, chosen, 10);
+    assert_eq!(desk.after(1), Step::End(Ending::Exited));
+}
+
+#[test]
+fn a_rest_that_stands_alone_is_sold_with_nothing_to_answer() {
+    for (qty, ending) in [(10, Ending::Exited), (4, Ending::Exited), (0, Ending::Missed)] {
+        let mut desk = leaving(Purpose::Rest);
+        let ask = desk.plan.leg(id(Venue::Kalshi)).unwrap().ask;
+        desk.plan = Plan::open(desk.plan.aim, [ask], BUDGET, [Qty::new(10_000).unwrap(), Qty::whole(5)]);
+        desk.plan.sent(ask.id, START, UNIX);
+        sold(&mut desk, Venue::Kalshi, qty, Stage::Confirmed);
+        assert_eq!(desk.plan.excess(), None);
+        assert_eq!(desk.after(1), Step::End(ending));
+    }
+}

@@ -66,6 +66,9 @@ pub fn screen(status: &Snapshot, now_ms: u64) -> String {
         money(status.realised_today),
         if status.auto_execute { "on" } else { "off" }
     );
+    if let Some(flatten) = &status.flatten {
+        let _ = writeln!(text, "  flatten     {flatten}");
+    }
     for balance in &status.balances {
         let _ = writeln!(
             text,
