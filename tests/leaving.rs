@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::desk::{Desk, KALSHI, POLYMARKET, at, price, rate};
+use common::desk::{self, Desk, KALSHI, POLYMARKET, at, price, rate};
 use orion::{
     ledger::journal::{self, Record},
     order::{
@@ -17,9 +17,10 @@ use orion::{
         detect::Setup,
         event::{Control, FlattenState, FlattenWait, Leave, Ready, What, Withheld, Word},
         execute::{Acts, Unsigned},
+        restore::{Known, restore},
     },
     spread::{Direction, Pair},
-    unit::{BookSide, MarketId, Money, Nanos, Outcome, PairId, Qty, Venue},
+    unit::{BookSide, MarketId, Money, Nanos, Outcome, PairId, Qty, Tag, UnixMs, Venue},
     wire::Kind,
 };
 
@@ -312,4 +313,43 @@ fn what_selling_everything_would_cost_is_told_every_second() {
         _ => None,
     });
     assert_eq!(last, Some(1));
+}
+
+/// The budget is one budget, however often the process dies meanwhile.
+#[test]
+fn a_restart_counts_what_was_lost_since_the_word_was_given() {
+    let mut desk = holding(|setup| setup.leaving.loss_max = Money::dollars(1));
+    books(&mut desk, 4_500, 4_900);
+    let began = at(desk.now).unix;
+    desk.pass(Nanos::millis(250));
+    flatten(&mut desk);
+    desk.pass(Nanos::secs(20));
+    let lost = flattened(&desk).unwrap().lost;
+    let bytes = desk.engine.executor.journal_mut().store().bytes().to_vec();
+    let names = [(Venue::Kalshi, Tag::new("K").unwrap()), (Venue::Polymarket, Tag::new("P").unwrap())];
+    let mut records = vec![Record::Opened { epoch: 1, at: UnixMs::new(1) }];
+    for (id, (venue, name)) in [KALSHI, POLYMARKET].into_iter().zip(names) {
+        records.push(Record::Market { id, venue, name });
+    }
+    records.extend(journal::replay(&bytes, 1, Some(1)).unwrap().records.into_iter().map(|(_, record)| record));
+    let records: Vec<_> = (1..).zip(records).collect();
+    let minimum = [Qty::ONE, Qty::whole(5)];
+    let known = Known { markets: &names, minimum: &minimum, pairs: &[[KALSHI, POLYMARKET]], budget: desk::BUDGET };
+    let restored = restore(&records, &known, Nanos::ZERO).unwrap();
+    assert!(restored.leaving().is_empty());
+    assert_eq!(restored.lost_since(began), lost);
+    assert_eq!(restored.lost_since(at(desk.now).unix), Money::ZERO, "what was lost before counts no more");
+
+    // A start in the middle of it goes on where it was: the dollar is used up.
+    let mut next = Desk::with(|setup| {
+        setup.held = restored.held(2);
+        setup.leaving.loss_max = Money::dollars(1);
+        setup.leaving.begun = Some(lost);
+        setup.state = TradingState::Halted(Latch::FoundAtStart);
+    });
+    books(&mut next, 4_500, 4_900);
+    next.pass(Nanos::secs(5));
+    let state = flattened(&next).unwrap();
+    assert_eq!(state.why, FlattenWait::Budget);
+    assert!(lost <= state.lost && state.lost <= Money::dollars(1), "{state:?}");
 }

@@ -23,20 +23,25 @@ fn again(seed: u64, test: &str) -> String {
 }
 
 fn seeds(range: Range<u64>) {
-    let (mut plans, mut faults, mut halted, mut filled, mut naked) = (0, 0, 0, 0, Nanos::ZERO);
+    let (mut plans, mut exits, mut faults, mut halted, mut filled, mut naked) = (0, 0, 0, 0, 0, Nanos::ZERO);
     for seed in range.clone() {
         let (whole, wrong) = run(Course::of(seed));
         assert!(wrong.is_empty(), "{}: {wrong:#?}", again(seed, "replay"));
         plans += whole.plans;
+        exits += whole.watch.endings.get("exited").copied().unwrap_or(0);
         faults += whole.faults + whole.venues.troubles() as u64;
         halted += u64::from(whole.fallen.is_some());
         filled += whole.watch.kinds.get("filled").copied().unwrap_or(0);
         naked = naked.max(whole.watch.naked_longest);
     }
     let ms = naked.raw() / 1_000_000;
-    println!("{range:?}: {plans} plans, {filled} fills, {faults} faults, {halted} halted, naked {ms} ms at most");
+    println!(
+        "{range:?}: {plans} plans, {exits} pairs sold early, {filled} fills, {faults} faults, {halted} halted, \
+         naked {ms} ms at most"
+    );
     let runs = range.end - range.start;
     assert!(6 * runs < plans && 15 * runs < faults, "{plans} plans, {faults} faults");
+    assert!(runs < exits, "{exits} pairs sold early");
 }
 
 #[test]

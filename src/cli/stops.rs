@@ -29,7 +29,7 @@ pub struct KillArgs {
     /// Measure a kill and lift it again at once; refused while the engine is paused or halted.
     #[arg(long)]
     drill: bool,
-    /// Sell everything held too, within risk.max_flatten_loss; it goes on until `resume`, through restarts.
+    /// Sell everything held too, within `risk.max_flatten_loss`; it goes on until `resume`, through restarts.
     #[arg(long, conflicts_with = "drill")]
     flatten: bool,
     /// Do not ask first.
@@ -69,19 +69,18 @@ pub fn kill(global: &Global, args: &KillArgs) -> Done {
 /// Says what selling everything would cost, asks, and lets the latch fall.
 fn flatten(global: &Global, args: &KillArgs) -> Done {
     let most = settings(global, Vec::new())?.config.risk.max_flatten_loss;
-    match reach(global, &args.of, Request::Status)? {
-        (Some(Answer::Status { status }), _) => {
-            let loss = Money::micros(status.flatten_loss);
-            say!("{} pairs are held, bought for {:#}", status.positions, Money::micros(status.locked));
-            let (apart, than) = if Money::ZERO < loss { (loss, "less") } else { (-loss, "more") };
-            say!("sold at the books of this moment they bring {apart:#} {than} than they cost");
-            if 0 < status.unsellable {
-                say!("in {} markets nobody bids for an order's worth: what is held there stays", status.unsellable);
-            }
+    if let (Some(Answer::Status { status }), _) = reach(global, &args.of, Request::Status)? {
+        let loss = Money::micros(status.flatten_loss);
+        say!("{} pairs are held, bought for {}", status.positions, Money::micros(status.locked));
+        let (apart, than) = if Money::ZERO < loss { (loss, "less") } else { (-loss, "more") };
+        say!("sold at the books of this moment they bring {apart} {than} than they cost");
+        if 0 < status.unsellable {
+            say!("in {} markets nobody bids for an order's worth: what is held there stays", status.unsellable);
         }
-        _ => say!("no engine answers: the next start sells what it holds"),
+    } else {
+        say!("no engine answers: the next start sells what it holds");
     }
-    say!("nothing new is entered; sales stop at a loss of {most:#} (risk.max_flatten_loss), and what is left is told");
+    say!("nothing new is entered; sales stop at a loss of {most} (risk.max_flatten_loss), and what is left is told");
     if !args.yes {
         if !std::io::stdin().is_terminal() {
             return Err(Fault::Gate("selling everything asks first, and nobody can answer here: add --yes".into()));

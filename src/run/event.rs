@@ -213,7 +213,7 @@ impl FlattenState {
     /// One sentence for screens and the ledger.
     pub fn sentence(&self) -> String {
         let Self { left, lost, most, why } = self;
-        let so_far = format!("{lost:#} of {most:#} lost");
+        let so_far = format!("{lost} of {most} lost");
         match why {
             FlattenWait::Flat => format!("nothing is held any more; {so_far}"),
             FlattenWait::Selling => format!("{left} markets are being sold; {so_far}"),

@@ -194,6 +194,30 @@ mod tests {
     }
 
     #[test]
+    fn whoever_flattens_halts_and_a_restart_knows_since_when() {
+        let folder = tempfile::tempdir().unwrap();
+        let (controls, told) = unbounded();
+        let stops = Stops::new(Fallen::default(), controls, folder.path());
+        let before = clock::unix();
+        stops.flatten().unwrap();
+        assert!(stops.fallen.since().is_some() && stops.is_laid());
+        assert!(flattening(folder.path()).is_some_and(|began| before <= began && began <= clock::unix()));
+        let told: Vec<_> = told.try_iter().collect();
+        assert!(matches!(told[..], [Control::Halt { latch: Latch::Person }, Control::Flatten]), "{told:?}");
+        // A second word does not begin anew: what was lost so far counts.
+        std::fs::write(folder.path().join(FLATTEN), "why\nat 1234 ms Unix time\n").unwrap();
+        lay(folder.path(), Stopping::Flatten).unwrap();
+        assert_eq!(flattening(folder.path()), Some(UnixMs::new(1_234)));
+        std::fs::write(folder.path().join(FLATTEN), "torn").unwrap();
+        assert_eq!(flattening(folder.path()), Some(UnixMs::new(0)), "everything that was ever lost counts");
+        // The latch's file alone may be gone: nothing is entered while everything is sold.
+        std::fs::remove_file(folder.path().join(LATCH)).unwrap();
+        assert_eq!(found(folder.path()), TradingState::Halted(Latch::FoundAtStart));
+        stops.resume().unwrap();
+        assert_eq!((flattening(folder.path()), found(folder.path())), (None, TradingState::Active));
+    }
+
+    #[test]
     fn the_bit_falls_although_the_file_cannot_be_written() {
         let (controls, told) = unbounded();
         let stops = Stops::new(Fallen::default(), controls, Path::new("/nowhere/at/all"));

@@ -171,6 +171,7 @@ impl Detector {
         let legs = self.pair_lines[id.0 as usize].pair.legs(direction);
         let takes = [legs.kalshi, legs.polymarket];
         let most = takes.map(|take| self.held(take).1).into_iter().min().filter(|most| !most.is_zero())?;
+        let most = most.min(self.budget.contracts_max());
         let slots = takes.map(|take| take.market.0 as usize);
         if slots.iter().any(|slot| self.books[*slot].fit(&self.links, &self.rules.fitness, at.now).is_err()) {
             return None;
@@ -203,7 +204,7 @@ impl Detector {
             let legs = Direction::ALL.map(against).into_iter().find(|legs| legs[venue as usize] == take);
             legs.map_or(Qty::ZERO, |legs| self.held(legs[venue.other() as usize]).1)
         });
-        let alone = matched.fold(held, Qty::saturating_sub);
+        let alone = matched.fold(held, Qty::saturating_sub).min(self.budget.contracts_max());
         let offer = self.offer(take.market, take.side, outcome, false, alone, at)?;
         let mut limits = [None; 2];
         limits[venue as usize] = Some(offer.limit);

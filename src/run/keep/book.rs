@@ -180,3 +180,82 @@ pub fn books(reader: &AuditReader, pairs: &[PairName], markets: &[MarketName]) -
     }
     Ok(books.into_values().collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::unit::UnixMs;
+
+    const MARKETS: [MarketId; 2] = [MarketId(0), MarketId(1)];
+
+    fn books(plans: &[(u64, bool)]) -> BTreeMap<u64, PlanBook> {
+        let name = PairName { key: "K|P".into(), title: "a pair".into(), markets: MARKETS };
+        let price = Price::new(5_000).unwrap();
+        let row = |id: u64, exit: bool| audit::Plan {
+            id,
+            opportunity_id: (!exit).then_some(id),
+            pair_key: "K|P".into(),
+            yes_on: Venue::Kalshi,
+            qty: Qty::whole(10),
+            yes_limit: price,
+            no_limit: price,
+            state: "filled".into(),
+            opened_at: UnixMs::new(1),
+            closed_at: Some(UnixMs::new(2)),
+            expected_net: Money::ZERO,
+            realised_net: None,
+        };
+        plans.iter().map(|(id, exit)| (*id, PlanBook::new(row(*id, *exit), &name))).collect()
+    }
+
+    fn moved(venue: Venue, bought: bool, raw: u16, qty: u32) -> Moved {
+        let outcome = if venue == Venue::Kalshi { Outcome::Yes } else { Outcome::No };
+        let (price, qty, fee) = (Price::new(raw).unwrap(), Qty::whole(qty), Money::micros(10_000));
+        Moved { market: MARKETS[venue as usize], venue, outcome, bought, price, qty, fee }
+    }
+
+    /// Two plans of ten contracts each, and an exit of fifteen: the older plan first, and half of the newer one.
+    #[test]
+    fn an_exit_takes_over_what_its_contracts_cost_and_leaves_the_rest_to_their_plans() {
+        let mut books = books(&[(1, false), (2, false), (3, true)]);
+        for (plan, yes) in [(1, 4_500), (2, 4_700)] {
+            book(&mut books, plan, &moved(Venue::Kalshi, true, yes, 10));
+            book(&mut books, plan, &moved(Venue::Polymarket, true, 5_000, 10));
+        }
+        book(&mut books, 3, &moved(Venue::Kalshi, false, 5_200, 15));
+        book(&mut books, 3, &moved(Venue::Polymarket, false, 5_300, 15));
+        // 15.75 came in, less two cents of fees; 9.50 and half of 9.70 were paid, and three cents of fees.
+        assert_eq!(books[&3].realised(), Some(Money::micros(15_750_000 - 20_000 - 9_500_000 - 4_850_000 - 30_000)));
+        assert_eq!(books[&1].realised(), Some(Money::ZERO), "nothing is left of the older one");
+        assert_eq!(books[&2].realised(), None);
+        for (market, payout) in MARKETS.into_iter().zip([Money::dollars(1), Money::dollars(1)]) {
+            books.get_mut(&2).unwrap().pay(market, payout);
+        }
+        assert_eq!(books[&2].realised(), Some(Money::micros(5_000_000 - 4_850_000 - 10_000)), "five contracts pay");
+    }
+
+    #[test]
+    fn what_an_exit_buys_back_or_fails_to_sell_is_paid_to_it() {
+        for fails in [false, true] {
+            let mut books = books(&[(1, false), (2, true)]);
+            book(&mut books, 1, &moved(Venue::Kalshi, true, 4_500, 10));
+            book(&mut books, 1, &moved(Venue::Polymarket, true, 5_000, 10));
+            let sale = moved(Venue::Kalshi, false, 5_200, 10);
+            book(&mut books, 2, &sale);
+            let back = if fails {
+                books.get_mut(&2).unwrap().void(&sale);
+                Money::ZERO
+            } else {
+                book(&mut books, 2, &moved(Venue::Kalshi, true, 5_400, 10));
+                Money::micros(200_000 + 20_000)
+            };
+            for book in books.values_mut() {
+                book.pay(MARKETS[0], Money::dollars(1));
+                book.pay(MARKETS[1], Money::dollars(1));
+            }
+            // YES pays: ten dollars to whoever has it, in all ten less what everything cost.
+            let both = books[&1].realised().unwrap() + books[&2].realised().unwrap();
+            assert_eq!(both, Money::micros(10_000_000 - 9_500_000 - 20_000) - back, "fails: {fails}");
+        }
+    }
+}
