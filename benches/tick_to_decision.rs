@@ -27,7 +27,7 @@ use fastrand::Rng;
 use orion::{
     book::Book,
     config::{Config, Sources},
-    decide::Odds,
+    decide::{Odds, Tally},
     lab::recording::Reader,
     ledger::journal::Scratch,
     risk::{Budget, TradingState},
@@ -441,6 +441,7 @@ impl Orion {
             event: at,
             barred: None,
             odds: Odds::prior(false),
+            tally: Tally::default(),
         });
         let bankroll = config.capital.initial_bankroll;
         let setup = Setup {
@@ -452,6 +453,8 @@ impl Orion {
             budget: Budget::new(boot::shares(&config), bankroll, boot::allocation(&config), stream.pairs()),
             state: TradingState::Active,
             paper: PaperSetup { latency: [Nanos::millis(50); 2] },
+            leg_order: config.trading.leg_order,
+            leaving: boot::leaving(&config),
             next_id: 0,
             regrids: 0,
             held: Vec::new(),

@@ -7,6 +7,7 @@ use orion::{
     order::plan::Ending,
     risk::{Latch, TradingState},
     run::event::What,
+    spread::Rate,
     unit::{BookSide, Grid, MarketId, Money, Nanos, Qty, Venue},
     wire::Kind,
 };
@@ -169,7 +170,8 @@ fn depth_that_was_taken_is_not_sold_to_us_twice() {
 
 #[test]
 fn kalshi_closes_yes_against_no_at_once_and_pays_a_dollar() {
-    let mut desk = Desk::new();
+    // Otherwise what is held would be sold instead.
+    let mut desk = Desk::with(|setup| setup.leaving.gain_min = Rate::DOLLAR);
     desk.book(KALSHI, &[(3_900, 50_000)], &[(4_000, 2_000)]);
     desk.book(POLYMARKET, &[(4_800, 2_000)], &[(4_900, 50_000)]);
     desk.pass(Nanos::secs(10));

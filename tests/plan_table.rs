@@ -5,7 +5,7 @@
 use orion::{
     order::{
         Ask, Plan, Purpose,
-        plan::{Aim, Budget, Ending, Excess, Frozen, Offer, Offers, PROVISIONAL_MAX, Step},
+        plan::{Aim, Budget, Came, Ending, Excess, Frozen, Offer, Offers, PROVISIONAL_MAX, Step},
     },
     spread::{Direction, Pair},
     unit::{
@@ -148,7 +148,10 @@ fn a_refused_second_leg_is_completed_where_that_is_cheaper_than_unwinding() {
     desk.done(Venue::Kalshi, 10, Stage::Confirmed);
     desk.refused(Venue::Polymarket);
     let naked = excess(desk.after(1));
-    assert_eq!(naked, Excess { long: Venue::Kalshi, qty: Qty::whole(10), sellable: Qty::whole(10), reversed: false });
+    assert_eq!(
+        naked,
+        Excess { long: Venue::Kalshi, qty: Qty::whole(10), sellable: Qty::whole(10), reversed: false, exit: false }
+    );
     // Buying NO at 0.57 loses 2 ¢ a contract; selling YES at 0.42 loses 3 ¢.
     let complete = offer(10, 5_700, true, Outcome::No);
     let unwind = offer(10, 4_200, false, Outcome::Yes);
@@ -205,7 +208,10 @@ fn a_long_leg_that_cannot_be_sold_yet_is_closed_by_buying_its_complement() {
     desk.refused(Venue::Kalshi);
     let tag = desk.done(Venue::Polymarket, 10, Stage::Matched);
     let naked = excess(desk.after(1));
-    assert_eq!(naked, Excess { long: Venue::Polymarket, qty: Qty::whole(10), sellable: Qty::ZERO, reversed: false });
+    assert_eq!(
+        naked,
+        Excess { long: Venue::Polymarket, qty: Qty::whole(10), sellable: Qty::ZERO, reversed: false, exit: false }
+    );
     let unwind = offer(10, 5_200, true, Outcome::Yes);
     let chosen = desk.plan.choose(&naked, &Offers { complete: None, unwind: Some(unwind) }, desk.now).unwrap();
     desk.remedy(7, chosen, 10);
@@ -380,7 +386,8 @@ fn a_venue_that_refuses_to_close_an_excess_is_left_alone_while_the_other_one_can
     let mut desk = Desk::new();
     desk.done(Venue::Kalshi, 10, Stage::Confirmed);
     desk.tell(Venue::Polymarket, Told::Sent(Sent::Refused(Refusal::Funds)));
-    let naked = Excess { long: Venue::Kalshi, qty: Qty::whole(10), sellable: Qty::whole(10), reversed: false };
+    let naked =
+        Excess { long: Venue::Kalshi, qty: Qty::whole(10), sellable: Qty::whole(10), reversed: false, exit: false };
     let complete = offer(10, 5_100, true, Outcome::No);
     let unwind = offer(10, 4_000, false, Outcome::Yes);
     let offers = Offers { complete: Some(complete), unwind: Some(unwind) };
@@ -407,11 +414,198 @@ fn what_was_bought_to_close_a_fill_that_fails_is_closed_itself() {
     desk.tell(Venue::Polymarket, trade(Venue::Polymarket, ghost, 10, Stage::Failed));
     let naked = excess(desk.after(1));
     let ten = Qty::whole(10);
-    assert_eq!(naked, Excess { long: Venue::Polymarket, qty: ten, sellable: ten, reversed: true });
+    assert_eq!(naked, Excess { long: Venue::Polymarket, qty: ten, sellable: ten, reversed: true, exit: false });
     assert_eq!(desk.plan.naked(), price(4_900).cost(ten));
     let sale = Offers { complete: None, unwind: Some(offer(10, 4_700, false, Outcome::Yes)) };
     let chosen = desk.plan.choose(&naked, &sale, desk.now).unwrap();
     desk.remedy(8, chosen, 10);
     assert_eq!(desk.after(1), Step::End(Ending::Unwound));
     assert_eq!(desk.plan.unwound(), -(price(4_900).cost(ten) - price(4_700).proceeds(ten)));
+}
+
+/// The same with less of it than Polymarket takes an order for.
+#[test]
+fn what_is_too_small_for_its_own_venue_is_closed_on_the_other_one() {
+    let mut desk = Desk::new();
+    desk.refused(Venue::Kalshi);
+    desk.tell(Venue::Polymarket, Told::Sent(Sent::Accepted(Tag::new("v-1").unwrap())));
+    let (stays, ghost) = (Tag::new("t-1").unwrap(), Tag::new("t-2").unwrap());
+    for (tag, qty) in [(stays, 7), (ghost, 3)] {
+        desk.tell(Venue::Polymarket, trade(Venue::Polymarket, tag, qty, Stage::Matched));
+    }
+    desk.tell(Venue::Polymarket, Told::Picture(Picture { filled: Qty::whole(10), open: false }));
+    let naked = excess(desk.after(1));
+    let complement = Offers { complete: None, unwind: Some(offer(10, 4_900, true, Outcome::Yes)) };
+    let chosen = desk.plan.choose(&naked, &complement, desk.now).unwrap();
+    desk.remedy(7, chosen, 10);
+    desk.tell(Venue::Polymarket, trade(Venue::Polymarket, stays, 7, Stage::Confirmed));
+    desk.tell(Venue::Polymarket, trade(Venue::Polymarket, ghost, 3, Stage::Failed));
+    let naked = excess(desk.after(1));
+    assert_eq!((naked.long, naked.qty, naked.reversed), (Venue::Polymarket, Qty::whole(3), true));
+    // Three contracts are below Polymarket's five; what was bought too much there is paired on Kalshi.
+    let offers = Offers {
+        complete: Some(offer(3, 5_300, true, Outcome::No)),
+        unwind: Some(offer(3, 4_800, false, Outcome::Yes)),
+    };
+    let chosen = desk.plan.choose(&naked, &offers, desk.later()).unwrap();
+    assert_eq!((chosen.0, chosen.1), (Venue::Kalshi, Purpose::Complete));
+    desk.remedy(8, chosen, 3);
+    assert_eq!(desk.after(1), Step::End(Ending::Unwound));
+    assert_eq!(desk.plan.bought_back(), Qty::whole(7 + 3), "each of them brings its dollar");
+}
+
+/// The second leg answers the first one's fill at once, as a completion; what it comes to is what is remembered.
+#[test]
+fn a_leg_that_leaves_alone_is_answered_in_the_step_after_it_is_over() {
+    for (filled, answered, came) in [
+        (10, 10, Came::Level),
+        (10, 0, Came::Alone(Venue::Polymarket)),
+        (10, 4, Came::Alone(Venue::Polymarket)),
+        (0, 0, Came::Nothing),
+    ] {
+        let mut desk = Desk::new();
+        let entry = desk.plan.leg(id(Venue::Polymarket)).unwrap().ask;
+        desk.plan = Plan::open(desk.plan.aim, [entry], BUDGET, [Qty::new(10_000).unwrap(), Qty::whole(5)]);
+        desk.plan.sent(entry.id, START, UNIX);
+        assert_eq!(desk.after(1), Step::Wait, "the first one's answer is awaited");
+        desk.done(Venue::Polymarket, filled, Stage::Confirmed);
+        if filled == 0 {
+            assert_eq!(desk.after(0), Step::End(Ending::Missed));
+        } else {
+            let naked = excess(desk.after(0));
+            assert_eq!((naked.long, naked.qty), (Venue::Polymarket, Qty::whole(10)));
+            let offers = Offers { complete: Some(offer(10, 4_600, true, Outcome::Yes)), unwind: None };
+            let chosen = desk.plan.choose(&naked, &offers, desk.now).unwrap();
+            assert_eq!((chosen.0, chosen.1), (Venue::Kalshi, Purpose::Complete));
+            desk.remedy(7, chosen, answered);
+        }
+        assert_eq!(desk.plan.came(), came);
+    }
+}
+
+/// An excess is known however a restart finds the plan: its orders say which leg is still to come.
+#[test]
+fn a_restart_between_two_legs_asks_for_the_first_and_answers_it() {
+    let mut desk = Desk::new();
+    let entry = desk.plan.leg(id(Venue::Polymarket)).unwrap().ask;
+    desk.plan = Plan::open(desk.plan.aim, [entry], BUDGET, [Qty::new(10_000).unwrap(), Qty::whole(5)]);
+    desk.plan.sent(entry.id, START, UNIX);
+    desk.plan.restarted(desk.now);
+    assert_eq!(desk.after(1), Step::Look(entry.id));
+    desk.done(Venue::Polymarket, 10, Stage::Confirmed);
+    let naked = excess(desk.after(1));
+    assert_eq!((naked.long, naked.qty), (Venue::Polymarket, Qty::whole(10)));
+}
+
+/// Ten contracts of the pair above are held, and both legs are sold: YES on Kalshi at 0.52, NO on Polymarket at 0.53.
+fn leaving(purpose: Purpose) -> Desk {
+    let mut desk = Desk::new();
+    let pair = Pair { kalshi: MarketId(0), polymarket: MarketId(1), inverted: false };
+    let aim = Aim { legs: pair.legs(Direction::YesPolymarket), ..desk.plan.aim };
+    let sale = |venue: Venue| {
+        let (outcome, limit) =
+            if venue == Venue::Kalshi { (Outcome::Yes, price(5_200)) } else { (Outcome::No, price(5_300)) };
+        let market = MarketId(venue as u32);
+        Ask { id: id(venue), venue, market, outcome, buys: false, qty: Qty::whole(10), limit, purpose }
+    };
+    desk.plan = Plan::open(aim, Venue::ALL.map(sale), BUDGET, [Qty::new(10_000).unwrap(), Qty::whole(5)]);
+    for venue in Venue::ALL {
+        desk.plan.sent(id(venue), START, UNIX);
+    }
+    desk
+}
+
+/// The sale is over with this much sold, as one trade.
+fn sold(desk: &mut Desk, venue: Venue, qty: u32, stage: Stage) -> Trade {
+    let (outcome, at) = if venue == Venue::Kalshi { (Outcome::Yes, 5_200) } else { (Outcome::No, 5_300) };
+    desk.trades += 1;
+    let tag = Tag::new(&format!("t-{}", desk.trades)).unwrap();
+    let (qty, fee) = (Qty::whole(qty), Some(Money::ZERO));
+    let trade = Trade { tag, outcome, bought: false, price: price(at), qty, fee, stage };
+    desk.tell(venue, Told::Sent(Sent::Accepted(Tag::new("v-1").unwrap())));
+    if !qty.is_zero() {
+        desk.tell(venue, Told::Trade(trade));
+    }
+    desk.tell(venue, Told::Picture(Picture { filled: qty, open: false }));
+    trade
+}
+
+#[test]
+fn an_exit_ends_exited_or_missed_and_counts_for_no_odds() {
+    for (qty, ending) in [(10, Ending::Exited), (6, Ending::Exited), (0, Ending::Missed)] {
+        let mut desk = leaving(Purpose::Exit);
+        for venue in Venue::ALL {
+            sold(&mut desk, venue, qty, Stage::Confirmed);
+        }
+        assert_eq!(desk.after(1), Step::End(ending));
+        assert_eq!((desk.plan.unwound(), desk.plan.came()), (Money::ZERO, Came::Nothing));
+        assert_eq!(-desk.plan.spent(), Money::micros(1_050_000 * i64::from(qty)));
+    }
+}
+
+#[test]
+fn an_exit_whose_other_leg_did_not_sell_takes_the_way_that_loses_less() {
+    // Sold for 0.52. The other leg brings 0.50 now, or 0.44; buying back costs 0.53.
+    for (bid, purpose, ending) in
+        [(5_000, Purpose::Complete, Ending::Exited), (4_400, Purpose::Unwind, Ending::Unwound)]
+    {
+        let mut desk = leaving(Purpose::Exit);
+        sold(&mut desk, Venue::Kalshi, 10, Stage::Confirmed);
+        desk.refused(Venue::Polymarket);
+        let naked = excess(desk.after(1));
+        assert_eq!((naked.long, naked.qty, naked.exit), (Venue::Kalshi, Qty::whole(10), true));
+        assert_eq!(desk.plan.naked(), Money::micros(4_800_000), "what the pair would have paid beyond what it brought");
+        let offers = Offers {
+            complete: Some(offer(10, bid, false, Outcome::No)),
+            unwind: Some(offer(10, 5_300, true, Outcome::Yes)),
+        };
+        let chosen = desk.plan.choose(&naked, &offers, desk.now).unwrap();
+        assert_eq!(chosen.1, purpose);
+        desk.remedy(7, chosen, 10);
+        assert_eq!(desk.after(1), Step::End(ending));
+        let lost = if purpose == Purpose::Unwind { Money::micros(-100_000) } else { Money::ZERO };
+        assert_eq!(desk.plan.unwound(), lost);
+    }
+}
+
+/// Seed 24 of the whole engine: sold first where orders are held, and bought back again, over and over.
+#[test]
+fn whoever_wants_nothing_held_sells_the_other_leg_too_though_buying_back_is_cheaper() {
+    let mut desk = leaving(Purpose::Flatten);
+    sold(&mut desk, Venue::Kalshi, 10, Stage::Confirmed);
+    desk.refused(Venue::Polymarket);
+    let naked = excess(desk.after(1));
+    let (complete, unwind) = (offer(10, 4_400, false, Outcome::No), offer(10, 5_300, true, Outcome::Yes));
+    let both = Offers { complete: Some(complete), unwind: Some(unwind) };
+    assert_eq!(desk.plan.choose(&naked, &both, desk.now).unwrap().1, Purpose::Complete);
+    let alone = Offers { complete: None, unwind: Some(unwind) };
+    assert_eq!(desk.plan.choose(&naked, &alone, desk.now).unwrap().1, Purpose::Unwind, "nothing stands alone");
+}
+
+#[test]
+fn a_sale_that_fails_after_the_match_is_made_good() {
+    let mut desk = leaving(Purpose::Exit);
+    sold(&mut desk, Venue::Kalshi, 10, Stage::Confirmed);
+    let ghost = sold(&mut desk, Venue::Polymarket, 10, Stage::Matched);
+    assert_eq!(desk.after(1), Step::Wait, "provisional");
+    desk.tell(Venue::Polymarket, Told::Trade(Trade { stage: Stage::Failed, ..ghost }));
+    let naked = excess(desk.after(1));
+    assert_eq!((naked.long, naked.qty), (Venue::Kalshi, Qty::whole(10)));
+    let again = Offers { complete: Some(offer(10, 5_100, false, Outcome::No)), unwind: None };
+    let chosen = desk.plan.choose(&naked, &again, desk.now).unwrap();
+    desk.remedy(7, chosen, 10);
+    assert_eq!(desk.after(1), Step::End(Ending::Exited));
+}
+
+#[test]
+fn a_rest_that_stands_alone_is_sold_with_nothing_to_answer() {
+    for (qty, ending) in [(10, Ending::Exited), (4, Ending::Exited), (0, Ending::Missed)] {
+        let mut desk = leaving(Purpose::Rest);
+        let ask = desk.plan.leg(id(Venue::Kalshi)).unwrap().ask;
+        desk.plan = Plan::open(desk.plan.aim, [ask], BUDGET, [Qty::new(10_000).unwrap(), Qty::whole(5)]);
+        desk.plan.sent(ask.id, START, UNIX);
+        sold(&mut desk, Venue::Kalshi, qty, Stage::Confirmed);
+        assert_eq!(desk.plan.excess(), None);
+        assert_eq!(desk.after(1), Step::End(ending));
+    }
 }

@@ -11,6 +11,7 @@ use common::desk::{self, DAY_MS, Desk, KALSHI, POLYMARKET, UNIX_START, price, ra
 use orion::{
     book::Unfit,
     decide::{Odds, Reason},
+    order::plan::Came,
     risk::{Evidence, Latch, TradingState},
     run::{
         detect::Setup,
@@ -234,7 +235,13 @@ fn scenario(reason: Reason) -> Vec<Reason> {
             // Three plans were open at start, and each had to close one leg again.
             let mut desk = desk(|setup| setup.open = vec![PairId(0); 3]);
             for _ in 0..3 {
-                desk.word(Word::PlanEnded { pair: PairId(0), closed: true, evidence: Evidence::Uneven });
+                desk.word(Word::PlanEnded {
+                    pair: PairId(0),
+                    closed: true,
+                    came: Came::Nothing,
+                    evidence: Evidence::Uneven,
+                    realised: Money::ZERO,
+                });
             }
             desk.pass(Nanos::secs(10));
             offered(desk)

@@ -11,7 +11,10 @@ mod whole;
 
 use std::ops::Range;
 
-use orion::unit::{MarketId, Money, Nanos, PairId, Qty};
+use orion::{
+    config::LegOrder,
+    unit::{MarketId, Money, Nanos, PairId, Qty},
+};
 use whole::{Course, Whole, bugs::Bug, run};
 
 /// How to see a failure again.
@@ -20,11 +23,13 @@ fn again(seed: u64, test: &str) -> String {
 }
 
 fn seeds(range: Range<u64>) {
-    let (mut plans, mut faults, mut halted, mut filled, mut naked, mut tickets) = (0, 0, 0, 0, Nanos::ZERO, 0);
+    let (mut plans, mut exits, mut faults, mut halted, mut filled, mut naked) = (0, 0, 0, 0, 0, Nanos::ZERO);
+    let mut tickets = 0;
     for seed in range.clone() {
         let (whole, wrong) = run(Course::of(seed));
         assert!(wrong.is_empty(), "{}: {wrong:#?}", again(seed, "replay"));
         plans += whole.plans;
+        exits += whole.watch.endings.get("exited").copied().unwrap_or(0);
         faults += whole.faults + whole.venues.troubles() as u64;
         halted += u64::from(whole.fallen.is_some());
         filled += whole.watch.kinds.get("filled").copied().unwrap_or(0);
@@ -32,11 +37,15 @@ fn seeds(range: Range<u64>) {
         tickets += whole.tickets;
     }
     let ms = naked.raw() / 1_000_000;
-    println!("{range:?}: {plans} plans, {filled} fills, {faults} faults, {halted} halted, naked {ms} ms at most");
-    println!("{range:?}: {tickets} tickets were sent");
+    println!(
+        "{range:?}: {plans} plans, {exits} pairs sold early, {filled} fills, {faults} faults, {halted} halted, \
+         naked {ms} ms at most"
+    );
     let runs = range.end - range.start;
     assert!(6 * runs < plans && 15 * runs < faults, "{plans} plans, {faults} faults");
+    println!("{range:?}: {tickets} tickets were sent");
     assert!(runs < tickets, "{tickets} tickets");
+    assert!(runs < exits, "{exits} pairs sold early");
 }
 
 #[test]
@@ -203,6 +212,43 @@ fn after_the_latch_nothing_leaves_that_adds_risk_and_what_stands_alone_is_closed
     }
 }
 
+fn flattened(seed: u64) -> (Whole, Vec<String>) {
+    let mut whole = Whole::new(Course::of(seed));
+    whole.pass(Nanos::millis(6_000 + 407 * seed));
+    whole.flatten();
+    if seed % 3 == 2 {
+        whole.pass(Nanos::millis(300 + 211 * seed));
+        whole.kill();
+    }
+    let plans = whole.plans;
+    whole.pass(Nanos::secs(40));
+    assert_eq!(whole.plans, plans, "seed {seed}: nothing new is entered");
+    whole.calm();
+    whole.pass(Nanos::secs(240));
+    let wrong = whole.rest();
+    (whole, wrong)
+}
+
+/// Everything held is sold while the latch has fallen, from any moment on, through kills too; or what is left is told.
+#[test]
+fn whoever_flattens_holds_nothing_in_the_end_or_is_told_what() {
+    let (mut flat, mut kept, mut sold, mut lost) = (0, 0, 0, Money::ZERO);
+    for seed in 0..80 {
+        let (mut whole, wrong) = flattened(seed);
+        assert!(wrong.is_empty(), "{}: {wrong:#?}", again(seed, "replay_flatten"));
+        let state = whole.flattened.expect("how far it is was told");
+        let mut held = |market| whole.engine.trader.executor().holding(market).qty != [Qty::ZERO; 2];
+        let left = (0..whole.ground.names.len() as u32).map(MarketId).filter(|market| held(*market)).count();
+        assert_eq!(state.left as usize, left, "seed {seed}: {state:?}");
+        assert!(state.lost <= state.most, "seed {seed}: {state:?}");
+        (flat, kept) = (flat + u32::from(left == 0), kept + u32::from(left != 0));
+        sold += whole.watch.endings.get("exited").copied().unwrap_or(0);
+        lost += state.lost;
+    }
+    println!("{flat} flat, {kept} with something left; {sold} sales, {lost:#} lost");
+    assert!(70 < flat && 100 < sold, "{flat} flat, {kept} not; {sold} sales");
+}
+
 fn with_bug(bug: Bug, seed: u64) -> Vec<String> {
     let mut whole = Whole::new(Course { bug: Some(bug), per_mille: 60, ..Course::of(8 * seed) });
     if matches!(bug, Bug::LatchIgnored | Bug::EntryIsHedge) {
@@ -348,6 +394,39 @@ fn contracts_that_somebody_sold_let_the_latch_fall() {
     assert!(3 < runs, "{runs} runs held something");
 }
 
+/// The three orders in which legs leave, on the same seeds: `ORION_RUNS=400 cargo test --test whole_engine leg_orders --
+/// --nocapture` prints the table of docs/performance.md.
+#[test]
+fn leg_orders_are_compared_on_the_same_seeds() {
+    let runs = std::env::var("ORION_RUNS").ok().and_then(|text| text.parse().ok()).unwrap_or(24);
+    println!("order            plans  filled  partial  missed  unwound  one leg more  closing again    held alone");
+    for leg_order in [LegOrder::Together, LegOrder::ThinnerFirst, LegOrder::RefusingFirst] {
+        let (mut plans, mut alone, mut unwound, mut naked) = (0, 0, Money::ZERO, Nanos::ZERO);
+        let mut endings = std::collections::BTreeMap::<_, u64>::new();
+        for seed in 0..runs {
+            let (whole, wrong) = run(Course { leg_order, ..Course::of(seed) });
+            assert!(wrong.is_empty(), "{leg_order:?}, seed {seed}: {wrong:#?}");
+            plans += whole.plans;
+            (alone, unwound) = (alone + whole.watch.alone, unwound + whole.watch.unwound);
+            naked = naked.max(whole.watch.naked_longest);
+            for (name, count) in &whole.watch.endings {
+                *endings.entry(*name).or_default() += count;
+            }
+        }
+        let ended = |name: &str| endings.get(name).copied().unwrap_or(0);
+        let (name, ms) = (format!("{leg_order:?}"), naked.raw() / 1_000_000);
+        println!(
+            "{name:<15} {plans:>6} {:>7} {:>8} {:>7} {:>8} {alone:>13} {:>14} {ms:>10} ms",
+            ended("filled"),
+            ended("partial"),
+            ended("missed"),
+            ended("unwound"),
+            format!("{unwound:#}"),
+        );
+        assert!(3 * runs < ended("filled"), "{leg_order:?}: {endings:?}");
+    }
+}
+
 fn wanted() -> Option<u64> {
     std::env::var("ORION_SEED").ok()?.parse().ok()
 }
@@ -378,5 +457,14 @@ fn replay_killed() {
     let Some(seed) = wanted() else { return };
     let (whole, wrong) = killed(seed);
     println!("{} plans, {} kills, halted {:?}", whole.plans, whole.kills, whole.fallen);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The same with everything sold.
+#[test]
+fn replay_flatten() {
+    let Some(seed) = wanted() else { return };
+    let (whole, wrong) = flattened(seed);
+    println!("{:?}, {} kills, halted {:?}", whole.flattened, whole.kills, whole.fallen);
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

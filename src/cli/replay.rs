@@ -8,7 +8,7 @@ use comfy_table::Table;
 
 use super::{Done, Fault, Global, settings, shown::Shown};
 use crate::{
-    decide::{Odds, Reason, rule::lock_millidays},
+    decide::{Odds, Reason, Tally, rule::lock_millidays},
     lab::{
         recording::{Frame, Reader},
         replay::{Cast, Player, cast, finest},
@@ -175,6 +175,7 @@ fn side_by_side(global: &Global, args: &ReplayArgs, pair: &str) -> Done {
             event: 0,
             barred: None,
             odds: Odds::prior(false),
+            tally: Tally::default(),
         }],
         feeds: 2,
         rules: boot::rules(&loaded.config),
@@ -182,6 +183,8 @@ fn side_by_side(global: &Global, args: &ReplayArgs, pair: &str) -> Done {
         budget,
         state: TradingState::Active,
         paper: PaperSetup { latency: [loaded.config.paper.kalshi_latency, loaded.config.paper.polymarket_latency] },
+        leg_order: loaded.config.trading.leg_order,
+        leaving: boot::leaving(&loaded.config),
         next_id: 0,
         regrids: 0,
         held: Vec::new(),

@@ -97,6 +97,9 @@ impl Screen {
                             state.name()
                         )
                     }
+                    Ending::Exited => {
+                        format!("{time}  EXIT  {id:04}  sold before its end · {fees} · NET {net}  {title}")
+                    }
                     Ending::Unwound | Ending::Dust | Ending::Naked => format!(
                         "{time}  {word}  {id:04}  one leg fell short: {paired} paired, {naked} naked, unwinding cost {} ({}) · {fees}  {title}",
                         -*unwound,

@@ -1,7 +1,10 @@
-//! `orion pause`, `orion resume`, `orion kill`: the operator's hand on the latch. They reach a running engine over its
+//! `orion pause`, `orion resume`, `orion kill`, `orion kill --flatten`: the operator's hand on the latch. They reach a running engine over its
 //! control socket; where none runs they lay down or take away the files that the next start reads.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::IsTerminal as _,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 
@@ -11,6 +14,7 @@ use crate::{
         mode::Mode,
         stops::{self, Stopping},
     },
+    unit::Money,
     watch::control::{self, Answer, Report, Request},
 };
 
@@ -47,6 +51,12 @@ pub struct KillArgs {
     /// Measure a kill and lift it again at once; refused while the engine is paused or halted.
     #[arg(long)]
     drill: bool,
+    /// Sell everything held too, within `risk.max_flatten_loss`; it goes on until `resume`, through restarts.
+    #[arg(long, conflicts_with = "drill")]
+    flatten: bool,
+    /// Do not ask first.
+    #[arg(long, requires = "flatten")]
+    yes: bool,
 }
 
 pub fn pause(global: &Global, args: &StopArgs) -> Done {
@@ -58,6 +68,9 @@ pub fn resume(global: &Global, args: &StopArgs) -> Done {
 }
 
 pub fn kill(global: &Global, args: &KillArgs) -> Done {
+    if args.flatten {
+        return flatten(global, args);
+    }
     let request = if args.drill { Request::Drill } else { Request::Kill };
     let stopping = (!args.drill).then_some(Stopping::Halt);
     if args.drill {
@@ -73,6 +86,36 @@ pub fn kill(global: &Global, args: &KillArgs) -> Done {
         stopping,
         "nothing that raises risk leaves; what is naked is closed. Lift it with: orion resume",
     )
+}
+
+/// Says what selling everything would cost, asks, and lets the latch fall.
+fn flatten(global: &Global, args: &KillArgs) -> Done {
+    let most = settings(global, Vec::new())?.config.risk.max_flatten_loss;
+    if let (Some(Answer::Status { status }), _) = reach(global, args.of.of, Request::Status)? {
+        let loss = Money::micros(status.flatten_loss);
+        say!("{} pairs are held, bought for {}", status.positions, Money::micros(status.locked));
+        let (apart, than) = if Money::ZERO < loss { (loss, "less") } else { (-loss, "more") };
+        say!("sold at the books of this moment they bring {apart} {than} than they cost");
+        if 0 < status.unsellable {
+            say!("in {} markets nobody bids for an order's worth: what is held there stays", status.unsellable);
+        }
+    } else {
+        say!("no engine answers: the next start sells what it holds");
+    }
+    say!("nothing new is entered; sales stop at a loss of {most} (risk.max_flatten_loss), and what is left is told");
+    if !args.yes {
+        if !std::io::stdin().is_terminal() {
+            return Err(Fault::Gate("selling everything asks first, and nobody can answer here: add --yes".into()));
+        }
+        say!("type SELL to go on:");
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line)?;
+        if line.trim() != "SELL" {
+            return Err(Fault::Gate("nothing was sold, and the latch has not fallen".into()));
+        }
+    }
+    let meaning = "everything held is being sold; orion status says how far it is. End it with: orion resume";
+    act(global, &args.of, Request::Flatten, Some(Stopping::Flatten), meaning)
 }
 
 /// Asks the engine; without one, lays the file that the next start reads (`None`: takes both away).

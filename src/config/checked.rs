@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::raw::{self, Basis, Idle, Raw};
+use super::raw::{self, Basis, Idle, LegOrder, Raw};
 use crate::unit::{Money, Nanos, UnixMs};
 
 /// Checked settings. There is no other way to one than [`Config::load`](super::load).
@@ -57,6 +57,9 @@ pub struct Trading {
     pub cooldown: Nanos,
     /// Micro-dollars per contract below the threshold from which Polymarket orders are signed ahead; `None`: they are not.
     pub ticket_reach: Option<i64>,
+    pub leg_order: LegOrder,
+    /// Micro-dollars per contract, beyond the dollar.
+    pub exit_min_gain: i64,
 }
 
 /// `[capital]`.
@@ -93,6 +96,7 @@ pub struct Risk {
     /// Parts per million.
     pub max_error_rate_ppm: u32,
     pub provisional_max: Money,
+    pub max_flatten_loss: Money,
 }
 
 /// `[feed]`.
@@ -210,6 +214,8 @@ pub(super) fn convert(raw: &Raw, state_dir: PathBuf) -> Result<Config, Vec<Broke
         stop_before_game_ms: u64::from(raw.trading.stop_before_game_s) * 1_000,
         cooldown: Nanos::secs(raw.trading.cooldown_s.into()),
         ticket_reach: Some(micros("trading.ticket_reach", raw.trading.ticket_reach)).filter(|_| raw.trading.tickets),
+        leg_order: raw.trading.leg_order,
+        exit_min_gain: micros("trading.exit_min_gain", raw.trading.exit_min_gain),
     };
     let capital = Capital {
         initial_bankroll: Money::micros(micros("capital.initial_bankroll", raw.capital.initial_bankroll)),
@@ -241,6 +247,7 @@ pub(super) fn convert(raw: &Raw, state_dir: PathBuf) -> Result<Config, Vec<Broke
         max_consecutive_refusals: raw.risk.max_consecutive_refusals,
         max_error_rate_ppm: ppm(micros("risk.max_error_rate", raw.risk.max_error_rate)),
         provisional_max: Money::micros(micros("risk.provisional_usd_max", raw.risk.provisional_usd_max)),
+        max_flatten_loss: Money::micros(micros("risk.max_flatten_loss", raw.risk.max_flatten_loss)),
     };
     let level = Level::parse(&raw.log.level).unwrap_or_else(|| {
         let what = format!("`{}` is no level: trace, debug, info, warn, error", raw.log.level);

@@ -26,7 +26,7 @@ pub use checked::{Capital, Config, Engine, Feed, Level, Log, Pairs, Paper, Promo
 pub use fault::{ConfigError, Fault, Origin};
 pub use import::{Imported, import_yaml};
 pub use key::schema;
-pub use raw::{Basis, Idle};
+pub use raw::{Basis, Idle, LegOrder};
 pub use sample::sample;
 
 use checked::Broken;

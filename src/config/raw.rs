@@ -86,6 +86,16 @@ pub enum Basis {
     Gross,
 }
 
+/// Which leg of a plan leaves first.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LegOrder {
+    #[default]
+    Together,
+    ThinnerFirst,
+    RefusingFirst,
+}
+
 /// Decisions.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize, Validate)]
 #[serde(default, deny_unknown_fields)]
@@ -148,6 +158,14 @@ pub(super) struct Trading {
     #[garde(range(min = 0.0, max = 0.5))]
     #[schemars(extend("x-unit" = "dollars per contract"))]
     pub ticket_reach: f64,
+    /// Which order of a trade leaves first: both at once, the one whose book offers less, or the one at the venue that lately
+    /// refused more. The second answers what the first was filled. A venue that holds orders always goes first.
+    #[garde(skip)]
+    pub leg_order: LegOrder,
+    /// A held pair is sold before it settles where both exits pay a dollar and this much more, after fees.
+    #[garde(range(min = 0.0, max = 1.0))]
+    #[schemars(extend("x-unit" = "dollars per $1 of payout"))]
+    pub exit_min_gain: f64,
 }
 
 impl Default for Trading {
@@ -168,6 +186,8 @@ impl Default for Trading {
             cooldown_s: 5,
             tickets: true,
             ticket_reach: 0.02,
+            leg_order: LegOrder::Together,
+            exit_min_gain: 0.005,
         }
     }
 }
@@ -268,6 +288,10 @@ pub(super) struct Risk {
     #[garde(range(min = 1.0, max = 100_000_000.0))]
     #[schemars(extend("x-unit" = "dollars"))]
     pub provisional_usd_max: f64,
+    /// What `orion kill --flatten` may lose against what was paid for everything that it sells. The rest is kept.
+    #[garde(range(min = 0.0, max = 100_000_000.0))]
+    #[schemars(extend("x-unit" = "dollars"))]
+    pub max_flatten_loss: f64,
 }
 
 impl Default for Risk {
@@ -285,6 +309,7 @@ impl Default for Risk {
             max_consecutive_refusals: 5,
             max_error_rate: 0.5,
             provisional_usd_max: 25_000.0,
+            max_flatten_loss: 1_000.0,
         }
     }
 }

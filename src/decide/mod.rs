@@ -6,4 +6,4 @@ pub mod reason;
 pub mod rule;
 
 pub use reason::Reason;
-pub use rule::{Caps, Intent, Odds, Quote, Rules, View, decide};
+pub use rule::{Caps, Intent, Odds, Quote, Rules, Tally, View, decide};

@@ -60,7 +60,7 @@ pub struct Caps {
     pub bankroll: Money,
 }
 
-/// How plans of this pair end, in millionths. Kept per pair from what happened.
+/// How plans of this pair end, in millionths.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Odds {
     /// Only the Kalshi leg, only the Polymarket leg is filled.
@@ -74,6 +74,41 @@ impl Odds {
     /// times as many where the rule texts differ in a material tail.
     pub const fn prior(material_tail: bool) -> Self {
         Self { one_ppm: [20_000; 2], differ_ppm: if material_tail { 20_000 } else { 5_000 } }
+    }
+
+    /// These, taken for what was thought before, and what happened since. Whether venues settle differently is for the
+    /// pairing to know.
+    #[must_use]
+    pub fn after(self, tally: &Tally) -> Self {
+        let ppm = |prior: u32, alone: u32| {
+            let ppm = (u64::from(prior) * Tally::WEIGHT + u64::from(alone) * 1_000_000)
+                / (Tally::WEIGHT + u64::from(tally.plans));
+            u32::try_from(ppm).expect("no more plans stood alone than there were")
+        };
+        Self { one_ppm: [0, 1].map(|v: usize| ppm(self.one_ppm[v], tally.alone[v])), ..self }
+    }
+}
+
+/// What came of a pair's plans since its journal began. Plans that bought nothing say nothing of what one leg does alone.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Tally {
+    /// Those that bought anything.
+    pub plans: u32,
+    /// Of those, where only Kalshi's leg, only Polymarket's came to what it was to be.
+    pub alone: [u32; 2],
+}
+
+impl Tally {
+    /// What was thought before weighs as much as this many plans.
+    const WEIGHT: u64 = 50;
+
+    /// A plan that bought something is over.
+    pub fn note(&mut self, alone: Option<Venue>) {
+        self.plans = self.plans.saturating_add(1);
+        if let Some(venue) = alone {
+            let alone = &mut self.alone[venue as usize];
+            *alone = alone.saturating_add(1);
+        }
     }
 }
 
@@ -130,6 +165,8 @@ pub struct Intent {
     pub fees: [Money; 2],
     /// What remains of the payout.
     pub net: Money,
+    /// Whose book has less on offer within the slippage.
+    pub thinner: Venue,
     pub quote: Quote,
 }
 
@@ -218,6 +255,7 @@ fn judge(
         cost: taken.cost,
         fees: taken.fees,
         net,
+        thinner: if taken.depth[1] < taken.depth[0] { Venue::Polymarket } else { Venue::Kalshi },
         quote: *quote,
     })
 }

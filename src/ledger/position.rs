@@ -109,6 +109,21 @@ impl Positions {
         &self.markets[market.0 as usize].now
     }
 
+    /// What of it is final: nothing that may fail yet is counted.
+    pub fn certain(&self, market: MarketId, outcome: Outcome) -> Qty {
+        let account = &self.markets[market.0 as usize];
+        let waits = |event: &&Event| {
+            matches!(event, Event::Traded(t)
+                if t.bought && t.outcome == outcome && matches!(t.stage, Stage::Matched | Stage::Mined))
+        };
+        let open = account.open.iter().filter(waits);
+        let provisional = open.map(|event| match event {
+            Event::Traded(trade) => trade.qty,
+            Event::Paid { .. } | Event::Merged { .. } => Qty::ZERO,
+        });
+        provisional.fold(account.now.qty[outcome as usize], Qty::saturating_sub)
+    }
+
     fn account(&mut self, market: MarketId) -> &mut Account {
         &mut self.markets[market.0 as usize]
     }

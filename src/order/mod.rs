@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::unit::{MarketId, OrderId, Outcome, Price, Qty, Venue};
 
-/// Why an order is sent: entries need [`Approved`](crate::risk::Approved), the others
+/// Why an order is sent: entries need [`Approved`](crate::risk::Approved), all others
 /// [`Reducing`](crate::risk::Reducing).
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub enum Purpose {
@@ -28,6 +28,12 @@ pub enum Purpose {
     Complete,
     /// Closes what the other leg has not.
     Unwind,
+    /// One of the two orders that sell both legs of a held pair.
+    Exit,
+    /// The same by a person's word: what is sold on one leg is sold on the other, whatever is cheaper.
+    Flatten,
+    /// Sells what stands alone and belongs to no plan any more, by a person's word.
+    Rest,
 }
 
 impl Purpose {
@@ -37,6 +43,9 @@ impl Purpose {
             Self::Entry => "entry",
             Self::Complete => "complete",
             Self::Unwind => "unwind",
+            Self::Exit => "exit",
+            Self::Flatten => "flatten",
+            Self::Rest => "rest",
         }
     }
 }

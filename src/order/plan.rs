@@ -13,13 +13,19 @@
 //! | any | an order stands that should have ended | it is cancelled, and again until the record shows its end |
 //! | any | an answer is overdue | Unknown: the venue's record is asked for; nothing is hedged on a guess |
 //! | any | Unknown | frozen: no order of this plan leaves until the record ends it |
-//! | a fill failed that had been closed by buying the other outcome | any | what was bought for that is an excess of its own: it is sold again, or what it closes is bought |
+//! | a fill failed that had been closed by buying the other outcome | any | what was bought for that is an excess of its own: it is sold again, or what it closes is bought, on either leg |
 //! | a fill failed | any | the failed part never was: whatever is now unequal is closed like any other excess |
+//! | has sold all | has sold all | an exit has ended: exited |
+//! | has sold more | has sold less | an exit's excess: the cheaper of selling the other leg too and buying this one back; where a person wants nothing held, selling it |
 //! | not final yet | any | its record is asked for now and then, in case word of its end was lost |
 //! | provisional for too long | any | frozen, and a person is told |
 //!
 //! Where the legs go out one after the other, the first one is the whole entry, and the second is the completion of what
-//! it filled: the same rows, read again.
+//! it filled: the same rows, read again. It is priced at the first step after the first order is over, and no restart
+//! forgets it: a plan is its orders, and what one leg has alone is an excess whoever reads the journal.
+//!
+//! An exit sells both legs of a held pair. Selling what is held is buying its complement, so an exit is a plan of the other
+//! direction whose orders are sales: what a leg has sold is what it "has", and the table is read as it stands.
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -54,6 +60,18 @@ const ORDERS_MAX: usize = 16;
 pub enum First {
     Together,
     /// This venue's; the other leg answers its fill.
+    Alone(Venue),
+    /// That of the venue which lately refused more of its orders, or left more in doubt; both where neither did.
+    Refusing,
+}
+
+/// What the first order of each leg came to, whatever was done about it afterwards.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Came {
+    Nothing,
+    /// Both legs as much.
+    Level,
+    /// This venue's leg has more than the other's.
     Alone(Venue),
 }
 
@@ -97,6 +115,8 @@ pub struct Excess {
     pub sellable: Qty,
     /// It is of the outcome that was bought to close the leg: what it was to close failed afterwards.
     pub reversed: bool,
+    /// It was sold out of what is held: completing sells the other leg too, and unwinding buys back.
+    pub exit: bool,
 }
 
 /// What the plan wants done.
@@ -133,6 +153,8 @@ pub enum Ending {
     Naked,
     /// Risk let it pass, and nothing of it was begun.
     Withheld,
+    /// What was held is sold, all of it or a part.
+    Exited,
 }
 
 impl Ending {
@@ -146,6 +168,7 @@ impl Ending {
             Self::Dust => "dust",
             Self::Naked => "naked",
             Self::Withheld => "withheld",
+            Self::Exited => "exited",
         }
     }
 
@@ -153,7 +176,7 @@ impl Ending {
     pub const fn evidence(self) -> Evidence {
         match self {
             Self::Filled | Self::Partial => Evidence::Even,
-            Self::Missed | Self::Withheld => Evidence::None,
+            Self::Missed | Self::Withheld | Self::Exited => Evidence::None,
             Self::Unwound | Self::Dust => Evidence::Uneven,
             Self::Naked => Evidence::Naked,
         }
@@ -348,6 +371,21 @@ impl Plan {
         self.legs().map(Leg::spent).sum()
     }
 
+    /// Does it sell what is held?
+    pub fn exits(&self) -> bool {
+        self.legs().any(|leg| matches!(leg.ask.purpose, Purpose::Exit | Purpose::Flatten | Purpose::Rest))
+    }
+
+    /// Has it one leg only, with nothing to answer?
+    fn is_single(&self) -> bool {
+        self.legs().any(|leg| leg.ask.purpose == Purpose::Rest)
+    }
+
+    /// Does it sell because a person wants nothing held?
+    fn flattens(&self) -> bool {
+        self.legs().any(|leg| leg.ask.purpose == Purpose::Flatten)
+    }
+
     /// What closing again has made or lost: paid minus received, without what the equal shares cost.
     pub fn unwound(&self) -> Money {
         let kept: Money =
@@ -355,14 +393,35 @@ impl Plan {
         Money::dollar_each(self.bought_back()) + kept - self.spent()
     }
 
-    /// What a venue's leg has bought in all, before anything was closed.
+    /// What a venue's leg has bought in all, before anything was closed; of an exit, what it has sold.
     pub fn bought(&self, venue: Venue) -> Qty {
-        self.sum(venue, Leg::filled, |ask| ask.buys && self.opens(ask))
+        let exits = self.exits();
+        self.sum(venue, Leg::filled, |ask| (ask.buys || exits) && self.opens(ask))
     }
 
-    /// What that cost, fees included.
+    /// What the first order of each leg came to.
+    pub fn came(&self) -> Came {
+        if self.exits() {
+            return Came::Nothing;
+        }
+        let first = |venue: Venue| {
+            let opens = |order: &&Order| order.leg.ask.buys && self.opens(&order.leg.ask);
+            let first = self.orders[venue as usize].first().filter(opens);
+            first.map_or(Qty::ZERO, |order| order.leg.filled())
+        };
+        let [k, p] = Venue::ALL.map(first);
+        let (long, more) = if k < p { (Venue::Polymarket, p) } else { (Venue::Kalshi, k) };
+        match more.saturating_sub(k.min(p)) {
+            _ if more.is_zero() => Came::Nothing,
+            apart if apart <= DUST => Came::Level,
+            _ => Came::Alone(long),
+        }
+    }
+
+    /// What that cost, fees included; of an exit, what it brought, negative.
     fn opened(&self, venue: Venue) -> Money {
-        let buys = |leg: &&Leg| leg.ask.buys && self.opens(&leg.ask);
+        let exits = self.exits();
+        let buys = |leg: &&Leg| (leg.ask.buys || exits) && self.opens(&leg.ask);
         self.orders[venue as usize].iter().map(|order| &order.leg).filter(buys).map(Leg::spent).sum()
     }
 
@@ -409,7 +468,14 @@ impl Plan {
             };
             of(Outcome::Yes).min(of(Outcome::No))
         };
-        Venue::ALL.into_iter().fold(Qty::ZERO, |sum, venue| sum.checked_add(both(venue)).unwrap_or(Qty::MAX))
+        let both = Venue::ALL.into_iter().map(both).chain([self.crosswise()]);
+        both.fold(Qty::ZERO, |sum, qty| sum.checked_add(qty).unwrap_or(Qty::MAX))
+    }
+
+    /// What both legs hold of the outcome that they were not to buy: equal shares all the same.
+    fn crosswise(&self) -> Qty {
+        let [k, p] = Venue::ALL.map(|venue| self.reversed(venue)[0]);
+        k.min(p)
     }
 
     /// Is it level, with nothing left to learn but that its trades are final?
@@ -419,17 +485,24 @@ impl Plan {
 
     /// What one leg holds more than the other.
     pub fn excess(&self) -> Option<Excess> {
+        if self.is_single() {
+            return None;
+        }
+        let exit = self.exits();
         for long in Venue::ALL {
-            let [qty, sellable] = self.reversed(long);
-            if !qty.is_zero() {
-                return Some(Excess { long, qty, sellable, reversed: true });
+            let [all, sellable] = self.reversed(long);
+            let qty = all.saturating_sub(self.crosswise());
+            // What is too small for its own venue is closed on the other one, once nothing of the other leg stands there.
+            let waits = qty < self.minimum[long as usize] && !self.held(long.other())[1].is_zero();
+            if !qty.is_zero() && !waits {
+                return Some(Excess { long, qty, sellable: sellable.min(qty), reversed: true, exit });
             }
         }
         let [k, p] = Venue::ALL.map(|venue| self.held(venue)[1]);
         let long = if k < p { Venue::Polymarket } else { Venue::Kalshi };
         let qty = k.max(p).saturating_sub(k.min(p));
         let sellable = self.held(long)[0].min(qty);
-        (!qty.is_zero()).then_some(Excess { long, qty, sellable, reversed: false })
+        (!qty.is_zero()).then_some(Excess { long, qty, sellable, reversed: false, exit })
     }
 
     /// What the excess cost.
@@ -442,7 +515,9 @@ impl Plan {
             let spent: Money = legs.filter(|leg| closing(&leg.ask)).map(Leg::spent).sum();
             return spent.part(excess.qty, self.sum(excess.long, Leg::filled, closing));
         }
-        self.opened(excess.long).part(excess.qty, self.bought(excess.long))
+        let opened = self.opened(excess.long).part(excess.qty, self.bought(excess.long));
+        // What was sold alone leaves its other leg alone, which is worth what the pair would have paid beyond it.
+        if excess.exit { Money::dollar_each(excess.qty) + opened } else { opened }
     }
 
     /// What is to be done now. Called after every report and every few milliseconds.
@@ -513,26 +588,31 @@ impl Plan {
     /// The better of two offers that keeps within the loss budget and whose venue has not just refused: its venue and purpose.
     pub fn choose(&self, excess: &Excess, offers: &Offers, now: Nanos) -> Option<(Venue, Purpose, Offer)> {
         let contract = Money::dollar_each;
-        // A completed contract pays its dollar; an unwound one has been paid for already. Compared per contract, because
-        // the two books may not offer the same quantity.
-        let worth = |offer: &Offer, completes: bool| {
-            let gain = if completes || offer.buys { contract(offer.qty) - offer.cost } else { -offer.cost };
+        // What is bought makes a pair that pays its dollar, on either leg; what is sold brings what it brings. Compared per
+        // contract, because the two books may not offer the same quantity.
+        let worth = |offer: &Offer| {
+            let gain = if offer.buys { contract(offer.qty) - offer.cost } else { -offer.cost };
             i128::from(gain.raw()) * 1_000_000 / i128::from(offer.qty.micros().max(1))
         };
-        let spent = self.spent();
-        let entered = contract(self.paired()) + contract(self.bought_back());
-        let fits = |offer: &Offer, completes: bool| {
-            let part = Money::micros((worth(offer, completes) * i128::from(excess.qty.micros()) / 1_000_000) as i64);
-            -self.budget.loss_max <= entered + part - spent
+        let before = if excess.exit {
+            // Against the dollar that the pair would have paid. At which loss both legs are sold was decided before.
+            -self.naked()
+        } else {
+            contract(self.paired()) + contract(self.bought_back()) - self.spent()
+        };
+        let fits = |offer: &Offer| {
+            let part = Money::micros((worth(offer) * i128::from(excess.qty.micros()) / 1_000_000) as i64);
+            -self.budget.loss_max <= before + part
         };
         let usable = |offer: &Offer, venue: Venue| {
             self.minimum[venue as usize] <= offer.qty && self.shunned[venue as usize] <= now
         };
         let short = excess.long.other();
-        let complete = offers.complete.filter(|o| !excess.reversed && usable(o, short) && fits(o, true));
-        let unwind = offers.unwind.filter(|o| usable(o, excess.long) && fits(o, false));
+        let opposed = excess.reversed && !self.held(short)[1].is_zero();
+        let complete = offers.complete.filter(|o| !opposed && usable(o, short) && fits(o));
+        let unwind = offers.unwind.filter(|o| usable(o, excess.long) && fits(o));
         match (complete, unwind) {
-            (Some(complete), Some(unwind)) if worth(&complete, true) < worth(&unwind, false) => {
+            (Some(complete), Some(unwind)) if worth(&complete) < worth(&unwind) && !self.flattens() => {
                 Some((excess.long, Purpose::Unwind, unwind))
             }
             (Some(complete), _) => Some((short, Purpose::Complete, complete)),
@@ -555,9 +635,12 @@ impl Plan {
             return Step::Wait;
         }
         let unwound = self.legs().any(|leg| leg.ask.purpose == Purpose::Unwind && !leg.filled().is_zero());
+        let sold = self.is_single() && Venue::ALL.into_iter().any(|venue| !self.bought(venue).is_zero());
         Step::End(match self.paired() {
             _ if unwound => Ending::Unwound,
+            _ if sold => Ending::Exited,
             Qty::ZERO => Ending::Missed,
+            _ if self.exits() => Ending::Exited,
             paired if paired < self.aim.qty => Ending::Partial,
             _ => Ending::Filled,
         })

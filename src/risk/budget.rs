@@ -4,7 +4,7 @@
 use super::Latch;
 use crate::{
     decide::Caps,
-    unit::{Money, Venue},
+    unit::{Money, Qty, Venue},
 };
 
 /// Kalshi shards that may hold cash of their own.
@@ -102,6 +102,12 @@ impl Budget {
             free,
             bankroll: self.bankroll,
         }
+    }
+
+    /// As many contracts as one trade may cost dollars, and so the most that one exit sells.
+    pub fn contracts_max(&self) -> Qty {
+        let most = self.bankroll.share(self.shares.trade_ppm).raw();
+        Qty::new(u64::try_from(most).unwrap_or(0)).unwrap_or(Qty::ZERO)
     }
 
     /// Promises money to a plan.

@@ -11,5 +11,5 @@ pub mod state;
 pub use budget::{Account, Budget};
 pub use limit::{Approved, Limits, Pace, check};
 pub use ramp::{Evidence, Ramp};
-pub use reduce::{Raises, Reducing, reduce};
+pub use reduce::{Raises, Reducing, Sale, leave, reduce};
 pub use state::{Latch, TradingState};

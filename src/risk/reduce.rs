@@ -1,8 +1,9 @@
-//! Orders that close an excess. They are legal when halted, because they never raise what can be lost.
+//! Orders that close an excess, or sell what is held. They are legal when halted, because they never raise what can be lost.
 
 use crate::unit::{Money, Price, Qty};
 
-/// Proof that an order does not raise the worst-case exposure. The field is private, so [`reduce`] is the only way in.
+/// Proof that an order does not raise the worst-case exposure. The fields are private, so [`reduce`] and [`leave`] are the
+/// only ways in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Reducing {
     qty: Qty,
@@ -58,6 +59,27 @@ pub fn reduce(
     Ok(Reducing { qty, limit })
 }
 
+/// What of a market is to be sold, and how much of it is held for good.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Sale {
+    pub limit: Price,
+    pub held: Qty,
+}
+
+/// Checks the sale of `qty` of every leg given: both of a held pair, or one that stands alone. Each is of what is held and
+/// final, and both are equal, so that nothing stands alone that did not before; what is sold can lose nothing any more.
+pub fn leave(qty: Qty, sales: [Option<Sale>; 2]) -> Result<[Option<Reducing>; 2], Raises> {
+    if qty.is_zero() {
+        return Err(Raises::NothingNaked);
+    }
+    for Sale { held, .. } in sales.into_iter().flatten() {
+        if held < qty {
+            return Err(Raises::NotHeld { qty, held });
+        }
+    }
+    Ok(sales.map(|sale| sale.map(|Sale { limit, .. }| Reducing { qty, limit })))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,5 +99,18 @@ mod tests {
             Err(Raises::NotHeld { qty: ten, held: Qty::ZERO })
         );
         assert_eq!(reduce(ten, ten, price(9_900), fee, None), Err(Raises::NoGain));
+    }
+
+    #[test]
+    fn a_pair_is_left_with_equal_shares_of_what_both_legs_hold_for_good() {
+        let (ten, nine) = (Qty::whole(10), Qty::whole(9));
+        let sale = |held| Some(Sale { limit: Price::new(5_000).unwrap(), held });
+        let proof = leave(ten, [sale(ten), sale(Qty::whole(11))]).unwrap();
+        assert!(proof.iter().flatten().all(|sold| sold.qty() == ten && sold.limit().raw() == 5_000));
+        assert_eq!(proof.iter().flatten().count(), 2);
+        assert_eq!(leave(ten, [sale(ten), sale(nine)]), Err(Raises::NotHeld { qty: ten, held: nine }));
+        assert_eq!(leave(ten, [sale(nine), sale(ten)]), Err(Raises::NotHeld { qty: ten, held: nine }));
+        assert!(leave(nine, [None, sale(nine)]).unwrap()[0].is_none(), "one leg that stands alone");
+        assert_eq!(leave(Qty::ZERO, [sale(ten), sale(ten)]), Err(Raises::NothingNaked));
     }
 }

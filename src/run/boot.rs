@@ -20,6 +20,7 @@ use super::{
     check,
     core::{self, Seat},
     desk::{Desk, Orders},
+    detect::LeaveSetup,
     dial::{self, Route},
     eligible::{Asker, Finding},
     event::Control,
@@ -222,6 +223,16 @@ pub fn limits(config: &Config) -> Limits {
         auto_execute: config.trading.auto_execute,
         armed: true,
         ramp: None,
+    }
+}
+
+/// When what is held is sold before it settles; of this start alone.
+pub fn leaving(config: &Config) -> LeaveSetup {
+    LeaveSetup {
+        gain_min: Rate::of_micros(config.trading.exit_min_gain),
+        loss_max: config.risk.max_flatten_loss,
+        begun: None,
+        open: Vec::new(),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     decide::{Quote, Reason},
     order::{
         Ask, Impossible,
-        plan::{Ending, Excess, Offers},
+        plan::{Came, Ending, Excess, First, Offers},
     },
     risk::{Approved, Evidence, Latch, TradingState},
     spread::{Direction, Legs, Rate, Terms},
@@ -60,6 +60,20 @@ pub enum What {
     Voided {
         plan: u64,
         fill: Fill,
+    },
+    /// A held pair, or a leg that stands alone, is to be sold. `held` is the direction of what is held, `limits` are the
+    /// worst prices of its outcomes, and `loss` is what that realises at worst.
+    Leaving {
+        id: u64,
+        pair: PairId,
+        held: Direction,
+        qty: Qty,
+        limits: [Option<Price>; 2],
+        loss: Money,
+    },
+    /// How far everything held is sold.
+    Flatten {
+        state: FlattenState,
     },
     /// What a market's holding is now, by outcome.
     Holding {
@@ -202,6 +216,56 @@ pub enum Withheld {
     Merging,
     /// The venue's gateway cannot send it.
     Unready(Venue, Unready),
+    /// Less is held and final than was to be sold, or another plan is on its way there.
+    NotHeld,
+}
+
+/// How far everything held is sold.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct FlattenState {
+    /// Markets of which something is held still.
+    pub left: u32,
+    /// What selling has realised so far below what was paid for it, and what it may.
+    pub lost: Money,
+    pub most: Money,
+    pub why: FlattenWait,
+}
+
+/// Why something is held still.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum FlattenWait {
+    /// Nothing is.
+    #[default]
+    Flat,
+    /// Plans are on their way, or trades are not final.
+    Selling,
+    /// Nobody bids for the rest, its books cannot be relied on, or it is less than an order.
+    NoBid,
+    /// What is left would lose more than the budget.
+    Budget,
+    /// Positions are not found to agree with the venues: what is not surely there is not sold.
+    Disagrees,
+}
+
+impl FlattenState {
+    /// One sentence for screens and the ledger.
+    pub fn sentence(&self) -> String {
+        let Self { left, lost, most, why } = self;
+        let so_far = format!("{lost} of {most} lost");
+        match why {
+            FlattenWait::Flat => format!("nothing is held any more; {so_far}"),
+            FlattenWait::Selling => format!("{left} markets are being sold; {so_far}"),
+            FlattenWait::NoBid => {
+                format!("{left} markets are held still, and nobody bids for an order's worth; {so_far}")
+            }
+            FlattenWait::Budget => {
+                format!("{left} markets are held still: selling them would pass risk.max_flatten_loss; {so_far}")
+            }
+            FlattenWait::Disagrees => {
+                format!("{left} markets are held still: positions do not agree with the venues; {so_far}")
+            }
+        }
+    }
 }
 
 impl Withheld {
@@ -215,6 +279,7 @@ impl Withheld {
             Self::Provisional => "more than risk.provisional_usd_max would be matched and not final".into(),
             Self::Merging => "YES and NO of the market were being put together".into(),
             Self::Unready(venue, why) => format!("{venue}: {why}"),
+            Self::NotHeld => "less was held and final than was to be sold, or another plan was on its way there".into(),
         }
     }
 }
@@ -254,6 +319,9 @@ pub struct Stats {
     pub fit: [u32; 2],
     pub realised_today: Money,
     pub naked: Money,
+    /// What selling everything held would lose against what it cost, as the books stand; and markets that nobody bids for.
+    pub flatten_loss: Money,
+    pub unsellable: u32,
 }
 
 /// From the detector to the executor.
@@ -261,6 +329,8 @@ pub struct Stats {
 pub enum Ready {
     /// Risk let this pass, and its money is promised.
     Enter(Entry),
+    /// Sell a held pair, or a leg that stands alone.
+    Leave(Leave),
     /// What closing a plan's excess would cost now.
     Offers { plan: u64, excess: Excess, offers: Offers },
     /// A market pays.
@@ -281,6 +351,8 @@ pub struct Entry {
     pub plan: u64,
     pub sighting: u64,
     pub approved: Approved,
+    /// Which of its orders leaves first.
+    pub first: First,
     /// What was promised on each venue.
     pub reserved: [Money; 2],
     /// What a contract has to bring after all fees with both legs at their limits, where less than all of it is sent.
@@ -303,6 +375,21 @@ pub struct Wish {
     pub sizes: [Qty; SIZES],
 }
 
+/// What is held and to be sold.
+#[derive(Clone, Copy, Debug)]
+pub struct Leave {
+    pub plan: u64,
+    pub pair: PairId,
+    /// The other direction's: what is held is sold by taking what this one would buy.
+    pub legs: Legs,
+    pub qty: Qty,
+    /// The worst price of the outcome held, on the venues where it is sold.
+    pub limits: [Option<Price>; 2],
+    pub first: First,
+    /// By a person's word, whatever the latch says.
+    pub flatten: bool,
+}
+
 /// From the executor to the detector.
 #[derive(Clone, Copy, Debug)]
 pub enum Word {
@@ -311,13 +398,21 @@ pub enum Word {
     /// What would closing this excess cost?
     Price { plan: u64, legs: Legs, excess: Excess },
     /// A market's holding, cash and result moved; `paid` by its settlement.
-    Booked { market: MarketId, held: [Qty; 2], cash: Money, exposure: Money, realised: Money, paid: bool },
+    Booked {
+        market: MarketId,
+        held: [Qty; 2],
+        cost: [Money; 2],
+        cash: Money,
+        exposure: Money,
+        realised: Money,
+        paid: bool,
+    },
     /// What an account has, as its venue says; `exact` where nothing was on its way there.
     Cash { venue: Venue, shard: u8, amount: Money, exact: bool },
     /// What was promised to a plan's leg is spent, or no longer needed.
     Released { pair: PairId, venue: Venue, amount: Money },
-    /// A plan is over; `closed` where one leg had to be closed again, or could not be.
-    PlanEnded { pair: PairId, closed: bool, evidence: Evidence },
+    /// A plan is over; `closed` where one leg had to be closed again, or could not be. `realised` is what its trades did.
+    PlanEnded { pair: PairId, closed: bool, came: Came, evidence: Evidence, realised: Money },
     /// What stands alone on one leg, over all plans, at cost.
     Naked { value: Money },
     /// Something happened that stops trading.
@@ -380,6 +475,8 @@ pub enum Control {
     },
     /// A person's word: no new plans.
     Pause,
+    /// A person's word: sell everything held, from this moment on.
+    Flatten,
     /// A person's word: pause and latch are lifted.
     Resume,
 }

@@ -5,10 +5,12 @@
 //! ready first, by a [`Door`]: an order that nobody can sign is not begun. Where a [ticket](super::tickets) fits, both legs
 //! are cut to it, and neither signature nor sync lies between decision and socket.
 
-use std::collections::VecDeque;
+use std::{cmp::Ordering, collections::VecDeque};
+
+use smallvec::SmallVec;
 
 use super::{
-    event::{Entry, Event, Fill, Ready, What, Withheld, Word},
+    event::{Entry, Event, Fill, Leave, Ready, What, Withheld, Word},
     restore::Restored,
     tickets::{Counts, Sought, Tickets},
 };
@@ -22,13 +24,14 @@ use crate::{
     },
     order::{
         Ask, Ids, Leg, Plan, Purpose,
-        leg::{Change, DUST, State},
-        plan::{Aim, Budget, Ending, Excess, Offers, Step},
+        leg::{Change, DUST},
+        plan::{Aim, Budget, Came, Ending, Excess, First, Offers, Step},
     },
-    risk::{Evidence, Latch, reduce},
+    risk::{self, Evidence, Latch, Sale, reduce},
     spread::{FeeCurve, Rate, Take, Terms},
     unit::{
-        MarketId, Money, Nanos, OrderId, Outcome, Qty, Reaction, Refusal, Sent, Stage, Tag, Told, Trade, UnixMs, Venue,
+        MarketId, Money, Nanos, OrderId, Outcome, PairId, Qty, Reaction, Refusal, Sent, Stage, Tag, Told, Trade,
+        UnixMs, Venue,
     },
     venue::gateway::{Minted, Prepared, Unready},
     wire::Arrival,
@@ -135,7 +138,12 @@ impl Answers {
 
     /// Millionths; nothing before there are enough of them.
     fn bad_ppm(&self) -> u32 {
-        if self.known < Self::KEPT { 0 } else { self.bad.count_ones() * 1_000_000 / Self::KEPT }
+        if self.known < Self::KEPT { 0 } else { self.share_ppm() }
+    }
+
+    /// The same of however many there are.
+    fn share_ppm(&self) -> u32 {
+        self.bad.count_ones() * 1_000_000 / self.known.max(1)
     }
 }
 
@@ -176,6 +184,8 @@ impl Acts {
 
 struct Open {
     plan: Plan,
+    /// What its trades have realised.
+    realised: Money,
     /// Promised by the budget, given back when the entry on that venue is over.
     reserved: [Money; 2],
 }
@@ -259,8 +269,8 @@ impl<S: Store> Executor<S> {
         self.positions = restored.positions;
         // It may have been sent, or not: counted from now, and never sent again.
         self.merging = restored.merging.map(|(market, qty)| (market, qty, now));
-        let plans = restored.plans.into_iter().zip(restored.reserved);
-        self.plans.extend(plans.map(|(plan, reserved)| Open { plan, reserved }));
+        let plans = restored.plans.into_iter().zip(restored.reserved).zip(restored.realised);
+        self.plans.extend(plans.map(|((plan, reserved), realised)| Open { plan, realised, reserved }));
     }
 
     /// Are YES and NO of a market being put together: how many?
@@ -325,7 +335,17 @@ impl<S: Store> Executor<S> {
         match ready {
             Ready::Enter(entry) => {
                 if let Err(why) = self.enter(&entry, at, door, acts) {
-                    withhold(&entry, why, at, acts);
+                    let pair = entry.approved.intent().pair;
+                    for (venue, amount) in Venue::ALL.into_iter().zip(entry.reserved) {
+                        acts.words.push(Word::Released { pair, venue, amount });
+                    }
+                    Gone { plan: entry.plan, sighting: entry.sighting, pair }.withhold(why, at, acts);
+                }
+            }
+            Ready::Leave(leave) => {
+                if let Err(why) = self.leave(&leave, at, door, acts) {
+                    let gone = Gone { plan: leave.plan, sighting: 0, pair: leave.pair };
+                    gone.withhold(why, at, acts);
                 }
             }
             Ready::Offers { plan, excess, offers } => {
@@ -387,7 +407,8 @@ impl<S: Store> Executor<S> {
         match change {
             None => self.halt(Latch::Impossible, acts),
             Some(Change::Traded(trade)) => {
-                self.traded(id, market, trade, heard.met, at, acts);
+                let realised = self.traded(id, market, trade, heard.met, at, acts);
+                self.plans[slot].realised += realised;
                 if let Some(what) = off {
                     acts.events.push(Event { at: at.unix, what });
                     acts.words.push(Word::FeeOff { market });
@@ -398,7 +419,10 @@ impl<S: Store> Executor<S> {
                 let fill = self.fill(market, &trade, None);
                 acts.events.push(Event { at: at.unix, what: What::Confirmed { plan: id, fill } });
             }
-            Some(Change::Voided(trade)) => self.voided(id, market, &trade, at, acts),
+            Some(Change::Voided(trade)) => {
+                let realised = self.voided(id, market, &trade, at, acts);
+                self.plans[slot].realised += realised;
+            }
             Some(Change::Moved | Change::Nothing) => {}
         }
         self.give_back(slot, acts);
@@ -519,16 +543,16 @@ impl<S: Store> Executor<S> {
         }
         let intent = *entry.approved.intent();
         let takes = [intent.legs.kalshi, intent.legs.polymarket];
-        let ticket = self.ticket(&intent, entry.floor, at.now);
+        let first = self.first(entry.first);
+        let leaves = |venue: Venue| first.is_none_or(|first| first == venue);
+        let ticket = if leaves(Venue::Polymarket) { self.ticket(&intent, entry.floor, at.now) } else { None };
         let qty = ticket.map_or(intent.qty, |(_, qty)| qty);
-        let number = ticket.map(|(order, _)| order).or_else(|| self.ids.take());
-        let (Some(kalshi), Some(polymarket)) = (self.ids.take(), number) else {
-            return Err(Withheld::Numbers);
-        };
-        let asks = [(kalshi, Venue::Kalshi), (polymarket, Venue::Polymarket)].map(|(id, venue)| {
+        let mut asks: SmallVec<[Ask; 2]> = SmallVec::new();
+        for venue in Venue::ALL.into_iter().filter(|venue| leaves(*venue)) {
+            let signed = ticket.filter(|_| venue == Venue::Polymarket).map(|(order, _)| order);
             let take = takes[venue as usize];
-            Ask {
-                id,
+            asks.push(Ask {
+                id: signed.or_else(|| self.ids.take()).ok_or(Withheld::Numbers)?,
                 venue,
                 market: take.market,
                 outcome: take.buys(),
@@ -536,33 +560,53 @@ impl<S: Store> Executor<S> {
                 qty,
                 limit: take.cost(intent.limits[venue as usize]),
                 purpose: Purpose::Entry,
-            }
-        });
-        let first = door.prepare(&asks[0], at).map_err(|why| Withheld::Unready(Venue::Kalshi, why))?;
-        let second = door.prepare(&asks[1], at).map_err(|why| {
-            door.withdraw(Venue::Kalshi, kalshi);
-            Withheld::Unready(Venue::Polymarket, why)
-        })?;
-        self.tickets.used(polymarket);
-        let prepared = [first, second];
-        let minimum = takes.map(|take| self.markets[take.market.0 as usize].qty_min);
+            });
+        }
         let aim = Aim { plan: entry.plan, sighting: entry.sighting, pair: intent.pair, legs: intent.legs, qty };
+        self.begin(aim, asks, entry.reserved, at, door, acts)
+    }
+
+    /// Begins a plan with its first orders: signed, on record, and on their way.
+    fn begin(
+        &mut self,
+        aim: Aim,
+        asks: SmallVec<[Ask; 2]>,
+        reserved: [Money; 2],
+        at: Arrival,
+        door: &mut dyn Door,
+        acts: &mut Acts,
+    ) -> Result<(), Withheld> {
+        let takes = [aim.legs.kalshi, aim.legs.polymarket];
+        let mut prepared: SmallVec<[Prepared; 2]> = SmallVec::new();
+        for (made, ask) in asks.iter().enumerate() {
+            prepared.push(door.prepare(ask, at).map_err(|why| {
+                for ask in &asks[..made] {
+                    door.withdraw(ask.venue, ask.id);
+                }
+                Withheld::Unready(ask.venue, why)
+            })?);
+        }
+        for ask in &asks {
+            self.tickets.used(ask.id);
+        }
+        let minimum = takes.map(|take| self.markets[take.market.0 as usize].qty_min);
         let planned = Record::Planned {
-            plan: entry.plan,
-            sighting: entry.sighting,
-            pair: intent.pair,
+            plan: aim.plan,
+            sighting: aim.sighting,
+            pair: aim.pair,
             markets: takes.map(|take| take.market),
             wanted: takes.map(Take::buys),
-            qty,
+            qty: aim.qty,
         };
-        let [kalshi, polymarket] = [0, 1].map(|v| Record::Intended {
-            plan: entry.plan,
-            ask: asks[v],
-            digest: prepared[v].digest,
+        // In one piece: after a power cut the plan is known with all of its orders, or not at all.
+        let mut records: SmallVec<[Record; 3]> = SmallVec::from_iter([planned]);
+        records.extend(asks.iter().zip(&prepared).map(|(ask, ready)| Record::Intended {
+            plan: aim.plan,
+            ask: *ask,
+            digest: ready.digest,
             at: at.unix,
-        });
-        // In one piece: after a power cut the plan is known with both of its orders, or not at all.
-        let written = self.journal.append_all(&[planned, kalshi, polymarket]);
+        }));
+        let written = self.journal.append_all(&records);
         if written.and_then(|_| self.sync_names(&prepared)).is_err() {
             // Whatever part of it is on record was never sent; a restart asks the venues, and they know of nothing.
             for ask in &asks {
@@ -571,14 +615,74 @@ impl<S: Store> Executor<S> {
             self.halt(Latch::Journal, acts);
             return Err(Withheld::Journal);
         }
-        let mut plan = Plan::open(aim, asks, self.budget, minimum);
+        let mut plan = Plan::open(aim, asks.iter().copied(), self.budget, minimum);
         for (ask, ready) in asks.into_iter().zip(prepared) {
             plan.sent(ask.id, at.now, at.unix);
             plan.named(ask.id, ready.tag);
             acts.sends.push(ask);
         }
-        self.plans.push(Open { plan, reserved: entry.reserved });
+        self.plans.push(Open { plan, realised: Money::ZERO, reserved });
         Ok(())
+    }
+
+    /// Sells what is held of both legs of a pair, or of one that stands alone. Nothing is sold that is not final, or that
+    /// another plan may count on.
+    fn leave(&mut self, leave: &Leave, at: Arrival, door: &mut dyn Door, acts: &mut Acts) -> Result<(), Withheld> {
+        if self.halted.is_some() && !leave.flatten {
+            return Err(Withheld::Halted);
+        }
+        if self.blocked {
+            return Err(Withheld::Unclear);
+        }
+        if !self.journal.has_room_for_entries() {
+            return Err(Withheld::Journal);
+        }
+        let takes = [leave.legs.kalshi, leave.legs.polymarket];
+        let markets = takes.map(|take| take.market);
+        let merging = self.merging.is_some_and(|(market, ..)| markets.contains(&market));
+        if merging || self.open().flat_map(Plan::legs).any(|leg| markets.contains(&leg.ask.market)) {
+            return Err(Withheld::NotHeld);
+        }
+        let held = takes.map(|take| take.buys().other());
+        let sale = |venue: Venue| {
+            let (market, outcome) = (markets[venue as usize], held[venue as usize]);
+            let certain = self.positions.certain(market, outcome);
+            leave.limits[venue as usize].map(|limit| Sale { limit, held: certain })
+        };
+        let proofs = risk::leave(leave.qty, Venue::ALL.map(sale)).map_err(|_| Withheld::NotHeld)?;
+        let both = proofs.iter().all(Option::is_some);
+        let purpose = match (both, leave.flatten) {
+            (true, true) => Purpose::Flatten,
+            (true, false) => Purpose::Exit,
+            (false, _) => Purpose::Rest,
+        };
+        let mut asks: SmallVec<[Ask; 2]> = SmallVec::new();
+        let first = self.first(leave.first).filter(|_| both);
+        for (venue, proof) in Venue::ALL.into_iter().zip(proofs) {
+            let Some(proof) = proof.filter(|_| first.is_none_or(|first| first == venue)) else { continue };
+            let (market, outcome) = (markets[venue as usize], held[venue as usize]);
+            let id = self.ids.take().ok_or(Withheld::Numbers)?;
+            let (qty, limit) = (proof.qty(), proof.limit());
+            asks.push(Ask { id, venue, market, outcome, buys: false, qty, limit, purpose });
+        }
+        let Leave { plan, pair, legs, qty, .. } = *leave;
+        self.begin(Aim { plan, sighting: 0, pair, legs, qty }, asks, [Money::ZERO; 2], at, door, acts)
+    }
+
+    /// The venue whose entry leaves alone; `None` where both leave together.
+    fn first(&self, first: First) -> Option<Venue> {
+        match first {
+            First::Together => None,
+            First::Alone(venue) => Some(venue),
+            First::Refusing => {
+                let [kalshi, polymarket] = self.answers.map(|answers| answers.share_ppm());
+                match kalshi.cmp(&polymarket) {
+                    Ordering::Less => Some(Venue::Polymarket),
+                    Ordering::Equal => None,
+                    Ordering::Greater => Some(Venue::Kalshi),
+                }
+            }
+        }
     }
 
     /// A venue's own name for an order has to outlive a power cut: it is the only way to ask for the order afterwards. A
@@ -670,7 +774,8 @@ impl<S: Store> Executor<S> {
         let takes = [plan.aim.legs.kalshi, plan.aim.legs.polymarket];
         let market = takes[venue as usize].market;
         let fee = self.markets[market.0 as usize].fee.at_most(offer.limit, Qty::whole(1), 1);
-        let sells = (!offer.buys).then_some(asked.sellable);
+        let held = || self.positions.certain(market, offer.outcome);
+        let sells = (!offer.buys).then(|| if purpose == Purpose::Complete { held() } else { asked.sellable });
         let Ok(reducing) = reduce(asked.qty, offer.qty, offer.limit, fee, sells) else { return };
         let Some(id) = self.ids.take() else { return };
         let ask = Ask {
@@ -733,8 +838,10 @@ impl<S: Store> Executor<S> {
     }
 
     fn close(&mut self, slot: usize, ending: Ending, at: Arrival, acts: &mut Acts) {
-        self.give_back(slot, acts);
-        let Open { plan, .. } = self.plans.swap_remove(slot);
+        let Open { plan, reserved, realised } = self.plans.swap_remove(slot);
+        for (venue, amount) in Venue::ALL.into_iter().zip(reserved).filter(|(_, amount)| *amount != Money::ZERO) {
+            acts.words.push(Word::Released { pair: plan.aim.pair, venue, amount });
+        }
         for tag in plan.legs().filter_map(Leg::tag) {
             if self.ended.len() == ENDED_MAX {
                 self.ended.pop_front();
@@ -754,27 +861,39 @@ impl<S: Store> Executor<S> {
         };
         acts.events.push(Event { at: at.unix, what });
         let closed = matches!(ending, Ending::Unwound | Ending::Dust | Ending::Naked);
-        acts.words.push(Word::PlanEnded { pair: plan.aim.pair, closed, evidence: ending.evidence() });
+        let evidence = ending.evidence();
+        acts.words.push(Word::PlanEnded { pair: plan.aim.pair, closed, came: plan.came(), evidence, realised });
         if ending == Ending::Naked {
             self.halt(Latch::Naked, acts);
         }
         self.tell_naked(acts);
     }
 
-    /// Gives back what was promised to entries that are over.
+    /// Gives back what was promised to entries that are over. A leg that answers the other one's fill has its promise until
+    /// the plan is level.
     fn give_back(&mut self, slot: usize, acts: &mut Acts) {
-        let Open { plan, reserved } = &mut self.plans[slot];
+        let Open { plan, reserved, .. } = &mut self.plans[slot];
         for venue in Venue::ALL {
-            let mut entries = plan.legs().filter(|leg| leg.ask.venue == venue && leg.ask.purpose == Purpose::Entry);
+            let entries = || plan.legs().filter(|leg| leg.ask.venue == venue && leg.ask.purpose == Purpose::Entry);
+            let over = if entries().next().is_none() { plan.rests() } else { entries().all(Leg::is_complete) };
             let amount = reserved[venue as usize];
-            if amount != Money::ZERO && entries.all(|leg| matches!(leg.state(), State::Done(_)) && leg.is_complete()) {
+            if amount != Money::ZERO && over {
                 reserved[venue as usize] = Money::ZERO;
                 acts.words.push(Word::Released { pair: plan.aim.pair, venue, amount });
             }
         }
     }
 
-    fn traded(&mut self, plan: u64, market: MarketId, trade: Trade, met: Option<Met>, at: Arrival, acts: &mut Acts) {
+    /// Books a trade. What it realised is returned.
+    fn traded(
+        &mut self,
+        plan: u64,
+        market: MarketId,
+        trade: Trade,
+        met: Option<Met>,
+        at: Arrival,
+        acts: &mut Acts,
+    ) -> Money {
         let before = *self.positions.holding(market);
         self.positions.trade(market, trade);
         let fill = self.fill(market, &trade, met);
@@ -788,15 +907,18 @@ impl<S: Store> Executor<S> {
         {
             acts.events.push(Event { at: at.unix, what: What::Netted { market, qty: netted } });
         }
+        let realised = after.realised - before.realised;
         self.tell_booked(market, &before, false, at, acts);
+        realised
     }
 
-    fn voided(&mut self, plan: u64, market: MarketId, trade: &Trade, at: Arrival, acts: &mut Acts) {
+    fn voided(&mut self, plan: u64, market: MarketId, trade: &Trade, at: Arrival, acts: &mut Acts) -> Money {
         let before = *self.positions.holding(market);
         self.positions.void(market, trade.tag);
         let fill = self.fill(market, trade, None);
         acts.events.push(Event { at: at.unix, what: What::Voided { plan, fill } });
         self.tell_booked(market, &before, false, at, acts);
+        self.positions.holding(market).realised - before.realised
     }
 
     fn settle(&mut self, market: MarketId, yes_payout: Money, at: Arrival, acts: &mut Acts) {
@@ -849,6 +971,7 @@ impl<S: Store> Executor<S> {
         acts.words.push(Word::Booked {
             market,
             held: after.qty,
+            cost: after.cost,
             cash: after.cash - before.cash,
             exposure: after.at_stake() - before.at_stake(),
             realised: after.realised - before.realised,
@@ -883,16 +1006,26 @@ impl<S: Store> Executor<S> {
     }
 }
 
-/// An entry of which nothing leaves.
-fn withhold(entry: &Entry, why: Withheld, at: Arrival, acts: &mut Acts) {
-    let intent = entry.approved.intent();
-    for (venue, amount) in Venue::ALL.into_iter().zip(entry.reserved) {
-        acts.words.push(Word::Released { pair: intent.pair, venue, amount });
+/// A plan of which nothing leaves.
+struct Gone {
+    plan: u64,
+    sighting: u64,
+    pair: PairId,
+}
+
+impl Gone {
+    fn withhold(self, why: Withheld, at: Arrival, acts: &mut Acts) {
+        let Self { plan: id, sighting, pair } = self;
+        acts.words.push(Word::PlanEnded {
+            pair,
+            closed: false,
+            came: Came::Nothing,
+            evidence: Evidence::None,
+            realised: Money::ZERO,
+        });
+        acts.events.push(Event { at: at.unix, what: What::Withheld { plan: id, why } });
+        let (nothing, state) = (Qty::ZERO, Ending::Withheld);
+        let what = What::PlanEnded { id, sighting, paired: nothing, naked: nothing, unwound: Money::ZERO, state };
+        acts.events.push(Event { at: at.unix, what });
     }
-    acts.words.push(Word::PlanEnded { pair: intent.pair, closed: false, evidence: Evidence::None });
-    let (id, sighting) = (entry.plan, entry.sighting);
-    acts.events.push(Event { at: at.unix, what: What::Withheld { plan: id, why } });
-    let (nothing, state) = (Qty::ZERO, Ending::Withheld);
-    let what = What::PlanEnded { id, sighting, paired: nothing, naked: nothing, unwound: Money::ZERO, state };
-    acts.events.push(Event { at: at.unix, what });
 }

@@ -9,13 +9,14 @@ use alloy_primitives::hex;
 
 use super::{execute::About, history::History, tickets};
 use crate::{
+    decide::Tally,
     ledger::{Positions, journal::Record, position::Holding},
     order::{
         Ask, Plan, Purpose,
         leg::Change,
-        plan::{Aim, Budget},
+        plan::{Aim, Budget, Came},
     },
-    spread::{FeeCurve, Legs, Take},
+    spread::{FeeCurve, Legs, Pair, Take},
     unit::{BookSide, MarketId, Money, Nanos, OrderId, Outcome, PairId, Qty, Tag, UnixMs, Venue},
 };
 
@@ -56,6 +57,12 @@ pub struct Restored {
     pub history: History,
     /// Tickets that may have become orders whose record was lost.
     pub strays: Vec<About>,
+    /// How plans have ended, by Kalshi's and Polymarket's market.
+    pub tallies: HashMap<[MarketId; 2], Tally>,
+    /// What sales of what was held have realised, by when they ended.
+    pub left: Vec<(UnixMs, Money)>,
+    /// What each open plan's trades have realised.
+    pub realised: Vec<Money>,
     /// What entries of each plan may still cost, by venue; nothing before [`Restored::promise`].
     pub reserved: Vec<[Money; 2]>,
 }
@@ -85,6 +92,9 @@ struct Walk<'a> {
     tickets: BTreeMap<OrderId, (About, UnixMs)>,
     /// The newest time that a record of this epoch tells.
     newest: UnixMs,
+    realised: HashMap<u64, Money>,
+    /// Of the newest record that says when it was written.
+    at: UnixMs,
     restored: Restored,
 }
 
@@ -114,16 +124,20 @@ pub fn restore(records: &[(u64, Record)], known: &Known<'_>, now: Nanos) -> Resu
         merging: None,
         history: History::default(),
         strays: Vec::new(),
+        tallies: HashMap::new(),
+        left: Vec::new(),
+        realised: Vec::new(),
         reserved: Vec::new(),
     };
     let (plans, orders, old) = (BTreeMap::new(), HashMap::new(), HashMap::new());
     let (tickets, newest) = (BTreeMap::new(), UnixMs::default());
-    let mut walk = Walk { known, slots, names, old, plans, orders, tickets, newest, restored };
+    let (realised, at) = (HashMap::new(), UnixMs::default());
+    let mut walk = Walk { known, slots, names, old, plans, orders, tickets, newest, realised, at, restored };
     for (sequence, record) in records {
         walk.take(*sequence, record, now)?;
     }
     walk.end_epoch();
-    let Walk { mut restored, plans, names, tickets, .. } = walk;
+    let Walk { mut restored, plans, names, tickets, realised, .. } = walk;
     restored.strays = tickets.into_values().map(|(about, _)| about).collect();
     for (id, mut plan) in plans {
         let markets = [plan.aim.legs.kalshi.market, plan.aim.legs.polymarket.market];
@@ -134,6 +148,7 @@ pub fn restore(records: &[(u64, Record)], known: &Known<'_>, now: Nanos) -> Resu
         plan.restarted(now);
         restored.plans.push(plan);
         restored.reserved.push([Money::ZERO; 2]);
+        restored.realised.push(realised.get(&id).copied().unwrap_or(Money::ZERO));
     }
     for (slot, (venue, name)) in names.iter().enumerate().skip(listed) {
         let held = restored.positions.holding(MarketId(slot as u32));
@@ -157,10 +172,33 @@ impl Restored {
         both.map(of).filter(|(_, _, qty, _)| !qty.is_zero()).collect()
     }
 
+    /// What sales of what was held have lost since then.
+    pub fn lost_since(&self, began: UnixMs) -> Money {
+        -self.left.iter().filter(|(at, _)| began <= *at).map(|(_, realised)| *realised).sum::<Money>()
+    }
+
+    /// Pairs whose exits are open.
+    pub fn leaving(&self) -> Vec<PairId> {
+        self.plans.iter().filter(|plan| plan.exits()).map(|plan| plan.aim.pair).collect()
+    }
+
+    /// What came of a pair's plans.
+    pub fn tally(&self, pair: &Pair) -> Tally {
+        self.tallies.get(&[pair.kalshi, pair.polymarket]).copied().unwrap_or_default()
+    }
+
     /// Keeps money back for entries that may still fill: what they cost at their limit, with fees. It is released when the
     /// entry is over, as if this start had made it.
     pub fn promise(&mut self, fee: impl Fn(MarketId) -> FeeCurve) {
         for (plan, reserved) in self.plans.iter().zip(&mut self.reserved) {
+            let mut entries = plan.legs().filter(|leg| leg.ask.purpose == Purpose::Entry);
+            if let (Some(first), None) = (entries.next(), entries.next())
+                && !plan.rests()
+            {
+                // The other leg answers this one's fill. Both were to cost less than the dollar that they pay.
+                let Ask { venue, qty, limit, .. } = first.ask;
+                reserved[venue.other() as usize] = Money::dollar_each(qty) - limit.proceeds(qty);
+            }
             for leg in plan.legs().filter(|leg| leg.ask.purpose == Purpose::Entry && !leg.is_complete()) {
                 let Ask { venue, market, qty, limit, .. } = leg.ask;
                 reserved[venue as usize] += limit.cost(qty) + fee(market).at_most(limit, qty, 1);
@@ -218,7 +256,8 @@ impl Walk<'_> {
                 let id = plan.aim.plan;
                 let market = plan.leg(order).expect("it was added").ask.market;
                 let positions = &mut self.restored.positions;
-                let before = positions.holding(market).cash;
+                self.at = at;
+                let before = *positions.holding(market);
                 // What was impossible then is impossible again, and freezes the plan.
                 let change = plan.next(order, &told, now);
                 if let Ok(change) = change {
@@ -230,11 +269,24 @@ impl Walk<'_> {
                     Ok(Change::Voided(trade)) => positions.void(market, trade.tag),
                     Ok(Change::Moved | Change::Nothing) | Err(_) => {}
                 }
-                self.restored.flows[market.0 as usize] += positions.holding(market).cash - before;
+                let after = positions.holding(market);
+                self.restored.flows[market.0 as usize] += after.cash - before.cash;
+                *self.realised.entry(id).or_default() += after.realised - before.realised;
             }
             Record::Ended { plan, ending } => {
-                self.plans.remove(&plan);
                 self.restored.history.ended(plan, ending);
+                let realised = self.realised.remove(&plan).unwrap_or(Money::ZERO);
+                let Some(plan) = self.plans.remove(&plan) else { return Ok(()) };
+                if plan.exits() {
+                    self.restored.left.push((self.at, realised));
+                }
+                let markets = [plan.aim.legs.kalshi.market, plan.aim.legs.polymarket.market];
+                let tally = self.restored.tallies.entry(markets).or_default();
+                match plan.came() {
+                    Came::Nothing => {}
+                    Came::Level => tally.note(None),
+                    Came::Alone(venue) => tally.note(Some(venue)),
+                }
             }
             Record::Merging { market, qty, .. } => {
                 let market = self.slot(sequence, market)?;

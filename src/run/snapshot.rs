@@ -65,6 +65,14 @@ pub struct Snapshot {
     pub held: [i64; 2],
     pub naked: i64,
     pub realised_today: i64,
+    /// What selling everything held would lose against what it cost, and markets that nobody bids for.
+    #[serde(default)]
+    pub flatten_loss: i64,
+    #[serde(default)]
+    pub unsellable: u32,
+    /// How far everything held is sold, where a person asked for that.
+    #[serde(default)]
+    pub flatten: Option<String>,
     pub balances: Vec<Balances>,
     /// How plans ended.
     pub endings: BTreeMap<String, u64>,

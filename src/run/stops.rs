@@ -19,13 +19,14 @@ use crossbeam::channel::Sender;
 use super::{clock, event::Control};
 use crate::{
     risk::{Latch, TradingState},
-    unit::Nanos,
+    unit::{Nanos, UnixMs},
 };
 
 const LATCH: &str = "latch";
 const PAUSED: &str = "paused";
 /// Live trading is armed; holds the print of the limits under which it was.
 const ARMED: &str = "armed";
+const FLATTEN: &str = "flatten";
 
 /// The latch as the sender sees it: when it fell, on the engine's clock; 0 while it stands.
 #[derive(Clone, Debug, Default)]
@@ -109,6 +110,15 @@ impl Stops {
         self.halt(Latch::Person)
     }
 
+    /// Halts, and sells everything held within the configured loss. Survives the process like the latch.
+    pub fn flatten(&self) -> io::Result<()> {
+        self.fallen.fall();
+        let written = write(&self.state.join(FLATTEN), "everything is to be sold, by a person's word");
+        let halted = self.halt_by_person();
+        let _ = self.controls.try_send(Control::Flatten);
+        written.and(halted)
+    }
+
     /// A person lifts pause and latch.
     pub fn resume(&self) -> io::Result<()> {
         take_away(&self.state)?;
@@ -128,6 +138,7 @@ impl Stops {
 pub enum Stopping {
     Pause,
     Halt,
+    Flatten,
 }
 
 /// Lays down the file that the next start reads.
@@ -135,12 +146,28 @@ pub fn lay(state: &Path, stopping: Stopping) -> io::Result<()> {
     match stopping {
         Stopping::Pause => write(&state.join(PAUSED), "paused by a person"),
         Stopping::Halt => write(&state.join(LATCH), Latch::Person.name()),
+        Stopping::Flatten => {
+            write(&state.join(FLATTEN), "everything is to be sold, by a person's word")?;
+            write(&state.join(LATCH), Latch::Person.name())
+        }
     }
 }
 
-/// Takes both files away.
+/// Since when everything held is being sold, if it is. A file that cannot be read says: from the beginning, so that what was
+/// lost by then counts.
+pub fn flattening(state: &Path) -> Option<UnixMs> {
+    let path = state.join(FLATTEN);
+    if !path.exists() {
+        return None;
+    }
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let began = text.lines().nth(1).and_then(|line| line.strip_prefix("at ")?.split(' ').next()?.parse().ok());
+    Some(UnixMs::new(began.unwrap_or(0)))
+}
+
+/// Takes all of them away.
 pub fn take_away(state: &Path) -> io::Result<()> {
-    [LATCH, PAUSED].into_iter().try_for_each(|name| remove(&state.join(name)))
+    [FLATTEN, LATCH, PAUSED].into_iter().try_for_each(|name| remove(&state.join(name)))
 }
 
 /// Was live trading armed, under these limits? Under others it was armed for something else.
@@ -170,7 +197,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
 /// What the files of a state directory say at start.
 pub fn found(state: &Path) -> TradingState {
     let mut trading = if state.join(PAUSED).exists() { TradingState::Paused } else { TradingState::Active };
-    if state.join(LATCH).exists() {
+    if state.join(LATCH).exists() || state.join(FLATTEN).exists() {
         trading.halt(Latch::FoundAtStart);
     }
     trading
@@ -233,6 +260,30 @@ mod tests {
         none.arm().unwrap();
         let armed: Vec<_> = told.try_iter().map(|c| matches!(c, Control::Arm { armed: true })).collect();
         assert_eq!(armed, [true, true, false, true], "what needs no arming is not armed");
+    }
+
+    #[test]
+    fn whoever_flattens_halts_and_a_restart_knows_since_when() {
+        let folder = tempfile::tempdir().unwrap();
+        let (controls, told) = unbounded();
+        let stops = Stops::new(Fallen::default(), controls, folder.path(), None);
+        let before = clock::unix();
+        stops.flatten().unwrap();
+        assert!(stops.fallen.since().is_some() && stops.is_laid());
+        assert!(flattening(folder.path()).is_some_and(|began| before <= began && began <= clock::unix()));
+        let told: Vec<_> = told.try_iter().collect();
+        assert!(matches!(told[..], [Control::Halt { latch: Latch::Person }, Control::Flatten]), "{told:?}");
+        // A second word does not begin anew: what was lost so far counts.
+        std::fs::write(folder.path().join(FLATTEN), "why\nat 1234 ms Unix time\n").unwrap();
+        lay(folder.path(), Stopping::Flatten).unwrap();
+        assert_eq!(flattening(folder.path()), Some(UnixMs::new(1_234)));
+        std::fs::write(folder.path().join(FLATTEN), "torn").unwrap();
+        assert_eq!(flattening(folder.path()), Some(UnixMs::new(0)), "everything that was ever lost counts");
+        // The latch's file alone may be gone: nothing is entered while everything is sold.
+        std::fs::remove_file(folder.path().join(LATCH)).unwrap();
+        assert_eq!(found(folder.path()), TradingState::Halted(Latch::FoundAtStart));
+        stops.resume().unwrap();
+        assert_eq!((flattening(folder.path()), found(folder.path())), (None, TradingState::Active));
     }
 
     #[test]

@@ -4,9 +4,9 @@
 use std::{collections::HashMap, path::Path};
 
 use super::{
-    boot::{Endpoints, allocation, limits, rules, shares},
+    boot::{Endpoints, allocation, leaving, limits, rules, shares},
     catalogue::{Listed, Listing},
-    detect::{MarketSetup, PairSetup, PaperSetup, Setup},
+    detect::{LeaveSetup, MarketSetup, PairSetup, PaperSetup, Setup},
     feed::LinkSetup,
     keep::{MarketName, PairName},
     restore::Restored,
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     book::Links,
     config::Config,
-    decide::{Odds, Reason},
+    decide::{Odds, Reason, Tally},
     ledger::audit,
     pairing::{PairBook, Polarity, Tail},
     risk::Budget,
@@ -90,6 +90,7 @@ pub(super) fn tables(book: &PairBook, listed: &Listing) -> Tables {
             event,
             barred,
             odds: Odds::prior(pair.tail == Tail::Material),
+            tally: Tally::default(),
         });
         tables.pair_names.push(PairName { key: pair.key(), title: pair.title.clone(), markets });
     }
@@ -192,15 +193,22 @@ pub(super) fn setup(
         }
     }
     budget.begin_day(now.raw(), known.realised_today);
+    let tallied = |pair: &PairSetup| PairSetup { tally: restored.tally(&pair.pair), ..*pair };
     Setup {
         markets: tables.markets.clone(),
-        pairs: tables.pairs.clone(),
+        pairs: tables.pairs.iter().map(tallied).collect(),
         feeds: 2,
         rules: rules(config),
         limits: limits(config),
         budget,
         state: stops::found(state),
         paper: PaperSetup { latency: [config.paper.kalshi_latency, config.paper.polymarket_latency] },
+        leg_order: config.trading.leg_order,
+        leaving: LeaveSetup {
+            begun: stops::flattening(state).map(|began| restored.lost_since(began)),
+            open: restored.leaving(),
+            ..leaving(config)
+        },
         next_id: known.last_opportunity.max(known.last_plan).max(restored.last_id),
         regrids: REGRIDS_MAX.min(tables.markets.len()),
         held,

@@ -118,6 +118,15 @@ impl Direction {
     /// Both.
     pub const ALL: [Self; 2] = [Self::YesKalshi, Self::YesPolymarket];
 
+    /// What is bought where here is sold where there.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::YesKalshi => Self::YesPolymarket,
+            Self::YesPolymarket => Self::YesKalshi,
+        }
+    }
+
     /// 0 or 1, for tables.
     pub const fn index(self) -> usize {
         self as usize

@@ -46,6 +46,8 @@ pub enum Request {
     Pause,
     /// Nothing that raises risk; what is naked is closed.
     Kill,
+    /// The same, and everything held is sold within the configured loss.
+    Flatten,
     /// Pause and latch are lifted.
     Resume,
     /// A kill that is measured and lifted again at once. Refused while the engine is paused or halted.
@@ -70,6 +72,7 @@ impl Request {
             Self::Status | Self::Latency => None,
             Self::Pause => plain("pause"),
             Self::Kill => plain("kill"),
+            Self::Flatten => plain("flatten"),
             Self::Resume => plain("resume"),
             Self::Drill => plain("drill"),
             Self::Arm => plain("arm"),
@@ -182,12 +185,13 @@ fn serve(stream: &UnixStream, handles: &Handles) -> anyhow::Result<()> {
         }
         Ok(Request::Pause) => handles.done(handles.stops.pause(), "paused"),
         Ok(Request::Resume) => handles.done(handles.stops.resume(), "active"),
-        Ok(Request::Kill) => Answer::Stopped { report: handles.kill() },
+        Ok(Request::Kill) => Answer::Stopped { report: handles.kill(Stops::halt_by_person) },
+        Ok(Request::Flatten) => Answer::Stopped { report: handles.kill(Stops::flatten) },
         Ok(Request::Drill) if handles.status().state != "active" => Answer::Refused {
             why: format!("the engine is {}: a drill would lift that; resume first", handles.status().state),
         },
         Ok(Request::Drill) => {
-            let report = handles.kill();
+            let report = handles.kill(Stops::halt_by_person);
             match handles.stops.resume() {
                 Ok(()) => Answer::Stopped { report },
                 Err(e) => Answer::Refused { why: format!("drilled, but the latch cannot be lifted: {e}") },
@@ -284,9 +288,9 @@ impl Handles {
         }
     }
 
-    fn kill(&self) -> Report {
+    fn kill(&self, halt: impl Fn(&Stops) -> std::io::Result<()>) -> Report {
         let began = clock::now();
-        let kept = self.stops.halt_by_person().is_ok();
+        let kept = halt(&self.stops).is_ok();
         let fell = self.stops.fallen.since().unwrap_or(began);
         self.wait(|status| status.state == "halted");
         // Cancels and hedges of what stood have a moment to leave.

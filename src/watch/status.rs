@@ -77,6 +77,9 @@ pub fn screen(status: &Snapshot, now_ms: u64) -> String {
     for advice in &status.advice {
         let _ = writeln!(text, "  advice: {advice}");
     }
+    if let Some(flatten) = &status.flatten {
+        let _ = writeln!(text, "  flatten     {flatten}");
+    }
     for balance in &status.balances {
         let _ = writeln!(
             text,

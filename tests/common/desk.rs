@@ -4,13 +4,14 @@
 
 use orion::{
     book::Fitness,
-    decide::{Odds, Quote, Reason, Rules},
+    config::LegOrder,
+    decide::{Odds, Quote, Reason, Rules, Tally},
     ledger::journal::Scratch,
     order::plan,
     risk::{Account, Budget, Limits, TradingState, budget::Shares},
     run::{
         desk::{self, Orders},
-        detect::{MarketSetup, PairSetup, PaperSetup, Setup},
+        detect::{LeaveSetup, MarketSetup, PairSetup, PaperSetup, Setup},
         event::{Control, Event, What, Word},
     },
     spread::{Direction, Pair, Rate, Terms},
@@ -128,6 +129,7 @@ pub fn setup(rate_ppm: u32) -> Setup {
             event: 0,
             barred: None,
             odds: Odds { one_ppm: [0; 2], differ_ppm: 0 },
+            tally: Tally::default(),
         }],
         feeds: 2,
         rules: rules(),
@@ -142,6 +144,8 @@ pub fn setup(rate_ppm: u32) -> Setup {
         budget,
         state: TradingState::Active,
         paper: PaperSetup { latency: [Nanos::millis(50); 2] },
+        leg_order: LegOrder::Together,
+        leaving: LeaveSetup { gain_min: rate(50), loss_max: Money::dollars(1_000), begun: None, open: Vec::new() },
         next_id: 0,
         regrids: 4,
         held: Vec::new(),

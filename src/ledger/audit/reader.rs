@@ -198,6 +198,17 @@ impl AuditReader {
         self.all(&format!("{PLAN} WHERE realised_net_micros IS NULL AND state <> 'abandoned' ORDER BY id"), [], plan)
     }
 
+    /// Every plan, oldest first.
+    pub fn plans(&self) -> Result<Vec<Plan>, AuditError> {
+        self.all(&format!("{PLAN} WHERE state <> 'abandoned' ORDER BY id"), [], plan)
+    }
+
+    /// Has a plan sold what others had bought? Such plans come from no opportunity.
+    pub fn has_exits(&self) -> Result<bool, AuditError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM plans WHERE opportunity_id IS NULL)";
+        self.connection.query_row(sql, [], |line| line.get(0)).map_err(|error| self.told(error))
+    }
+
     /// The settings of the last run as they were written down, by dotted key.
     pub fn settings(&self) -> Result<BTreeMap<String, String>, AuditError> {
         let sql = "SELECT key, after FROM config_changes c WHERE rowid = \

@@ -4,9 +4,11 @@
 //! [`Detector::apply`] brings books up to date and remembers which pairs were touched; [`Detector::turn`] then looks at
 //! those pairs once. Nothing here allocates after [`Detector::new`]: every table has its size from the start.
 
+mod leave;
 mod paper;
 mod wish;
 
+pub use leave::LeaveSetup;
 use smallvec::SmallVec;
 
 use super::{
@@ -15,7 +17,8 @@ use super::{
 };
 use crate::{
     book::{Book, Ladder, Links, sync::Effect},
-    decide::{Odds, Quote, Reason, Rules, View, decide},
+    config::LegOrder,
+    decide::{Odds, Quote, Reason, Rules, Tally, View, decide},
     fill::Heard,
     risk::{Budget, Latch, Limits, Pace, Ramp, TradingState, check, limit::Standing},
     sim::paper::Paper,
@@ -39,7 +42,9 @@ pub struct PairSetup {
     /// Pairs of one event share its exposure.
     pub event: u32,
     pub barred: Option<Reason>,
+    /// Before anything was seen of its plans.
     pub odds: Odds,
+    pub tally: Tally,
 }
 
 /// How the paper exchange is reached.
@@ -59,6 +64,8 @@ pub struct Setup {
     pub budget: Budget,
     pub state: TradingState,
     pub paper: PaperSetup,
+    pub leg_order: LegOrder,
+    pub leaving: LeaveSetup,
     /// The first free number for sightings and plans.
     pub next_id: u64,
     /// Markets whose grid may become finer while the engine runs; their ladders are laid out now.
@@ -116,6 +123,8 @@ struct PairState {
     setup: PairSetup,
     sightings: [Option<Sighting>; 2],
     plan: bool,
+    /// Its plan sells what is held, and realises this loss at worst.
+    leaving: Option<Money>,
     plan_ended: Option<Nanos>,
     /// Plans that ended with one leg closed again.
     closed: u32,
@@ -126,6 +135,8 @@ struct PairState {
 struct MarketState {
     terms: Terms,
     held: [Qty; 2],
+    /// What that cost.
+    cost: [Money; 2],
     settled: bool,
     /// Terms or rules are in doubt until the catalogue was read anew.
     suspended: Option<Canary>,
@@ -190,6 +201,10 @@ pub struct Detector {
     pace: Pace,
     paper: Paper,
     setup: PaperSetup,
+    leg_order: LegOrder,
+    leaving: LeaveSetup,
+    /// Everything held is being sold, by a person's word.
+    flatten: Option<leave::Flatten>,
     flights: Vec<paper::Flight>,
     open_plans: usize,
     next_id: u64,
@@ -223,6 +238,7 @@ impl Detector {
             .map(|m| MarketState {
                 terms: m.terms,
                 held: [Qty::ZERO; 2],
+                cost: [Money::ZERO; 2],
                 settled: false,
                 suspended: None,
                 foreign: false,
@@ -239,14 +255,27 @@ impl Detector {
             }
             pair_lines.push(PairLine { pair: pair.pair, touched: false, sighted: false });
             let sightings = [None; 2];
-            pairs.push(PairState { setup: pair, sightings, plan: false, plan_ended: None, closed: 0, holds: false });
+            pairs.push(PairState {
+                setup: pair,
+                sightings,
+                plan: false,
+                leaving: None,
+                plan_ended: None,
+                closed: 0,
+                holds: false,
+            });
         }
-        for (market, outcome, qty, _) in setup.held {
-            markets[market.0 as usize].held[outcome as usize] = qty;
+        for (market, outcome, qty, cost) in setup.held {
+            let market = &mut markets[market.0 as usize];
+            (market.held[outcome as usize], market.cost[outcome as usize]) = (qty, cost);
         }
         for pair in &setup.open {
             pairs[pair.0 as usize].plan = true;
         }
+        for pair in &setup.leaving.open {
+            pairs[pair.0 as usize].leaving = Some(Money::ZERO);
+        }
+        let flatten = setup.leaving.begun.map(leave::Flatten::begun);
         let books = setup.markets.iter().map(|m| Book::new(m.terms.grid, m.trading)).collect();
         let polled = setup.markets.iter().map(|m| m.polled).collect();
         let touched = Vec::with_capacity(pairs.len());
@@ -265,6 +294,9 @@ impl Detector {
             pace: Pace::new(),
             paper: Paper::default(),
             setup: setup.paper,
+            leg_order: setup.leg_order,
+            leaving: setup.leaving,
+            flatten,
             flights: Vec::with_capacity(4 * PLANS_MAX),
             open_plans: setup.open.len(),
             next_id: setup.next_id,
@@ -379,7 +411,9 @@ impl Detector {
                 self.state.pause();
                 self.tell_state(at.unix, out);
             }
+            Control::Flatten => self.flatten(),
             Control::Resume => {
+                self.flatten = None;
                 self.state.resume();
                 out.ready.push(Ready::Resumed);
                 self.tell_state(at.unix, out);
@@ -485,6 +519,9 @@ impl Detector {
             }
             return;
         }
+        if self.pairs[slot].holds {
+            self.leave_early(id, direction, at, out);
+        }
         let (quote, outcome) = self.judge(id, direction, at);
         if matches!(outcome, Err(Reason::TooGood)) && self.pairs[slot].setup.barred.is_none() {
             self.pairs[slot].setup.barred = Some(Reason::TooGood);
@@ -561,7 +598,7 @@ impl Detector {
             books: slots.map(|slot| &self.books[slot]),
             terms,
             barred: state.setup.barred.or(foreign).or(suspended),
-            odds: state.setup.odds,
+            odds: state.setup.odds.after(&state.setup.tally),
             times: self.limits.ramp.and_then(Ramp::times),
             links: &self.links,
             now: at.now,
@@ -574,7 +611,7 @@ impl Detector {
         let standing = Standing {
             positions: self.holding + self.open_plans,
             held: state.holds,
-            plan_open: state.plan || self.open_plans == PLANS_MAX || !self.room || self.draining,
+            plan_open: state.plan || self.is_left(id) || self.open_plans == PLANS_MAX || !self.room || self.draining,
             plan_ended: state.plan_ended,
             shards,
             event,
@@ -682,6 +719,7 @@ impl Detector {
             }
         }
         self.wish(at, out);
+        self.sell_on(at, out);
         if STATS_EVERY <= at.now.since(self.told) {
             self.told = at.now;
             self.tell(at, out);
@@ -697,6 +735,7 @@ impl Detector {
                 self.stats.fit[market.terms.venue as usize] += 1;
             }
         }
+        (self.stats.flatten_loss, self.stats.unsellable) = self.flatten_cost(at);
         self.stats.realised_today = self.budget.realised_today();
         out.events.push(Event { at: at.unix, what: What::Stats { stats: self.stats } });
         self.tell_balances(at, out);

@@ -5,15 +5,16 @@ use std::io::Write as _;
 
 use super::{Detector, Outbox};
 use crate::{
-    decide::Reason,
+    config::LegOrder,
+    decide::{Intent, Reason},
     fill::{Heard, Met, Whose},
     order::{
         Ask,
-        plan::{Excess, Offer, Offers},
+        plan::{Came, Excess, First, Offer, Offers},
     },
     risk::Approved,
     run::event::{Entry, Event, Ready, What, Word},
-    spread::{FeeRun, Legs, Rate, fee::Cash},
+    spread::{FeeRun, Legs, Rate, Take, fee::Cash},
     unit::{
         BookSide, MarketId, Money, Nanos, Outcome, PairId, Picture, Price, Qty, Refusal, Sent, Stage, Tag, Told, Trade,
         UnixMs, Venue,
@@ -22,7 +23,7 @@ use crate::{
 };
 
 /// Plans of a pair that may end with one leg closed again, from one start to the next.
-const LOOP_MAX: u32 = 3;
+pub(super) const LOOP_MAX: u32 = 3;
 
 /// One order on its way to the paper exchange.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +66,28 @@ impl Detector {
         out.events.push(Event { at: at.unix, what });
         // Measured before fees, the limits alone see to the threshold.
         let floor = if self.rules.threshold_net { self.rules.threshold } else { Rate::ZERO };
-        out.ready.push(Ready::Enter(Entry { plan: self.next_id, sighting, approved, reserved, floor }));
+        let first = self.first(&intent);
+        out.ready.push(Ready::Enter(Entry { plan: self.next_id, sighting, approved, first, reserved, floor }));
+    }
+
+    /// Which leg leaves first. Where a venue holds orders that take, nobody knows for how long the other leg would stand
+    /// alone: that venue's fill is answered.
+    fn first(&self, intent: &Intent) -> First {
+        self.held_first(&intent.legs).map_or_else(
+            || match self.leg_order {
+                LegOrder::Together => First::Together,
+                LegOrder::ThinnerFirst => First::Alone(intent.thinner),
+                LegOrder::RefusingFirst => First::Refusing,
+            },
+            First::Alone,
+        )
+    }
+
+    /// The venue that holds orders which take on one of these legs.
+    pub(super) fn held_first(&self, legs: &Legs) -> Option<Venue> {
+        let holds = |take: &Take| self.markets[take.market.0 as usize].terms.hold != Nanos::ZERO;
+        let takes = [legs.kalshi, legs.polymarket];
+        Venue::ALL.into_iter().find(|venue| holds(&takes[*venue as usize]))
     }
 
     /// Something of the executor's.
@@ -80,10 +102,10 @@ impl Detector {
                 out.ready.push(Ready::Offers { plan, excess, offers });
             }
             Word::Cash { venue, shard, amount, exact } => self.budget.read(venue, shard, amount, exact),
-            Word::Booked { market, held, cash, exposure, realised, paid } => {
+            Word::Booked { market, held, cost, cash, exposure, realised, paid } => {
                 self.moved = true;
                 let state = &mut self.markets[market.0 as usize];
-                state.held = held;
+                (state.held, state.cost) = (held, cost);
                 let (venue, shard) = (state.terms.venue, state.terms.shard);
                 if let Some(&first) = self.market_lines[market.0 as usize].pairs.first() {
                     let event = self.pairs[first.0 as usize].setup.event as usize;
@@ -103,11 +125,19 @@ impl Detector {
                 let (shard, event) = self.account_of(pair, venue);
                 self.budget.release(venue, shard, event, amount);
             }
-            Word::PlanEnded { pair, closed, evidence } => {
+            Word::PlanEnded { pair, closed, came, evidence, realised } => {
                 if let Some(ramp) = &mut self.limits.ramp {
                     ramp.ended(evidence);
                 }
                 let state = &mut self.pairs[pair.0 as usize];
+                if let (Some(_), Some(flatten)) = (state.leaving.take(), &mut self.flatten) {
+                    flatten.realised(realised);
+                }
+                match came {
+                    Came::Nothing => {}
+                    Came::Level => state.setup.tally.note(None),
+                    Came::Alone(venue) => state.setup.tally.note(Some(venue)),
+                }
                 state.plan = false;
                 state.plan_ended = Some(at.now);
                 state.closed += u32::from(closed);
@@ -198,26 +228,27 @@ impl Detector {
         let take = |venue: Venue| if venue == Venue::Kalshi { legs.kalshi } else { legs.polymarket };
         let (long, short) = (take(excess.long), take(excess.long.other()));
         // What is held too much: what the leg was to buy, or, where closing it was undone, what was bought for that.
-        let back = match (long.side, excess.reversed) {
-            (BookSide::Ask, false) | (BookSide::Bid, true) => BookSide::Bid,
-            (BookSide::Bid, false) | (BookSide::Ask, true) => BookSide::Ask,
-        };
+        let back = if excess.reversed { long.side } else { opposite(long.side) };
         let held = if excess.reversed { long.buys().other() } else { long.buys() };
-        let complete = if excess.reversed {
-            None
+        let (side, outcome) =
+            if excess.reversed { (opposite(short.side), short.buys().other()) } else { (short.side, short.buys()) };
+        // An exit is completed out of what is held; where that is not there any more its complement does the same.
+        let still = self.markets[short.market.0 as usize].held[outcome.other() as usize];
+        let complete = if excess.exit && !excess.reversed && excess.qty <= still {
+            self.offer(short.market, side, outcome.other(), false, excess.qty, at)
         } else {
-            self.offer(short.market, short.side, short.buys(), true, excess.qty, at)
+            self.offer(short.market, side, outcome, true, excess.qty, at)
         };
         // What is not final yet cannot be sold, nor what closed the other outcome's contracts of an earlier plan: Kalshi
         // keeps one number a market. Its complement can be bought.
         let there = self.markets[long.market.0 as usize].held[held as usize];
-        let sells = excess.qty <= excess.sellable && excess.qty <= there;
+        let sells = (excess.reversed || !excess.exit) && excess.qty <= excess.sellable && excess.qty <= there;
         let outcome = if sells { held } else { held.other() };
         Offers { complete, unwind: self.offer(long.market, back, outcome, !sells, excess.qty, at) }
     }
 
     /// Up to `qty` from one side of a fit book.
-    fn offer(
+    pub(super) fn offer(
         &self,
         market: MarketId,
         side: BookSide,
@@ -286,6 +317,13 @@ impl Detector {
             let pair = self.market_lines[market.0 as usize].pairs[at];
             self.note_holding(pair.0 as usize);
         }
+    }
+}
+
+const fn opposite(side: BookSide) -> BookSide {
+    match side {
+        BookSide::Bid => BookSide::Ask,
+        BookSide::Ask => BookSide::Bid,
     }
 }
 

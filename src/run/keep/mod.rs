@@ -7,7 +7,7 @@ mod book;
 mod rows;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -157,7 +157,7 @@ struct Keeper {
     rows: VecDeque<Row>,
     dropped: u64,
     seen: HashMap<u64, Seen>,
-    plans: HashMap<u64, PlanBook>,
+    plans: BTreeMap<u64, PlanBook>,
     held: HashMap<(MarketId, Outcome), (Qty, Money)>,
     reasons: HashMap<&'static str, u64>,
     last_reason: HashMap<u64, &'static str>,
@@ -277,6 +277,15 @@ impl Keeper {
                 let _ = self.setup.merges.try_send((name, qty));
             }
             What::Merged { market, qty, done } => self.merged(at, market, qty, done),
+            What::Leaving { id, pair, held, qty, limits, loss } => {
+                self.leaving(at, id, pair, held, qty, limits, loss);
+            }
+            What::Flatten { state } => {
+                let text = format!("flatten: {}", state.sentence());
+                self.status.flatten = Some(state.sentence());
+                self.push(Row::Event(audit::Event { at, kind: "flatten".into(), text: text.clone() }));
+                let _ = self.setup.told.try_send(Told::Note(text));
+            }
             What::Withheld { plan, why } => {
                 let text = format!("plan {plan} was not begun: {}", why.sentence());
                 self.push(Row::Event(audit::Event { at, kind: "withheld".into(), text }));
@@ -376,6 +385,8 @@ impl Keeper {
                 self.status.fit = stats.fit;
                 self.status.realised_today = stats.realised_today.raw();
                 self.status.naked = stats.naked.raw();
+                self.status.flatten_loss = stats.flatten_loss.raw();
+                self.status.unsellable = stats.unsellable;
                 self.status.at_ms = at.raw();
             }
         }
@@ -389,7 +400,7 @@ impl Keeper {
                 tracing::error!("the latch's file cannot be written, so a restart would not know of it: {e}");
             }
         } else {
-            self.status.latch = None;
+            (self.status.latch, self.status.flatten) = (None, None);
         }
         let text = self.status.latch.clone().unwrap_or_else(|| state.name().into());
         self.push(Row::Event(audit::Event { at, kind: "state".into(), text }));

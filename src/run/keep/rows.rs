@@ -2,7 +2,7 @@
 
 use super::{
     Keeper, MarketName, Seen, Told,
-    book::{Moved, PlanBook},
+    book::{self, Moved, PlanBook},
 };
 use crate::{
     decide::{Quote, Reason, rule::lock_millidays},
@@ -175,10 +175,53 @@ impl Keeper {
         self.push(Row::Plan(row));
     }
 
+    /// What is held is to be sold.
+    #[expect(clippy::too_many_arguments, reason = "the members of one event")]
+    pub(super) fn leaving(
+        &mut self,
+        at: UnixMs,
+        id: u64,
+        pair: PairId,
+        held: Direction,
+        qty: Qty,
+        limits: [Option<Price>; 2],
+        loss: Money,
+    ) {
+        let name = self.pair(pair).clone();
+        // One leg alone has one price; its complement stands for the other one's.
+        let [kalshi, polymarket] = match limits {
+            [Some(kalshi), Some(polymarket)] => [kalshi, polymarket],
+            [Some(kalshi), None] => [kalshi, kalshi.complement()],
+            [None, Some(polymarket)] => [polymarket.complement(), polymarket],
+            [None, None] => return,
+        };
+        let (yes_on, yes_limit, no_limit) = match held {
+            Direction::YesKalshi => (Venue::Kalshi, kalshi, polymarket),
+            Direction::YesPolymarket => (Venue::Polymarket, polymarket, kalshi),
+        };
+        let row = audit::Plan {
+            id,
+            opportunity_id: None,
+            pair_key: name.key.clone(),
+            yes_on,
+            qty,
+            yes_limit,
+            no_limit,
+            state: "leaving".into(),
+            opened_at: at,
+            closed_at: None,
+            expected_net: -loss,
+            realised_net: None,
+        };
+        self.plans.insert(id, PlanBook::new(row.clone(), &name));
+        self.push(Row::Plan(row));
+        let what = if limits.iter().all(Option::is_some) { "both legs" } else { "a leg that stands alone" };
+        let text = format!("{}: {what} sold, {qty} contracts, for at worst {:#} beyond their cost", name.title, -loss);
+        let _ = self.setup.told.try_send(Told::Note(text));
+    }
+
     pub(super) fn filled(&mut self, at: UnixMs, plan: u64, fill: &Fill) {
-        if let Some(book) = self.plans.get_mut(&plan) {
-            book.fill(&moved(fill));
-        }
+        book::book(&mut self.plans, plan, &moved(fill));
         self.fill_row(at, plan, fill, if fill.provisional { Finality::Provisional } else { Finality::Final });
         let told = Told::Filled { plan, market: self.market(fill.market).name.clone(), fill: *fill };
         let _ = self.setup.told.try_send(told);
@@ -251,11 +294,11 @@ impl Keeper {
         book.unwound = unwound;
         book.row.state = state.name().into();
         book.row.closed_at = Some(at);
-        // Every paired contract pays a dollar at settlement.
+        // Every paired contract pays a dollar at settlement; what an exit sold has paid already.
         let spent = book.spent();
-        let net = Money::micros(paired.micros() as i64) - spent;
+        let net = if book.exit { -spent } else { Money::micros(paired.micros() as i64) - spent };
         let told = Told::Ended {
-            id: sighting,
+            id: if book.exit { id } else { sighting },
             title: book.title.clone(),
             paired,
             naked,
@@ -278,6 +321,7 @@ impl Keeper {
             Ending::Partial | Ending::Unwound | Ending::Dust | Ending::Naked => {
                 (Fate::Partial, Some(state.name().to_uppercase()))
             }
+            Ending::Exited => return,
             Ending::Missed => (Fate::Missed, Some(Reason::Gone.code().to_owned())),
             Ending::Withheld => (Fate::Missed, Some(Reason::NotReady.code().to_owned())),
         };
@@ -304,8 +348,9 @@ impl Keeper {
             if settled {
                 book.row.state = "settled".into();
             }
+            let sold = book.row.state == Ending::Exited.name();
             self.push(Row::Plan(book.row));
-            if !settled {
+            if !settled && !sold {
                 continue;
             }
             let wins = if realised < Money::ZERO { &mut self.status.losses } else { &mut self.status.wins };
@@ -347,6 +392,6 @@ impl Keeper {
 }
 
 fn moved(fill: &Fill) -> Moved {
-    let Fill { venue, outcome, bought, price, qty, fee, .. } = *fill;
-    Moved { venue, outcome, bought, price, qty, fee }
+    let Fill { market, venue, outcome, bought, price, qty, fee, .. } = *fill;
+    Moved { market, venue, outcome, bought, price, qty, fee }
 }

@@ -285,6 +285,7 @@ impl Gateway for KalshiGateway {
         }
         let (lane, keep) = match ask.purpose {
             Purpose::Entry => (Lane::Entry, self.line.write.share(KEPT_PERCENT)),
+            Purpose::Exit | Purpose::Flatten | Purpose::Rest => (Lane::Safety, self.line.write.share(KEPT_PERCENT)),
             Purpose::Complete | Purpose::Unwind => (Lane::Safety, 0),
         };
         let group = self.switches.iter().find(|switch| switch.shard == place.shard).map(|switch| switch.group);

@@ -338,7 +338,8 @@ impl Gateway for PolymarketGateway {
             return Err(Unready::Heartbeat);
         }
         let order = self.order(ask, at.unix)?;
-        if !self.orders.take(1, if entry { KEPT_FOR_HEDGES } else { 0 }, at.now) {
+        let hedges = matches!(ask.purpose, Purpose::Complete | Purpose::Unwind);
+        if !self.orders.take(1, if hedges { 0 } else { KEPT_FOR_HEDGES }, at.now) {
             return Err(Unready::Pace);
         }
         // What is taken is what would be signed now but for the time, or it is signed now: a market whose tick, token or

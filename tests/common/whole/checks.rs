@@ -65,6 +65,11 @@ pub struct Watch {
     /// The longest that a leg stood alone, once that was known and nothing went wrong.
     pub naked_longest: Nanos,
     pub kinds: BTreeMap<&'static str, u64>,
+    /// How plans ended, and what closing again has made or lost.
+    pub endings: BTreeMap<&'static str, u64>,
+    pub unwound: Money,
+    /// Plans of which one leg's first order came to more than the other's.
+    pub alone: u64,
 }
 
 impl Watch {
@@ -91,6 +96,9 @@ impl Watch {
             begun: BTreeMap::new(),
             naked_longest: Nanos::ZERO,
             kinds: BTreeMap::new(),
+            endings: BTreeMap::new(),
+            unwound: Money::ZERO,
+            alone: 0,
         }
     }
 
@@ -136,10 +144,14 @@ impl Watch {
             What::Voided { .. } => "voided",
             What::Filled { .. } => "filled",
             What::Withheld { .. } => "withheld",
-            What::PlanEnded { .. } => "ended",
             What::FeeOff { .. } => {
                 self.wrong.push(format!("a fee that the exchange charged as it should is called wrong: {text}"));
                 "fee"
+            }
+            What::PlanEnded { state, unwound, .. } => {
+                *self.endings.entry(state.name()).or_default() += 1;
+                self.unwound += unwound;
+                "ended"
             }
             _ => return,
         };
@@ -203,8 +215,10 @@ impl Watch {
             println!("{:.6} {record:?}", now.raw() as f64 / 1e9);
         }
         match *record {
-            Record::Planned { plan, pair, .. } => {
-                if halted {
+            Record::Planned { plan, pair, sighting, .. } => {
+                // What sells comes of no sighting: it adds no risk, and a person may want it whatever the latch says.
+                let enters = sighting != 0;
+                if halted && enters {
                     self.wrong.push(format!("I8 plan {plan} was begun after the latch"));
                 }
                 if !clean {
@@ -214,7 +228,7 @@ impl Watch {
                     self.wrong.push(format!("I4 plan {plan} was begun beside plan {other}"));
                 }
                 // Fault 48. What was decided before the word had come all the way may still be begun.
-                if self.shut.is_some_and(|shut| (HANDED..SHUT).contains(&now.since(shut))) {
+                if enters && self.shut.is_some_and(|shut| (HANDED..SHUT).contains(&now.since(shut))) {
                     self.wrong.push(format!("I4 plan {plan} was begun while a venue takes no orders"));
                 }
                 *self.begun.entry(pair).or_default() += 1;
@@ -224,6 +238,9 @@ impl Watch {
                 let cost = i128::from(ask.qty.micros()) * i128::from(ask.limit.raw()) / 10_000;
                 if ask.purpose == Purpose::Entry && i128::from(TRADE_MAX.raw()) < cost {
                     self.wrong.push(format!("I5 {ask:?} costs {cost}"));
+                }
+                if matches!(ask.purpose, Purpose::Exit | Purpose::Flatten | Purpose::Rest) && ask.buys {
+                    self.wrong.push(format!("I8 {ask:?} buys"));
                 }
                 self.intents.insert(ask.id, ask);
             }

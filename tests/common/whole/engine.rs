@@ -3,12 +3,13 @@
 
 use orion::{
     book::Fitness,
-    decide::{Odds, Rules},
+    config::LegOrder,
+    decide::{Odds, Rules, Tally},
     ledger::journal::{self, Journal, Record, Store as _},
     order::{Ids, Plan, leg::State, plan},
     risk::{Budget, Limits, TradingState, budget::Shares},
     run::{
-        detect::{Detector, MarketSetup, Outbox, PairSetup, PaperSetup, Setup},
+        detect::{Detector, LeaveSetup, MarketSetup, Outbox, PairSetup, PaperSetup, Setup},
         execute::{Executor, Facts},
         restore::{Known, Restored, restore},
         trader::Trader,
@@ -62,6 +63,7 @@ pub struct Ground {
     pub budget: plan::Budget,
     /// How far below the threshold orders are signed ahead.
     pub tickets: Option<Rate>,
+    pub leg_order: LegOrder,
 }
 
 /// The slot of a pair's market.
@@ -71,7 +73,7 @@ pub const fn slot(pair: usize, venue: Venue) -> MarketId {
 
 impl Ground {
     /// Chooses pairs, makes their terms and Kalshi's switches.
-    pub fn new(venues: &mut Venues, rng: &mut fastrand::Rng) -> Self {
+    pub fn new(venues: &mut Venues, rng: &mut fastrand::Rng, leg_order: LegOrder) -> Self {
         let catalog = venues.world.catalog();
         let plain =
             |topic: &orion::sim::listing::Topic| !topic.odd && topic.kalshi.is_some() && topic.polymarket.is_some();
@@ -142,7 +144,7 @@ impl Ground {
         let budget = plan::Budget { loss_max: Money::dollars(100_000), time_max };
         // Gaps open with a jump of eight cents.
         let tickets = (rng.u8(..4) != 0).then_some(Rate::of_price_units(1_000));
-        Self { pairs, names, markets, groups, heartbeats: rng.bool(), budget, tickets }
+        Self { pairs, names, markets, groups, heartbeats: rng.bool(), budget, leg_order, tickets }
     }
 
     fn pair_setups(&self) -> Vec<PairSetup> {
@@ -151,6 +153,7 @@ impl Ground {
             event: at as u32,
             barred: None,
             odds: Odds { one_ppm: [0; 2], differ_ppm: 0 },
+            tally: Tally::default(),
         };
         self.pairs.iter().enumerate().map(setup).collect()
     }
@@ -275,6 +278,7 @@ impl Engine {
         journal: Option<&[u8]>,
         at: Arrival,
         halted: Option<orion::risk::Latch>,
+        flatten: Option<UnixMs>,
         wrap: impl Fn(Venue, Box<dyn Gateway + Send>) -> Box<dyn Gateway + Send>,
     ) -> Self {
         let replayed = journal.map(|bytes| journal::replay(bytes, 1, Some(1)).unwrap()).unwrap_or_default();
@@ -305,9 +309,11 @@ impl Engine {
         if let Some(latch) = halted {
             state.halt(latch);
         }
+        let tallied = |pair: PairSetup| PairSetup { tally: restored.tally(&pair.pair), ..pair };
+        let pairs = ground.pair_setups().into_iter().map(tallied).collect();
         let setup = Setup {
             markets: ground.markets.clone(),
-            pairs: ground.pair_setups(),
+            pairs,
             feeds: 2,
             rules: rules(),
             limits: Limits {
@@ -321,6 +327,13 @@ impl Engine {
             budget,
             state,
             paper: PaperSetup { latency: [Nanos::ZERO; 2] },
+            leg_order: ground.leg_order,
+            leaving: LeaveSetup {
+                gain_min: Rate::of_price_units(50),
+                loss_max: Money::dollars(2_000),
+                begun: flatten.map(|began| restored.lost_since(began)),
+                open: restored.leaving(),
+            },
             next_id: restored.last_id,
             regrids: 0,
             held,
@@ -352,7 +365,7 @@ impl Engine {
             wrap(Venue::Polymarket, Box::new(ground.polymarket(venues))),
         ];
         let mut trader = Trader::new(executor, gateways, ground.names.clone());
-        trader.restore(restored);
+        trader.restore(restored, at.now);
         if let Some(latch) = halted {
             trader.ready(orion::run::event::Ready::Halted { latch }, at);
         }

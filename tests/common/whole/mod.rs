@@ -20,8 +20,10 @@ pub mod venues;
 use std::collections::BTreeMap;
 
 use orion::{
+    config::LegOrder,
+    order::plan::Came,
     risk::Latch,
-    run::event::{Control, Event, Ready, What, Word},
+    run::event::{Control, Event, FlattenState, Ready, What, Word},
     unit::{FeedId, MarketId, Nanos, Price, Qty, Unclear, UnixMs, Venue},
     venue::{
         self,
@@ -103,12 +105,14 @@ pub struct Course {
     pub per_mille: u32,
     /// For so long things go wrong and the crowd leaves gaps.
     pub span: Nanos,
+    pub leg_order: LegOrder,
 }
 
 impl Course {
     pub fn of(seed: u64) -> Self {
         let per_mille = [0, 20, 60, 120][(seed % 4) as usize];
-        Self { seed, bug: None, per_mille, span: Nanos::secs(40) }
+        let leg_order = [LegOrder::Together, LegOrder::ThinnerFirst, LegOrder::RefusingFirst][(seed / 4 % 3) as usize];
+        Self { seed, bug: None, per_mille, span: Nanos::secs(40), leg_order }
     }
 }
 
@@ -142,6 +146,10 @@ pub struct Whole {
     pub kills: u64,
     /// Entries that left with a ticket.
     pub tickets: u64,
+    /// When a person said that everything is to be sold.
+    pub flatten: Option<UnixMs>,
+    /// The last word on that.
+    pub flattened: Option<FlattenState>,
     /// Another thread lets the latch fall now and then, right before an entry's bytes leave.
     pub trips: bool,
     /// The process dies once this record is written.
@@ -155,9 +163,10 @@ impl Whole {
     pub fn new(course: Course) -> Self {
         let mut rng = fastrand::Rng::with_seed(course.seed);
         let mut venues = Venues::new(course.seed, &mut rng);
-        let ground = Ground::new(&mut venues, &mut rng);
+        let ground = Ground::new(&mut venues, &mut rng, course.leg_order);
         let at = Arrival { now: CLOCK, unix: START };
-        let engine = Engine::start(&ground, &venues, None, at, None, |_, inner| Saboteur::wrap(course.bug, inner));
+        let engine =
+            Engine::start(&ground, &venues, None, at, None, None, |_, inner| Saboteur::wrap(course.bug, inner));
         let watch = Watch::new(&venues, course.seed);
         let fair = ground.pairs.iter().map(|_| 100 * rng.u16(35..65)).collect();
         let mut whole = Self {
@@ -183,6 +192,8 @@ impl Whole {
             faults: 0,
             kills: 0,
             tickets: 0,
+            flatten: None,
+            flattened: None,
             trips: false,
             dies_after: None,
             dead: None,
@@ -335,6 +346,7 @@ impl Whole {
             match event.what {
                 What::Stats { .. } | What::Balance { .. } => continue,
                 What::Planned { .. } => self.plans += 1,
+                What::Flatten { state } => self.flattened = Some(state),
                 _ => {}
             }
             self.watch.event(event, self.now);
@@ -377,6 +389,9 @@ impl Whole {
             }
             self.note_events(&events);
             for word in words {
+                if let Word::PlanEnded { came: Came::Alone(_), .. } = word {
+                    self.watch.alone += 1;
+                }
                 let late = self.hand();
                 self.word_last = self.word_last.max(self.now + late);
                 self.push_at(self.word_last, Due::Word(word, self.life));

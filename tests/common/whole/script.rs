@@ -124,7 +124,7 @@ impl Whole {
         self.watch.restarted(journal);
         let (at, bug) = (self.at(), self.course.bug);
         let wrap = |_, inner| Saboteur::wrap(bug, inner);
-        self.engine = Engine::start(&self.ground, &self.venues, Some(journal), at, halted, wrap);
+        self.engine = Engine::start(&self.ground, &self.venues, Some(journal), at, halted, self.flatten, wrap);
         self.begin();
     }
 
@@ -133,6 +133,14 @@ impl Whole {
         let at = self.at();
         self.engine.detector.control(&Control::Halt { latch: Latch::Person }, at, &mut self.engine.out);
         self.decide();
+    }
+
+    /// A person wants everything sold.
+    pub fn flatten(&mut self) {
+        let at = self.at();
+        self.flatten = Some(at.unix);
+        self.engine.detector.control(&Control::Flatten, at, &mut self.engine.out);
+        self.halt();
     }
 
     /// The cold side reads the catalogues once a minute: what a stream did not say is told there.
