@@ -139,7 +139,7 @@ pub struct Engine {
     /// Transfers between Kalshi's shards, on a person's word.
     pub orders: Sender<treasury::Order>,
     /// What people ordered, for the audit trail.
-    pub commands: Sender<audit::Control>,
+    pub commands: Sender<keep::Ordered>,
     /// Of the thread that sends orders, where there is one.
     pub lines: Option<Arc<LineGauge>>,
     stalled: Stop,

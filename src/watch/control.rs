@@ -21,8 +21,10 @@ use crossbeam::channel::{Sender, bounded};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ledger::audit,
-    run::{clock, latency::Latencies, lines::LineGauge, ring::Stop, snapshot::Snapshot, stops::Stops, treasury},
+    run::{
+        clock, keep::Ordered, latency::Latencies, lines::LineGauge, ring::Stop, snapshot::Snapshot, stops::Stops,
+        treasury,
+    },
     unit::{Money, Nanos},
 };
 
@@ -133,7 +135,7 @@ pub struct Handles {
     /// For transfers between Kalshi's shards.
     pub orders: Sender<treasury::Order>,
     /// For the audit trail.
-    pub commands: Sender<audit::Control>,
+    pub commands: Sender<Ordered>,
 }
 
 /// The socket's place below a state directory.
@@ -207,10 +209,9 @@ fn serve(stream: &UnixStream, handles: &Handles) -> anyhow::Result<()> {
     };
     if let Some((command, args)) = ordered {
         let at = clock::unix();
-        let row =
-            audit::Control { at, who: "control socket".into(), command: command.into(), args, result: answer.result() };
+        let ordered = Ordered { at, who: "control socket", command, args, result: answer.result() };
         // A keeper that does not keep up loses the row, never the command.
-        let _ = handles.commands.try_send(row);
+        let _ = handles.commands.try_send(ordered);
     }
     let mut text = serde_json::to_vec(&answer)?;
     text.push(b'\n');

@@ -111,6 +111,17 @@ pub enum Told {
     Note(String),
 }
 
+/// What a person ordered, and what came of it.
+#[derive(Clone, Debug)]
+pub struct Ordered {
+    pub at: UnixMs,
+    /// By which way it came.
+    pub who: &'static str,
+    pub command: &'static str,
+    pub args: String,
+    pub result: String,
+}
+
 /// Everything the keeper is made from.
 pub struct KeepSetup {
     pub events: Consumer<Event>,
@@ -131,7 +142,7 @@ pub struct KeepSetup {
     pub latencies: Arc<Mutex<Latencies>>,
     pub stops: Stops,
     /// What people ordered.
-    pub commands: Receiver<audit::Control>,
+    pub commands: Receiver<Ordered>,
     /// What is found of the accounts, and what is advised.
     pub found: Receiver<(Vec<String>, Vec<String>)>,
     /// YES and NO that are to be put together, by the venue's name of their market.
@@ -467,7 +478,9 @@ impl Keeper {
             (self.status.findings, self.status.advice) = (findings, advice);
         }
         while let Ok(command) = self.setup.commands.try_recv() {
-            self.push(Row::Control(command));
+            let Ordered { at, who, command, args, result } = command;
+            let (who, command) = (who.into(), command.into());
+            self.push(Row::Control(audit::Control { at, who, command, args, result }));
         }
         self.show();
     }
