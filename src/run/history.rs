@@ -21,8 +21,10 @@ struct Past {
     markets: [MarketId; 2],
     wanted: [Outcome; 2],
     qty: Qty,
-    /// Prices of the YES book, of the entries that came to their record.
+    /// Prices of the YES book, of the first orders that came to their record.
     limits: [Option<Price>; 2],
+    /// They were sales of what was held.
+    exit: bool,
     opened: UnixMs,
     ended: Option<(Ending, UnixMs)>,
 }
@@ -62,12 +64,18 @@ impl History {
 
     pub(super) fn planned(&mut self, plan: u64, sighting: u64, markets: [MarketId; 2], wanted: [Outcome; 2], qty: Qty) {
         let opened = self.at;
-        self.plans.insert(plan, Past { sighting, markets, wanted, qty, limits: [None; 2], opened, ended: None });
+        self.plans
+            .insert(plan, Past { sighting, markets, wanted, qty, limits: [None; 2], exit: false, opened, ended: None });
     }
 
     pub(super) fn intended(&mut self, plan: u64, ask: &Ask, at: UnixMs) {
         self.at = at;
-        let Some(past) = self.plans.get_mut(&plan).filter(|_| ask.purpose == Purpose::Entry) else { return };
+        let Some(past) = self.plans.get_mut(&plan) else { return };
+        match ask.purpose {
+            Purpose::Entry => {}
+            Purpose::Exit | Purpose::Flatten | Purpose::Rest => past.exit = true,
+            Purpose::Complete | Purpose::Unwind => return,
+        }
         let yes = if ask.outcome == Outcome::Yes { ask.limit } else { ask.limit.complement() };
         past.limits[ask.venue as usize] = Some(yes);
         past.opened = at;
@@ -185,9 +193,19 @@ impl Past {
             Some(row) if row.closed_at.is_some() => return None,
             Some(row) => row,
             None => {
-                // A plan of which no entry came to its record has nothing to tell.
-                let [Some(kalshi), Some(polymarket)] = self.limits else { return None };
-                let yes_on = if self.wanted[0] == Outcome::Yes { Venue::Kalshi } else { Venue::Polymarket };
+                // A plan of which no first order came to its record has nothing to tell. Where only one leg was to leave,
+                // or left first, the other one's price is at most what that leaves of the dollar.
+                let same = self.wanted[0] == self.wanted[1];
+                let across = |price: Price| if same { price.complement() } else { price };
+                let [kalshi, polymarket] = match self.limits {
+                    [Some(kalshi), Some(polymarket)] => [kalshi, polymarket],
+                    [Some(kalshi), None] => [kalshi, across(kalshi)],
+                    [None, Some(polymarket)] => [across(polymarket), polymarket],
+                    [None, None] => return None,
+                };
+                // An exit sells what it does not want.
+                let on_kalshi = (self.wanted[0] == Outcome::Yes) != self.exit;
+                let yes_on = if on_kalshi { Venue::Kalshi } else { Venue::Polymarket };
                 let (yes_limit, no_limit) =
                     if yes_on == Venue::Kalshi { (kalshi, polymarket) } else { (polymarket, kalshi) };
                 let paid = |limit: Price, wanted: Outcome| {
@@ -195,13 +213,13 @@ impl Past {
                 };
                 audit::Plan {
                     id,
-                    opportunity_id: Some(self.sighting),
+                    opportunity_id: (!self.exit).then_some(self.sighting),
                     pair_key: names.join("|"),
                     yes_on,
                     qty: self.qty,
                     yes_limit,
                     no_limit,
-                    state: "entering".into(),
+                    state: if self.exit { "leaving" } else { "entering" }.into(),
                     opened_at: self.opened,
                     closed_at: None,
                     // What was expected is gone with the decision; what its limits leave before fees stands here.
