@@ -236,3 +236,50 @@ impl Past {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::unit::OrderId;
+
+    fn row(purpose: Purpose, venues: &[Venue]) -> audit::Plan {
+        let mut history = History::default();
+        // A pair of which YES on one venue is YES on the other: YES on Kalshi is bought, or NO there is sold.
+        let entry = purpose == Purpose::Entry;
+        history.planned(7, 3, [MarketId(0), MarketId(1)], [Outcome::Yes, Outcome::No], Qty::whole(10));
+        for venue in venues {
+            let wanted = if *venue == Venue::Kalshi { Outcome::Yes } else { Outcome::No };
+            let ask = Ask {
+                id: OrderId::new(1, 1 + *venue as u32).unwrap(),
+                venue: *venue,
+                market: MarketId(*venue as u32),
+                outcome: if entry { wanted } else { wanted.other() },
+                buys: entry,
+                qty: Qty::whole(10),
+                limit: Price::new(4_000).unwrap(),
+                purpose,
+            };
+            history.intended(7, &ask, UnixMs::new(5));
+        }
+        history.ended(7, if entry { Ending::Filled } else { Ending::Exited });
+        history.plans[&7].row(7, &["K".into(), "P".into()], None).unwrap()
+    }
+
+    #[test]
+    fn a_plan_that_the_database_lacks_is_told_whichever_leg_left_first() {
+        let both = row(Purpose::Entry, &Venue::ALL);
+        assert_eq!((both.yes_on, both.opportunity_id, both.state.as_str()), (Venue::Kalshi, Some(3), "filled"));
+        assert_eq!((both.yes_limit.raw(), both.no_limit.raw()), (4_000, 6_000), "on the YES books");
+        let first = row(Purpose::Entry, &[Venue::Polymarket]);
+        assert_eq!((first.yes_limit.raw(), first.no_limit.raw()), (6_000, 6_000));
+        assert_eq!(first.expected_net, Money::ZERO, "nothing is known of the second one's price");
+    }
+
+    #[test]
+    fn an_exit_that_the_database_lacks_comes_of_no_opportunity_and_sells_the_other_outcomes() {
+        for venues in [&Venue::ALL[..], &[Venue::Kalshi]] {
+            let exit = row(Purpose::Exit, venues);
+            assert_eq!((exit.yes_on, exit.opportunity_id, exit.state.as_str()), (Venue::Polymarket, None, "exited"));
+        }
+    }
+}
