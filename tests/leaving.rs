@@ -112,11 +112,13 @@ fn a_pair_is_kept_where_its_exits_pay_less_or_nobody_may_sell() {
         desk.pass(Nanos::secs(1));
         kept(&mut desk);
     }
-    let mut desk = holding(|_| {});
-    desk.word(Word::Agrees { clean: false });
-    books(&mut desk, 5_600, 4_900);
-    desk.pass(Nanos::secs(1));
-    kept(&mut desk);
+    for word in [Word::Agrees { clean: false }, Word::Foreign { market: KALSHI, found: true }] {
+        let mut desk = holding(|_| {});
+        desk.word(word);
+        books(&mut desk, 5_600, 4_900);
+        desk.pass(Nanos::secs(1));
+        kept(&mut desk);
+    }
 }
 
 #[test]
@@ -358,4 +360,17 @@ fn a_restart_counts_what_was_lost_since_the_word_was_given() {
     let state = flattened(&next).unwrap();
     assert_eq!(state.why, FlattenWait::Budget);
     assert!(lost <= state.lost && state.lost <= Money::dollars(1), "{state:?}");
+}
+
+/// One leg alone would wait for a venue that takes nothing.
+#[test]
+fn nothing_is_sold_while_a_venue_takes_no_orders() {
+    let mut desk = holding(|_| {});
+    desk.word(Word::Shut { venue: Venue::Polymarket, span: Nanos::secs(30) });
+    books(&mut desk, 5_600, 4_900);
+    flatten(&mut desk);
+    desk.pass(Nanos::secs(20));
+    assert_eq!((endings(&desk).len(), flattened(&desk).unwrap().why), (1, FlattenWait::Selling));
+    desk.pass(Nanos::secs(15));
+    assert_eq!(flattened(&desk).unwrap().why, FlattenWait::Flat);
 }

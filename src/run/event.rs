@@ -62,7 +62,7 @@ pub enum What {
         fill: Fill,
     },
     /// A held pair, or a leg that stands alone, is to be sold. `held` is the direction of what is held, `limits` are the
-    /// worst prices of its outcomes, and `loss` is what that realises at worst.
+    /// worst prices on each YES book, and `loss` is what that realises at worst.
     Leaving {
         id: u64,
         pair: PairId,
@@ -237,7 +237,7 @@ pub enum FlattenWait {
     /// Nothing is.
     #[default]
     Flat,
-    /// Plans are on their way, or trades are not final.
+    /// Plans are on their way, trades are not final, or a venue takes no orders just now.
     Selling,
     /// Nobody bids for the rest, its books cannot be relied on, or it is less than an order.
     NoBid,

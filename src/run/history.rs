@@ -22,8 +22,10 @@ struct Past {
     markets: [MarketId; 2],
     wanted: [Outcome; 2],
     qty: Qty,
-    /// Prices of the YES book, of the entries that came to their record.
+    /// Prices of the YES book, of the first orders that came to their record.
     limits: [Option<Price>; 2],
+    /// They were sales of what was held.
+    exit: bool,
     opened: UnixMs,
     ended: Option<(Ending, UnixMs)>,
 }
@@ -64,12 +66,18 @@ impl History {
 
     pub(super) fn planned(&mut self, plan: u64, sighting: u64, markets: [MarketId; 2], wanted: [Outcome; 2], qty: Qty) {
         let opened = self.at;
-        self.plans.insert(plan, Past { sighting, markets, wanted, qty, limits: [None; 2], opened, ended: None });
+        self.plans
+            .insert(plan, Past { sighting, markets, wanted, qty, limits: [None; 2], exit: false, opened, ended: None });
     }
 
     pub(super) fn intended(&mut self, plan: u64, ask: &Ask, at: UnixMs) {
         self.at = at;
-        let Some(past) = self.plans.get_mut(&plan).filter(|_| ask.purpose == Purpose::Entry) else { return };
+        let Some(past) = self.plans.get_mut(&plan) else { return };
+        match ask.purpose {
+            Purpose::Entry => {}
+            Purpose::Exit | Purpose::Flatten | Purpose::Rest => past.exit = true,
+            Purpose::Complete | Purpose::Unwind => return,
+        }
         let yes = if ask.outcome == Outcome::Yes { ask.limit } else { ask.limit.complement() };
         past.limits[ask.venue as usize] = Some(yes);
         past.opened = at;
@@ -202,9 +210,19 @@ impl Past {
             Some(row) if row.closed_at.is_some() => return None,
             Some(row) => row,
             None => {
-                // A plan of which no entry came to its record has nothing to tell.
-                let [Some(kalshi), Some(polymarket)] = self.limits else { return None };
-                let yes_on = if self.wanted[0] == Outcome::Yes { Venue::Kalshi } else { Venue::Polymarket };
+                // A plan of which no first order came to its record has nothing to tell. Where only one leg was to leave,
+                // or left first, the other one's price is at most what that leaves of the dollar.
+                let same = self.wanted[0] == self.wanted[1];
+                let across = |price: Price| if same { price.complement() } else { price };
+                let [kalshi, polymarket] = match self.limits {
+                    [Some(kalshi), Some(polymarket)] => [kalshi, polymarket],
+                    [Some(kalshi), None] => [kalshi, across(kalshi)],
+                    [None, Some(polymarket)] => [across(polymarket), polymarket],
+                    [None, None] => return None,
+                };
+                // An exit sells what it does not want.
+                let on_kalshi = (self.wanted[0] == Outcome::Yes) != self.exit;
+                let yes_on = if on_kalshi { Venue::Kalshi } else { Venue::Polymarket };
                 let (yes_limit, no_limit) =
                     if yes_on == Venue::Kalshi { (kalshi, polymarket) } else { (polymarket, kalshi) };
                 let paid = |limit: Price, wanted: Outcome| {
@@ -212,13 +230,13 @@ impl Past {
                 };
                 audit::Plan {
                     id,
-                    opportunity_id: Some(self.sighting),
+                    opportunity_id: (!self.exit).then_some(self.sighting),
                     pair_key: names.join("|"),
                     yes_on,
                     qty: self.qty,
                     yes_limit,
                     no_limit,
-                    state: "entering".into(),
+                    state: if self.exit { "leaving" } else { "entering" }.into(),
                     opened_at: self.opened,
                     closed_at: None,
                     // What was expected is gone with the decision; what its limits leave before fees stands here.
@@ -233,5 +251,52 @@ impl Past {
             Some((ending, at)) => audit::Plan { state: ending.name().into(), closed_at: Some(at), ..known },
             None => known,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::unit::OrderId;
+
+    fn row(purpose: Purpose, venues: &[Venue]) -> audit::Plan {
+        let mut history = History::default();
+        // A pair of which YES on one venue is YES on the other: YES on Kalshi is bought, or NO there is sold.
+        let entry = purpose == Purpose::Entry;
+        history.planned(7, 3, [MarketId(0), MarketId(1)], [Outcome::Yes, Outcome::No], Qty::whole(10));
+        for venue in venues {
+            let wanted = if *venue == Venue::Kalshi { Outcome::Yes } else { Outcome::No };
+            let ask = Ask {
+                id: OrderId::new(1, 1 + *venue as u32).unwrap(),
+                venue: *venue,
+                market: MarketId(*venue as u32),
+                outcome: if entry { wanted } else { wanted.other() },
+                buys: entry,
+                qty: Qty::whole(10),
+                limit: Price::new(4_000).unwrap(),
+                purpose,
+            };
+            history.intended(7, &ask, UnixMs::new(5));
+        }
+        history.ended(7, if entry { Ending::Filled } else { Ending::Exited });
+        history.plans[&7].row(7, &["K".into(), "P".into()], None).unwrap()
+    }
+
+    #[test]
+    fn a_plan_that_the_database_lacks_is_told_whichever_leg_left_first() {
+        let both = row(Purpose::Entry, &Venue::ALL);
+        assert_eq!((both.yes_on, both.opportunity_id, both.state.as_str()), (Venue::Kalshi, Some(3), "filled"));
+        assert_eq!((both.yes_limit.raw(), both.no_limit.raw()), (4_000, 6_000), "on the YES books");
+        let first = row(Purpose::Entry, &[Venue::Polymarket]);
+        assert_eq!((first.yes_limit.raw(), first.no_limit.raw()), (6_000, 6_000));
+        assert_eq!(first.expected_net, Money::ZERO, "nothing is known of the second one's price");
+    }
+
+    #[test]
+    fn an_exit_that_the_database_lacks_comes_of_no_opportunity_and_sells_the_other_outcomes() {
+        for venues in [&Venue::ALL[..], &[Venue::Kalshi]] {
+            let exit = row(Purpose::Exit, venues);
+            assert_eq!((exit.yes_on, exit.opportunity_id, exit.state.as_str()), (Venue::Polymarket, None, "exited"));
+        }
     }
 }

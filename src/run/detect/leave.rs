@@ -72,14 +72,27 @@ impl Detector {
             && self.pairs[id.0 as usize].closed < LOOP_MAX
             && self.limits.auto_execute
             && self.agrees
-            && self.shut.iter().all(|until| *until <= at.now);
-        if !ready || rests || !self.may_leave(id) || !self.pace.allows(2, self.limits.orders_per_second, at.now) {
+            && self.both_open(at);
+        let pair = self.pair_lines[id.0 as usize].pair;
+        // What somebody else trades with our account is left alone.
+        let foreign = [pair.kalshi, pair.polymarket].iter().any(|market| self.markets[market.0 as usize].foreign);
+        if !ready
+            || rests
+            || foreign
+            || !self.may_leave(id)
+            || !self.pace.allows(2, self.limits.orders_per_second, at.now)
+        {
             return;
         }
         let reach = Reach { threshold: self.leaving.gain_min, net: true, slippage: self.rules.slippage };
         if let Some(sale) = self.both(id, direction, &reach, at) {
             self.leave(id, direction, &sale, false, at, out);
         }
+    }
+
+    /// Does neither venue refuse orders that take? One leg alone would wait for the other.
+    fn both_open(&self, at: Arrival) -> bool {
+        self.shut.iter().all(|until| *until <= at.now)
     }
 
     /// A person has said that everything is to be sold.
@@ -96,7 +109,7 @@ impl Detector {
         for slot in 0..self.pairs.len() {
             let id = PairId(slot as u32);
             let again = self.pairs[slot].plan_ended.is_none_or(|ended| AGAIN <= at.now.since(ended));
-            if !self.pairs[slot].holds || !again || !self.agrees || !self.may_leave(id) {
+            if !self.pairs[slot].holds || !again || !self.agrees || !self.both_open(at) || !self.may_leave(id) {
                 continue;
             }
             let promised: Money = self.pairs.iter().filter_map(|pair| pair.leaving).sum();
@@ -252,13 +265,20 @@ impl Detector {
         }
         let (plan, held) = (self.next_id, direction.other());
         let first = self.held_first(&legs).map_or(First::Together, First::Alone);
-        out.events.push(Event { at: at.unix, what: What::Leaving { id: plan, pair: id, held, qty, limits, loss } });
+        // What is held is not what these legs would buy.
+        let on_book = |take: Take, limit: Option<Price>| match take.buys().other() {
+            Outcome::Yes => limit,
+            Outcome::No => limit.map(Price::complement),
+        };
+        let worst = [on_book(legs.kalshi, limits[0]), on_book(legs.polymarket, limits[1])];
+        let what = What::Leaving { id: plan, pair: id, held, qty, limits: worst, loss };
+        out.events.push(Event { at: at.unix, what });
         out.ready.push(Ready::Leave(Leave { plan, pair: id, legs, qty, limits, first, flatten }));
     }
 
     fn tell_flatten(&mut self, dear: bool, at: Arrival, out: &mut Outbox) {
         let left = self.markets.iter().filter(|market| !market.settled && market.held != [Qty::ZERO; 2]).count();
-        let (most, busy) = (self.leaving.loss_max, 0 < self.open_plans);
+        let (most, busy) = (self.leaving.loss_max, 0 < self.open_plans || !self.both_open(at));
         let Some(flatten) = &mut self.flatten else { return };
         let why = match left {
             _ if busy => FlattenWait::Selling,

@@ -188,13 +188,8 @@ impl Keeper {
         loss: Money,
     ) {
         let name = self.pair(pair).clone();
-        // One leg alone has one price; its complement stands for the other one's.
-        let [kalshi, polymarket] = match limits {
-            [Some(kalshi), Some(polymarket)] => [kalshi, polymarket],
-            [Some(kalshi), None] => [kalshi, kalshi.complement()],
-            [None, Some(polymarket)] => [polymarket.complement(), polymarket],
-            [None, None] => return,
-        };
+        // One leg alone has one price.
+        let [Some(kalshi), Some(polymarket)] = [limits[0].or(limits[1]), limits[1].or(limits[0])] else { return };
         let (yes_on, yes_limit, no_limit) = match held {
             Direction::YesKalshi => (Venue::Kalshi, kalshi, polymarket),
             Direction::YesPolymarket => (Venue::Polymarket, polymarket, kalshi),
