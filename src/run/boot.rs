@@ -331,7 +331,7 @@ impl Engine {
                     stop: stop.clone(),
                     notes: notes_in.clone(),
                 });
-                let gateways = gateways(wired, &tables, &endpoints, &signing.desk, &restored.plans, &state)?;
+                let gateways = gateways(wired, &tables, &endpoints, &signing.desk, &restored, &state)?;
                 let parts = Parts {
                     setup,
                     orders,

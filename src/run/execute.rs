@@ -486,6 +486,9 @@ impl<S: Store> Executor<S> {
             self.halt(Latch::Journal, acts);
             return Err(Withheld::Journal);
         }
+        if qty < intent.qty {
+            acts.events.push(Event { at: at.unix, what: What::Cut { plan: entry.plan, qty } });
+        }
         let mut plan = Plan::open(aim, asks, self.budget, minimum);
         for (ask, ready) in asks.into_iter().zip(prepared) {
             plan.sent(ask.id, at.now, at.unix);

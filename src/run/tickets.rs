@@ -24,7 +24,9 @@ const AROUND: u16 = 2;
 const LIMITS: usize = 2 * AROUND as usize + 1;
 const SLOTS: usize = LIMITS * SIZES;
 /// None older is sent. Whether the venue takes an older one is not known; of this age it is to be found out.
-pub const LIFE: Nanos = Nanos::secs(60);
+pub const LIFE: Nanos = Nanos::millis(LIFE_MS);
+/// The same on the wall clock.
+pub const LIFE_MS: u64 = 60_000;
 /// Signatures that are waited for at once: an order that is signed inline must not stand behind many of them.
 const ASKED_MAX: usize = 8;
 /// What was not signed by then is not waited for any more.

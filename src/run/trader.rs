@@ -138,8 +138,8 @@ impl<S: Store> Trader<S> {
     }
 
     /// Goes on from what the journal says of the time before this start.
-    pub fn restore(&mut self, mut restored: Restored) {
-        self.strays = Strays::new(std::mem::take(&mut restored.strays));
+    pub fn restore(&mut self, restored: Restored) {
+        self.strays = Strays::new(&restored.strays);
         self.executor.restore(restored);
         self.note_standing();
     }

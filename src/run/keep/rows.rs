@@ -160,6 +160,15 @@ impl Keeper {
         self.push(Row::Plan(row));
     }
 
+    /// A plan is begun with less than was decided.
+    pub(super) fn cut(&mut self, plan: u64, qty: Qty) {
+        if let Some(PlanBook { row, .. }) = self.plans.get_mut(&plan) {
+            (row.expected_net, row.qty) = (row.expected_net.part(qty, row.qty), qty);
+            let row = row.clone();
+            self.push(Row::Plan(row));
+        }
+    }
+
     pub(super) fn filled(&mut self, at: UnixMs, plan: u64, fill: &Fill) {
         if let Some(book) = self.plans.get_mut(&plan) {
             book.fill(&moved(fill));
