@@ -61,10 +61,15 @@ impl Watch {
         self.now = self.now + Nanos::millis(100);
         self.detector.turn(desk::at(self.now), &mut self.out);
         for ready in self.out.ready.drain(..) {
-            if let Ready::Wish { pair, direction, wish } = ready {
-                assert_eq!(pair, PairId(0));
-                self.wish[direction.index()] = wish;
-                self.told += 1;
+            match ready {
+                Ready::Wish { pair, direction, wish } => {
+                    assert_eq!(pair, PairId(0));
+                    self.wish[direction.index()] = wish;
+                    self.told += 1;
+                }
+                // As the executor does.
+                Ready::Halted { .. } => self.wish = [None; 2],
+                _ => {}
             }
         }
         self
@@ -172,7 +177,9 @@ impl Door for Signed {
         Ok(Prepared { digest, tag: None, ahead })
     }
 
-    fn withdraw(&mut self, _: Venue, order: OrderId) {
+    fn withdraw(&mut self, _: &Ask) {}
+
+    fn discard(&mut self, order: OrderId) {
         self.tickets.remove(&order);
         self.withdrawn.push(order);
     }

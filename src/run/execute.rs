@@ -64,8 +64,8 @@ impl Facts {
 pub trait Door {
     /// Names and signs an order. Nothing leaves.
     fn prepare(&mut self, ask: &Ask, at: Arrival) -> Result<Prepared, Unready>;
-    /// Drops an order that is ready and will not be sent, or was signed ahead and will not be used.
-    fn withdraw(&mut self, venue: Venue, order: OrderId);
+    /// Drops an order that is ready and will not be sent.
+    fn withdraw(&mut self, ask: &Ask);
     /// Do orders outlive the host's end behind this door?
     fn outlives(&self) -> bool {
         true
@@ -78,6 +78,8 @@ pub trait Door {
     fn minted(&mut self) -> Option<Minted> {
         None
     }
+    /// Drops one that will not be used.
+    fn discard(&mut self, _order: OrderId) {}
 }
 
 /// The door to the paper exchange: nothing is signed there.
@@ -89,7 +91,7 @@ impl Door for Unsigned {
         Ok(Prepared { digest: None, tag: None, ahead: false })
     }
 
-    fn withdraw(&mut self, _: Venue, _: OrderId) {}
+    fn withdraw(&mut self, _: &Ask) {}
 
     fn outlives(&self) -> bool {
         false
@@ -455,10 +457,10 @@ impl<S: Store> Executor<S> {
         });
         let first = door.prepare(&asks[0], at).map_err(|why| Withheld::Unready(Venue::Kalshi, why))?;
         let second = door.prepare(&asks[1], at).map_err(|why| {
-            door.withdraw(Venue::Kalshi, kalshi);
+            door.withdraw(&asks[0]);
             Withheld::Unready(Venue::Polymarket, why)
         })?;
-        self.tickets.used(polymarket);
+        self.tickets.used(polymarket, second.ahead);
         let prepared = [first, second];
         let minimum = takes.map(|take| self.markets[take.market.0 as usize].qty_min);
         let aim = Aim { plan: entry.plan, sighting: entry.sighting, pair: intent.pair, legs: intent.legs, qty };
@@ -481,7 +483,7 @@ impl<S: Store> Executor<S> {
         if written.and_then(|_| self.sync_names(&prepared)).is_err() {
             // Whatever part of it is on record was never sent; a restart asks the venues, and they know of nothing.
             for ask in &asks {
-                door.withdraw(ask.venue, ask.id);
+                door.withdraw(ask);
             }
             self.halt(Latch::Journal, acts);
             return Err(Withheld::Journal);
@@ -549,7 +551,7 @@ impl<S: Store> Executor<S> {
             self.tickets.asked(&wanted, order, at.now, taken);
         }
         for order in self.tickets.dropped() {
-            door.withdraw(Venue::Polymarket, order);
+            door.discard(order);
         }
     }
 
@@ -608,7 +610,7 @@ impl<S: Store> Executor<S> {
         // would be made a second time.
         let written = self.write(&record).and_then(|()| if door.outlives() { self.journal.sync() } else { Ok(()) });
         if written.is_err() {
-            door.withdraw(venue, id);
+            door.withdraw(&ask);
             return self.halt(Latch::Journal, acts);
         }
         let plan = &mut self.plans[slot].plan;

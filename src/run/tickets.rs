@@ -260,11 +260,12 @@ impl Tickets {
         tickets.filter(usable).map(|ticket| (ticket.order, ticket.qty)).max_by_key(|(_, qty)| *qty)
     }
 
-    /// A ticket has been made into an order: it is never found again.
-    pub fn used(&mut self, order: OrderId) {
+    /// An order has the number of a ticket, if of any: it is never found again. `ahead` where it was signed with it.
+    pub fn used(&mut self, order: OrderId, ahead: bool) {
         for slot in self.shelves.iter_mut().flat_map(|shelf| &mut shelf.tickets) {
             if slot.take_if(|ticket| ticket.order == order).is_some() {
-                self.counts.used += 1;
+                let count = if ahead { &mut self.counts.used } else { &mut self.counts.voided };
+                *count += 1;
             }
         }
     }
@@ -427,14 +428,14 @@ mod tests {
     fn a_ticket_is_used_once_and_its_number_never_again() {
         let (mut tickets, next) = full();
         let (used, _) = find(&tickets, 5_000, 20, START).unwrap();
-        tickets.used(used);
+        tickets.used(used, true);
         assert_eq!(tickets.counts, Counts { used: 1, ..Counts::default() });
         let (other, qty) = find(&tickets, 5_000, 20, START).unwrap();
         assert!(other != used && qty == Qty::whole(10), "the larger one is gone");
         assert_eq!(tickets.dropped().count(), 0, "what is used is not to be forgotten");
         assert_eq!(fill(&mut tickets, next, START), next + 1, "another one is made");
         assert_eq!(find(&tickets, 5_000, 20, START), Some((order(next), Qty::whole(20))));
-        tickets.used(used);
+        tickets.used(used, true);
         assert_eq!(tickets.counts.used, 1);
     }
 

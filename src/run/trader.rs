@@ -72,8 +72,8 @@ impl Door for Doors<'_> {
         self.0[ask.venue as usize].gateway.prepare(ask, at)
     }
 
-    fn withdraw(&mut self, venue: Venue, order: OrderId) {
-        self.0[venue as usize].gateway.withdraw(order);
+    fn withdraw(&mut self, ask: &Ask) {
+        self.0[ask.venue as usize].gateway.withdraw(ask.id);
     }
 
     fn mint(&mut self, ask: &Ask, at: Arrival) -> bool {
@@ -82,6 +82,10 @@ impl Door for Doors<'_> {
 
     fn minted(&mut self) -> Option<Minted> {
         self.0.iter_mut().find_map(|side| side.gateway.minted())
+    }
+
+    fn discard(&mut self, order: OrderId) {
+        self.0[Venue::Polymarket as usize].gateway.withdraw(order);
     }
 }
 
