@@ -9,14 +9,20 @@
 //! The whole path is the executor's: the order is made ready (Kalshi: body and request; Polymarket: expiry, HMAC, base64,
 //! request), its records are written to a segment in a file, and its call is handed out. `signature` is what of it differs:
 //! signing, or taking what was signed. Ways alternate by blocks in an order that rotates. Kalshi's leg and Polymarket's are
-//! measured apart, each with the records of a whole entry.
+//! measured apart, each with the records of a whole entry. Every entry is timed by itself, so that what else the machine does
+//! falls on few of them, and the median tells of the others; only taking what was signed is too short for that, and is timed
+//! by blocks.
 //!
 //! `cargo bench --bench decision_to_socket`; `-- --test` runs each way a few times and checks that both ways give the same
 //! request but for the signature.
 
 #![allow(clippy::disallowed_methods, reason = "a bench asks for the time")]
 
-use std::{collections::VecDeque, hint::black_box, time::Instant};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    hint::black_box,
+    time::Instant,
+};
 
 use aws_lc_rs::{
     encoding::{AsDer as _, Pkcs8V1Der},
@@ -74,8 +80,9 @@ struct Way {
     gateway: Box<dyn Gateway>,
     stock: Option<Stock>,
     number: u32,
-    /// Nanoseconds per entry, by block.
+    /// Nanoseconds, of each entry.
     whole: Vec<f64>,
+    /// Of each signature, or of each block of those that lay ready.
     signature: Vec<f64>,
 }
 
@@ -103,11 +110,7 @@ fn main() {
             let segment = Segment::create(&path, 4 * 1024 * 1024).expect("a segment");
             let mut journal = Journal::create(segment, 1, 1).expect("a journal");
             for block in 0..SHIFT {
-                let (whole, signature) = way.block(&mut journal);
-                if WARM <= block {
-                    way.whole.push(whole);
-                    way.signature.push(signature);
-                }
+                way.block(&mut journal, WARM <= block);
             }
             std::fs::remove_file(&path).expect("the segment goes");
         }
@@ -132,24 +135,26 @@ fn main() {
 }
 
 impl Way {
-    /// A block of entries; nanoseconds of one, and of its signature alone.
-    fn block(&mut self, journal: &mut Journal<Segment>) -> (f64, f64) {
+    /// A block of entries, and of their signatures alone.
+    fn block(&mut self, journal: &mut Journal<Segment>, counts: bool) {
         let first = self.number + 1;
         self.number += BLOCK;
         let asks: Vec<Ask> = (first..=self.number).map(|number| ask(self.venue, number)).collect();
         self.sign_ahead(&asks);
         let mut out = Out::default();
-        let started = Instant::now();
+        let mut whole = Vec::with_capacity(asks.len());
         for ask in &asks {
+            let started = Instant::now();
             enter(self.gateway.as_mut(), ask, at(ask), journal, &mut out);
             black_box(&out.calls);
+            whole.push(started.elapsed().as_nanos() as f64);
             out.calls.clear();
         }
-        let whole = started.elapsed();
         let signature = self.sign_alone(&asks);
-        let each = |span: std::time::Duration| span.as_nanos() as f64 / f64::from(BLOCK);
-        // Answers that never come are forgotten with the gateway's memory of its calls.
-        (each(whole), each(signature))
+        if counts {
+            self.whole.extend(whole);
+            self.signature.extend(signature);
+        }
     }
 
     /// What the cold thread does beforehand.
@@ -167,43 +172,51 @@ impl Way {
     }
 
     /// The signatures of a block, or taking them where they lie.
-    fn sign_alone(&self, asks: &[Ask]) -> std::time::Duration {
+    fn sign_alone(&self, asks: &[Ask]) -> Vec<f64> {
         match (self.venue, self.ahead, &self.stock) {
             (Venue::Kalshi, true, Some(stock)) => {
                 stock.fill(asks.len(), at(&asks[0]).unix);
                 let mut stock = stock.clone();
-                let started = Instant::now();
-                for ask in asks {
-                    black_box(kalshi::SignCalls::sign(&mut stock, at(ask).unix, "POST", CREATE));
-                }
-                started.elapsed()
+                let take = |ask: &Ask| kalshi::SignCalls::sign(&mut stock, at(ask).unix, "POST", CREATE);
+                vec![together(asks, take)]
             }
             (Venue::Kalshi, ..) => {
                 let signer = SIGNER.with(|signer| signer.get().expect("it was made").clone());
-                let started = Instant::now();
-                for ask in asks {
-                    black_box(signer.sign(at(ask).unix, "POST", CREATE).expect("it signs"));
-                }
-                started.elapsed()
+                each(asks, |ask| signer.sign(at(ask).unix, "POST", CREATE).expect("it signs"))
             }
             (Venue::Polymarket, ahead, _) => {
                 let signer = order_signer();
-                let orders: Vec<Order> = asks.iter().map(order).collect();
-                let signed: Vec<_> = orders.iter().map(|order| signer.sign(order)).collect();
-                let mut lying: std::collections::BTreeMap<OrderId, _> =
-                    asks.iter().zip(&signed).map(|(ask, signed)| (ask.id, (signed.id, signer.body(signed)))).collect();
-                let started = Instant::now();
-                for (ask, order) in asks.iter().zip(&orders) {
-                    if ahead {
-                        black_box(lying.remove(&ask.id).expect("it lies there"));
-                    } else {
-                        black_box(signer.sign(order));
-                    }
+                if !ahead {
+                    return each(asks, |ask| signer.sign(&order(ask)));
                 }
-                started.elapsed()
+                let mut lying = BTreeMap::new();
+                for ask in asks {
+                    let signed = signer.sign(&order(ask));
+                    lying.insert(ask.id, (signed.id, signer.body(&signed)));
+                }
+                vec![together(asks, |ask| lying.remove(&ask.id).expect("it lies there"))]
             }
         }
     }
+}
+
+/// Nanoseconds of each call.
+fn each<T>(asks: &[Ask], mut call: impl FnMut(&Ask) -> T) -> Vec<f64> {
+    let one = |ask: &Ask| {
+        let started = Instant::now();
+        black_box(call(ask));
+        started.elapsed().as_nanos() as f64
+    };
+    asks.iter().map(one).collect()
+}
+
+/// Nanoseconds of a call, from all of them together.
+fn together<T>(asks: &[Ask], mut call: impl FnMut(&Ask) -> T) -> f64 {
+    let started = Instant::now();
+    for ask in asks {
+        black_box(call(ask));
+    }
+    started.elapsed().as_nanos() as f64 / asks.len() as f64
 }
 
 /// What the executor does with a leg of an entry, and the records of all of it.

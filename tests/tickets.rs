@@ -61,10 +61,15 @@ impl Watch {
         self.now = self.now + Nanos::millis(100);
         self.detector.turn(desk::at(self.now), &mut self.out);
         for ready in self.out.ready.drain(..) {
-            if let Ready::Wish { pair, direction, wish } = ready {
-                assert_eq!(pair, PairId(0));
-                self.wish[direction.index()] = wish;
-                self.told += 1;
+            match ready {
+                Ready::Wish { pair, direction, wish } => {
+                    assert_eq!(pair, PairId(0));
+                    self.wish[direction.index()] = wish;
+                    self.told += 1;
+                }
+                // As the executor does.
+                Ready::Halted { .. } => self.wish = [None; 2],
+                _ => {}
             }
         }
         self
@@ -172,7 +177,9 @@ impl Door for Signed {
         Ok(Prepared { digest, tag: None, ahead })
     }
 
-    fn withdraw(&mut self, _: Venue, order: OrderId) {
+    fn withdraw(&mut self, _: &Ask) {}
+
+    fn discard(&mut self, order: OrderId) {
         self.tickets.remove(&order);
         self.withdrawn.push(order);
     }
@@ -389,11 +396,16 @@ fn strays(records: &[Record]) -> Vec<OrderId> {
     let names = [(Venue::Polymarket, Tag::new("0xp1").unwrap()), (Venue::Kalshi, Tag::new("K-1").unwrap())];
     let known = Known { markets: &names, minimum: &[Qty::ONE; 2], pairs: &[], budget: BUDGET };
     let restored = restore(&numbered, &known, Nanos::secs(1)).unwrap();
-    for stray in &restored.strays {
+    for (stray, latest) in &restored.strays {
+        let signed = records.iter().find_map(|record| match record {
+            Record::Ticket { order, at, .. } if *order == stray.ask.id => Some(at.raw()),
+            _ => None,
+        });
+        assert_eq!(latest.raw(), signed.unwrap() + 60_000);
         assert_eq!((stray.ask.market, stray.ask.venue), (MarketId(0), Venue::Polymarket));
         assert_eq!(stray.tag.unwrap().as_str(), alloy_primitives::hex::encode_prefixed(digest(stray.ask.id)));
     }
-    restored.strays.iter().map(|stray| stray.ask.id).collect()
+    restored.strays.iter().map(|(stray, _)| stray.ask.id).collect()
 }
 
 #[test]

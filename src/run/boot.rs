@@ -392,7 +392,7 @@ impl Engine {
                     notes: notes_in.clone(),
                 });
                 let merges = wired.relayed && !wired.reads_only;
-                let gateways = gateways(wired, &tables, &endpoints, &signing.desk, &restored.plans, &state)?;
+                let gateways = gateways(wired, &tables, &endpoints, &signing.desk, &restored, &state)?;
                 let parts = Parts {
                     setup,
                     orders,

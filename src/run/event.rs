@@ -47,6 +47,11 @@ pub enum What {
         limits: [Price; 2],
         net: Money,
     },
+    /// A plan is begun with less than was decided: as much as an order that was signed ahead.
+    Cut {
+        plan: u64,
+        qty: Qty,
+    },
     Filled {
         plan: u64,
         fill: Fill,

@@ -69,8 +69,8 @@ impl Facts {
 pub trait Door {
     /// Names and signs an order. Nothing leaves.
     fn prepare(&mut self, ask: &Ask, at: Arrival) -> Result<Prepared, Unready>;
-    /// Drops an order that is ready and will not be sent, or was signed ahead and will not be used.
-    fn withdraw(&mut self, venue: Venue, order: OrderId);
+    /// Drops an order that is ready and will not be sent.
+    fn withdraw(&mut self, ask: &Ask);
     /// Do orders outlive the host's end behind this door?
     fn outlives(&self) -> bool {
         true
@@ -83,6 +83,8 @@ pub trait Door {
     fn minted(&mut self) -> Option<Minted> {
         None
     }
+    /// Drops one that will not be used.
+    fn discard(&mut self, _order: OrderId) {}
 }
 
 /// The door to the paper exchange: nothing is signed there.
@@ -94,7 +96,7 @@ impl Door for Unsigned {
         Ok(Prepared { digest: None, tag: None, ahead: false })
     }
 
-    fn withdraw(&mut self, _: Venue, _: OrderId) {}
+    fn withdraw(&mut self, _: &Ask) {}
 
     fn outlives(&self) -> bool {
         false
@@ -563,7 +565,11 @@ impl<S: Store> Executor<S> {
             });
         }
         let aim = Aim { plan: entry.plan, sighting: entry.sighting, pair: intent.pair, legs: intent.legs, qty };
-        self.begin(aim, asks, entry.reserved, at, door, acts)
+        self.begin(aim, asks, entry.reserved, at, door, acts)?;
+        if qty < intent.qty {
+            acts.events.push(Event { at: at.unix, what: What::Cut { plan: entry.plan, qty } });
+        }
+        Ok(())
     }
 
     /// Begins a plan with its first orders: signed, on record, and on their way.
@@ -581,13 +587,13 @@ impl<S: Store> Executor<S> {
         for (made, ask) in asks.iter().enumerate() {
             prepared.push(door.prepare(ask, at).map_err(|why| {
                 for ask in &asks[..made] {
-                    door.withdraw(ask.venue, ask.id);
+                    door.withdraw(ask);
                 }
                 Withheld::Unready(ask.venue, why)
             })?);
         }
-        for ask in &asks {
-            self.tickets.used(ask.id);
+        for (ask, ready) in asks.iter().zip(&prepared) {
+            self.tickets.used(ask.id, ready.ahead);
         }
         let minimum = takes.map(|take| self.markets[take.market.0 as usize].qty_min);
         let planned = Record::Planned {
@@ -610,7 +616,7 @@ impl<S: Store> Executor<S> {
         if written.and_then(|_| self.sync_names(&prepared)).is_err() {
             // Whatever part of it is on record was never sent; a restart asks the venues, and they know of nothing.
             for ask in &asks {
-                door.withdraw(ask.venue, ask.id);
+                door.withdraw(ask);
             }
             self.halt(Latch::Journal, acts);
             return Err(Withheld::Journal);
@@ -735,7 +741,7 @@ impl<S: Store> Executor<S> {
             self.tickets.asked(&wanted, order, at.now, taken);
         }
         for order in self.tickets.dropped() {
-            door.withdraw(Venue::Polymarket, order);
+            door.discard(order);
         }
     }
 
@@ -795,7 +801,7 @@ impl<S: Store> Executor<S> {
         // would be made a second time.
         let written = self.write(&record).and_then(|()| if door.outlives() { self.journal.sync() } else { Ok(()) });
         if written.is_err() {
-            door.withdraw(venue, id);
+            door.withdraw(&ask);
             return self.halt(Latch::Journal, acts);
         }
         let plan = &mut self.plans[slot].plan;

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The age from which a ticket cannot have been sent: its life, and three times as much for a clock that was set back.
-const STRAY_MS: u64 = 4 * tickets::LIFE.raw() / 1_000_000;
+const STRAY_MS: u64 = 4 * tickets::LIFE_MS;
 
 /// What this start knows of markets and pairs.
 pub struct Known<'a> {
@@ -55,8 +55,8 @@ pub struct Restored {
     pub merging: Option<(MarketId, Qty)>,
     /// For the audit trail.
     pub history: History,
-    /// Tickets that may have become orders whose record was lost.
-    pub strays: Vec<About>,
+    /// Tickets that may have become orders whose record was lost, and when they can have been sent at the latest.
+    pub strays: Vec<(About, UnixMs)>,
     /// How plans have ended, by Kalshi's and Polymarket's market.
     pub tallies: HashMap<[MarketId; 2], Tally>,
     /// What sales of what was held have realised, by when they ended.
@@ -130,15 +130,16 @@ pub fn restore(records: &[(u64, Record)], known: &Known<'_>, now: Nanos) -> Resu
         reserved: Vec::new(),
     };
     let (plans, orders, old) = (BTreeMap::new(), HashMap::new(), HashMap::new());
-    let (tickets, newest) = (BTreeMap::new(), UnixMs::default());
+    let (signed, newest) = (BTreeMap::new(), UnixMs::default());
     let (realised, at) = (HashMap::new(), UnixMs::default());
-    let mut walk = Walk { known, slots, names, old, plans, orders, tickets, newest, realised, at, restored };
+    let mut walk = Walk { known, slots, names, old, plans, orders, tickets: signed, newest, realised, at, restored };
     for (sequence, record) in records {
         walk.take(*sequence, record, now)?;
     }
     walk.end_epoch();
-    let Walk { mut restored, plans, names, tickets, realised, .. } = walk;
-    restored.strays = tickets.into_values().map(|(about, _)| about).collect();
+    let Walk { mut restored, plans, names, tickets: signed, realised, .. } = walk;
+    let latest = |at: UnixMs| UnixMs::new(at.raw() + tickets::LIFE_MS);
+    restored.strays = signed.into_values().map(|(about, at)| (about, latest(at))).collect();
     for (id, mut plan) in plans {
         let markets = [plan.aim.legs.kalshi.market, plan.aim.legs.polymarket.market];
         let pair = known.pairs.iter().position(|pair| *pair == markets);

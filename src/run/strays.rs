@@ -7,7 +7,7 @@
 use super::execute::About;
 use crate::{
     fill::{Heard, Whose},
-    unit::{Nanos, OrderId, Tag},
+    unit::{Nanos, OrderId, Tag, UnixMs},
     venue::gateway::Account,
 };
 
@@ -32,8 +32,8 @@ pub(super) struct Strays {
 }
 
 impl Strays {
-    pub(super) fn new(found: Vec<About>) -> Self {
-        let all = found.into_iter().map(|order| Stray { order, asked: None, shown: false }).collect();
+    pub(super) fn new(found: &[(About, UnixMs)]) -> Self {
+        let all = found.iter().map(|(order, _)| Stray { order: *order, asked: None, shown: false }).collect();
         Self { all, asked: None }
     }
 

@@ -24,7 +24,9 @@ const AROUND: u16 = 2;
 const LIMITS: usize = 2 * AROUND as usize + 1;
 const SLOTS: usize = LIMITS * SIZES;
 /// None older is sent. Whether the venue takes an older one is not known; of this age it is to be found out.
-pub const LIFE: Nanos = Nanos::secs(60);
+pub const LIFE: Nanos = Nanos::millis(LIFE_MS);
+/// The same on the wall clock.
+pub const LIFE_MS: u64 = 60_000;
 /// Signatures that are waited for at once: an order that is signed inline must not stand behind many of them.
 const ASKED_MAX: usize = 8;
 /// What was not signed by then is not waited for any more.
@@ -258,11 +260,12 @@ impl Tickets {
         tickets.filter(usable).map(|ticket| (ticket.order, ticket.qty)).max_by_key(|(_, qty)| *qty)
     }
 
-    /// A ticket has been made into an order: it is never found again.
-    pub fn used(&mut self, order: OrderId) {
+    /// An order has the number of a ticket, if of any: it is never found again. `ahead` where it was signed with it.
+    pub fn used(&mut self, order: OrderId, ahead: bool) {
         for slot in self.shelves.iter_mut().flat_map(|shelf| &mut shelf.tickets) {
             if slot.take_if(|ticket| ticket.order == order).is_some() {
-                self.counts.used += 1;
+                let count = if ahead { &mut self.counts.used } else { &mut self.counts.voided };
+                *count += 1;
             }
         }
     }
@@ -425,14 +428,14 @@ mod tests {
     fn a_ticket_is_used_once_and_its_number_never_again() {
         let (mut tickets, next) = full();
         let (used, _) = find(&tickets, 5_000, 20, START).unwrap();
-        tickets.used(used);
+        tickets.used(used, true);
         assert_eq!(tickets.counts, Counts { used: 1, ..Counts::default() });
         let (other, qty) = find(&tickets, 5_000, 20, START).unwrap();
         assert!(other != used && qty == Qty::whole(10), "the larger one is gone");
         assert_eq!(tickets.dropped().count(), 0, "what is used is not to be forgotten");
         assert_eq!(fill(&mut tickets, next, START), next + 1, "another one is made");
         assert_eq!(find(&tickets, 5_000, 20, START), Some((order(next), Qty::whole(20))));
-        tickets.used(used);
+        tickets.used(used, true);
         assert_eq!(tickets.counts.used, 1);
     }
 

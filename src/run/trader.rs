@@ -91,8 +91,8 @@ impl Door for Doors<'_> {
         self.0[ask.venue as usize].gateway.prepare(ask, at)
     }
 
-    fn withdraw(&mut self, venue: Venue, order: OrderId) {
-        self.0[venue as usize].gateway.withdraw(order);
+    fn withdraw(&mut self, ask: &Ask) {
+        self.0[ask.venue as usize].gateway.withdraw(ask.id);
     }
 
     fn mint(&mut self, ask: &Ask, at: Arrival) -> bool {
@@ -101,6 +101,10 @@ impl Door for Doors<'_> {
 
     fn minted(&mut self) -> Option<Minted> {
         self.0.iter_mut().find_map(|side| side.gateway.minted())
+    }
+
+    fn discard(&mut self, order: OrderId) {
+        self.0[Venue::Polymarket as usize].gateway.withdraw(order);
     }
 }
 
@@ -177,8 +181,8 @@ impl<S: Store> Trader<S> {
     }
 
     /// Goes on from what the journal says of the time before this start.
-    pub fn restore(&mut self, mut restored: Restored, now: Nanos) {
-        self.strays = Strays::new(std::mem::take(&mut restored.strays));
+    pub fn restore(&mut self, restored: Restored, now: Nanos) {
+        self.strays = Strays::new(&restored.strays);
         self.executor.restore(restored, now);
         self.note_standing();
     }

@@ -18,7 +18,7 @@ use super::{
     detect::Setup,
     dial::{Route, Routes},
     event::{Event, Ready},
-    execute::{Executor, Facts, Limits},
+    execute::{About, Executor, Facts, Limits},
     feed::Dial,
     guard::{NOTE_SLOTS, Note},
     lines::{self, LineGauge, LinesSetup, Site, dial_id},
@@ -106,13 +106,13 @@ pub(super) struct Gateways {
     pub(super) sites: [Site; 2],
 }
 
-/// Makes both gateways: asks for request budgets, makes the venue's switches. `before` are plans of earlier starts.
+/// Makes both gateways: asks for request budgets, makes the venue's switches.
 pub(super) fn gateways(
     wired: Wired,
     tables: &Tables,
     endpoints: &Endpoints,
     desk: &SignDesk,
-    before: &[Plan],
+    restored: &Restored,
     state: &Path,
 ) -> anyhow::Result<Gateways> {
     let names = Names { instance: instance(state)? };
@@ -137,7 +137,7 @@ pub(super) fn gateways(
         groups,
         rates,
         subaccount: None,
-        sent: in_doubt(before),
+        sent: in_doubt(&restored.plans),
         signer: Box::new(desk.signer()),
     });
     let mut polymarket = PolymarketGateway::new(polymarket::Setup {
@@ -149,7 +149,12 @@ pub(super) fn gateways(
         signature_type: wired.signature_type,
         heartbeats: wired.heartbeats,
     });
-    for leg in before.iter().flat_map(Plan::legs).filter(|leg| leg.ask.venue == Venue::Polymarket) {
+    for (About { ask, tag }, latest) in &restored.strays {
+        if let Some(tag) = tag {
+            polymarket.remember(ask.id, *tag, *latest);
+        }
+    }
+    for leg in restored.plans.iter().flat_map(Plan::legs).filter(|leg| leg.ask.venue == Venue::Polymarket) {
         if let Some(tag) = leg.tag() {
             polymarket.remember(leg.ask.id, tag, leg.sent_at());
         }

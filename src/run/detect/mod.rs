@@ -628,6 +628,7 @@ impl Detector {
         let before = self.state;
         self.state.halt(latch);
         if self.state != before {
+            self.forget_wishes();
             out.ready.push(Ready::Halted { latch });
             self.tell_state(unix, out);
         }

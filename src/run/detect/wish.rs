@@ -62,6 +62,12 @@ impl Detector {
         }
     }
 
+    /// The executor throws everything away when the latch falls.
+    pub(super) fn forget_wishes(&mut self) {
+        self.wishes.told.fill([None; 2]);
+        self.wishes.count = 0;
+    }
+
     /// What this market's tickets were made for is not so any more.
     pub(super) fn void_tickets(&self, market: MarketId, out: &mut Outbox) {
         let venue = self.markets[market.0 as usize].terms.venue;

@@ -270,6 +270,7 @@ impl Keeper {
             What::Planned { id, sighting, pair, direction, qty, limits, net } => {
                 self.planned(at, id, sighting, pair, direction, qty, limits, net);
             }
+            What::Cut { plan, qty } => self.cut(plan, qty),
             What::Filled { plan, fill } => self.filled(at, plan, &fill),
             What::Voided { plan, fill } => self.voided(at, plan, &fill),
             What::Impossible { plan, order, why } => {

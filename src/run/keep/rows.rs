@@ -215,6 +215,15 @@ impl Keeper {
         let _ = self.setup.told.try_send(Told::Note(text));
     }
 
+    /// A plan is begun with less than was decided.
+    pub(super) fn cut(&mut self, plan: u64, qty: Qty) {
+        if let Some(PlanBook { row, .. }) = self.plans.get_mut(&plan) {
+            (row.expected_net, row.qty) = (row.expected_net.part(qty, row.qty), qty);
+            let row = row.clone();
+            self.push(Row::Plan(row));
+        }
+    }
+
     pub(super) fn filled(&mut self, at: UnixMs, plan: u64, fill: &Fill) {
         book::book(&mut self.plans, plan, &moved(fill));
         self.fill_row(at, plan, fill, if fill.provisional { Finality::Provisional } else { Finality::Final });

@@ -10,7 +10,7 @@ use orion::{
     risk::{Budget, Limits, TradingState, budget::Shares},
     run::{
         detect::{Detector, LeaveSetup, MarketSetup, Outbox, PairSetup, PaperSetup, Setup},
-        execute::{Executor, Facts},
+        execute::{About, Executor, Facts},
         restore::{Known, Restored, restore},
         trader::Trader,
     },
@@ -188,7 +188,7 @@ impl Ground {
         })
     }
 
-    fn polymarket(&self, venues: &Venues) -> PolymarketGateway {
+    fn polymarket(&self, venues: &Venues, strays: &[(About, UnixMs)]) -> PolymarketGateway {
         let Customer { secret, form, key, .. } = &venues.customer;
         let catalog = venues.world.catalog();
         let markets = self.names.iter().enumerate().map(|(at, (venue, condition))| {
@@ -208,7 +208,7 @@ impl Ground {
         });
         let wallet = || WalletSigner::from_hex(secret).unwrap();
         let api = ApiSigner::new(&wallet().address(), &key.id, &key.secret, &key.passphrase).unwrap();
-        PolymarketGateway::new(polymarket_gateway::Setup {
+        let mut gateway = PolymarketGateway::new(polymarket_gateway::Setup {
             host: "clob.test".into(),
             chain: Chain::Polygon,
             markets: markets.collect(),
@@ -216,7 +216,11 @@ impl Ground {
             signer: Box::new(OrderSigner::new(wallet(), *form, Chain::Polygon, &key.id).unwrap()),
             signature_type: form.signature_type(),
             heartbeats: self.heartbeats,
-        })
+        });
+        for (About { ask, tag }, latest) in strays {
+            gateway.remember(ask.id, tag.unwrap(), *latest);
+        }
+        gateway
     }
 
     fn feeds(&self, venues: &Venues) -> [Box<dyn Feed + Send>; 2] {
@@ -362,7 +366,7 @@ impl Engine {
         executor.found(&setup.held);
         let gateways: [Box<dyn Gateway + Send>; 2] = [
             wrap(Venue::Kalshi, Box::new(ground.kalshi(&restored.plans))),
-            wrap(Venue::Polymarket, Box::new(ground.polymarket(venues))),
+            wrap(Venue::Polymarket, Box::new(ground.polymarket(venues, &restored.strays))),
         ];
         let mut trader = Trader::new(executor, gateways, ground.names.clone());
         trader.restore(restored, at.now);
