@@ -13,6 +13,7 @@ use std::ops::Range;
 
 use orion::{
     config::LegOrder,
+    run::event::FlattenWait,
     unit::{MarketId, Money, Nanos, PairId, Qty},
 };
 use whole::{Course, Whole, bugs::Bug, run};
@@ -241,6 +242,13 @@ fn whoever_flattens_holds_nothing_in_the_end_or_is_told_what() {
         let left = (0..whole.ground.names.len() as u32).map(MarketId).filter(|market| held(*market)).count();
         assert_eq!(state.left as usize, left, "seed {seed}: {state:?}");
         assert!(state.lost <= state.most, "seed {seed}: {state:?}");
+        if left != 0 {
+            // Less than an order at Polymarket, and paired; or one fill had two names, and the plan is frozen.
+            let most = (0..whole.ground.names.len() as u32).map(MarketId);
+            let most = most.flat_map(|market| whole.engine.trader.executor().holding(market).qty).max();
+            let rest = state.why == FlattenWait::NoBid && most < Some(Qty::whole(5));
+            assert!(rest || whole.venues.twins, "seed {seed}: {state:?}, {most:?} held");
+        }
         (flat, kept) = (flat + u32::from(left == 0), kept + u32::from(left != 0));
         sold += whole.watch.endings.get("exited").copied().unwrap_or(0);
         lost += state.lost;

@@ -184,7 +184,7 @@ impl Detector {
         let legs = self.pair_lines[id.0 as usize].pair.legs(direction);
         let takes = [legs.kalshi, legs.polymarket];
         let most = takes.map(|take| self.held(take).1).into_iter().min().filter(|most| !most.is_zero())?;
-        let most = most.min(self.budget.contracts_max());
+        let (all, most) = (most, most.min(self.budget.contracts_max()));
         let slots = takes.map(|take| take.market.0 as usize);
         if slots.iter().any(|slot| self.books[*slot].fit(&self.links, &self.rules.fitness, at.now).is_err()) {
             return None;
@@ -197,7 +197,12 @@ impl Detector {
             pair::walk(&legs, books, [&terms[0].fee, &terms[1].fee], reach, most, gone)
         };
         // A level may end between two steps of what may be ordered.
-        let Walk { qty, worst, .. } = walk(walk(most).qty);
+        let Walk { mut qty, worst, .. } = walk(walk(most).qty);
+        // What is left has to be an order again, or it stays.
+        let (rest, least) = (all.saturating_sub(qty), terms[0].qty_min.max(terms[1].qty_min));
+        if !rest.is_zero() && rest < least {
+            qty = qty.saturating_sub(least);
+        }
         let enough = !qty.is_zero() && terms.iter().all(|terms| terms.qty_min <= qty);
         let limit = |v: usize| worst[v].map(|price| takes[v].cost(price).complement());
         enough.then(|| self.sale(&legs, qty, [limit(0), limit(1)]))
