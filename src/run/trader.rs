@@ -60,6 +60,8 @@ struct Compare {
     asked: Nanos,
     /// Readings in a row that differed.
     differs: u32,
+    /// Readings in a row that showed a loss: another market's difference may stay for good and must not speak for it.
+    losses: u32,
     /// When the first of them came.
     since: Nanos,
     agrees: bool,
@@ -144,6 +146,7 @@ impl<S: Store> Trader<S> {
             compare: Compare {
                 asked: Nanos::ZERO,
                 differs: 0,
+                losses: 0,
                 since: Nanos::ZERO,
                 agrees: false,
                 strangers: false,
@@ -196,7 +199,7 @@ impl<S: Store> Trader<S> {
                 // What was missing may be what has been paid out: that need not wait to be seen.
                 let compare = &mut self.sides[self.names[market.0 as usize].0 as usize].compare;
                 if compare.differs != 0 {
-                    (compare.differs, compare.asked) = (0, Nanos::ZERO);
+                    (compare.differs, compare.losses, compare.asked) = (0, 0, Nanos::ZERO);
                 }
             }
             _ => {}
@@ -483,7 +486,8 @@ impl<S: Store> Trader<S> {
             compare.since = at.now;
         }
         compare.differs = if found.is_empty() { 0 } else { compare.differs + 1 };
-        if 0 < compare.differs && compare.differs < DIFFERENCES_MAX {
+        compare.losses = if found.iter().any(Difference::halts) { compare.losses + 1 } else { 0 };
+        if [compare.differs, compare.losses].iter().any(|row| (1..DIFFERENCES_MAX).contains(row)) {
             // A market that has paid holds nothing any more: perhaps only the news of it is missing.
             let markets = found.iter().filter_map(Difference::market);
             self.acts.events.extend(markets.map(|market| Event { at: at.unix, what: What::Suspect { market } }));

@@ -44,7 +44,7 @@ use super::{
 };
 
 const DAY_MS: u64 = 86_400_000;
-const JOURNAL: usize = 224 * 1024;
+const JOURNAL: usize = 640 * 1024;
 const BANKROLL: Money = Money::dollars(100_000);
 const TRADE_PPM: u32 = 1_500;
 /// The most that a trade may cost, both legs and fees: the same in dollars.
