@@ -166,8 +166,14 @@ pub fn salvage(folder: &Path) -> Result<Salvaged, Unusable> {
             }
         }
     }
-    let name = |number: u32| folder.with_extension(format!("damaged-{number}"));
-    let aside = (1..).map(name).find(|aside| !aside.exists()).expect("there is always another number");
+    let mut number = 1;
+    let aside = loop {
+        let aside = folder.with_extension(format!("damaged-{number}"));
+        if !aside.exists() {
+            break aside;
+        }
+        number += 1;
+    };
     fs::rename(folder, &aside).map_err(place)?;
     let mut opened = open(folder)?;
     for (_, record) in &records {

@@ -116,8 +116,9 @@ pub struct Trader<S> {
     sides: [Side; 2],
     acts: Acts,
     names: Vec<(Venue, Tag)>,
-    /// Markets of which somebody else holds something in our account.
-    foreign: Vec<bool>,
+    /// Of each market in which somebody else holds something in our account, the readings without a trace of it that are still
+    /// wanted before that is believed to be over; 0 for all others.
+    foreign: Vec<u32>,
     halted: bool,
     told_clean: Option<bool>,
     strange: Vec<(Venue, String)>,
@@ -158,7 +159,7 @@ impl<S: Store> Trader<S> {
             executor,
             sides,
             acts: Acts::with_room(),
-            foreign: vec![false; names.len()],
+            foreign: vec![0; names.len()],
             names,
             halted: false,
             told_clean: None,
@@ -526,10 +527,17 @@ impl<S: Store> Trader<S> {
         };
         for slot in (0..self.names.len()).filter(|slot| self.names[*slot].0 == venue) {
             let market = MarketId(slot as u32);
-            let known = &mut self.foreign[slot];
-            if *known != foreign(market) {
-                *known = !*known;
-                self.acts.words.push(Word::Foreign { market, found: *known });
+            let left = &mut self.foreign[slot];
+            if foreign(market) {
+                if std::mem::replace(left, DIFFERENCES_MAX) == 0 {
+                    self.acts.words.push(Word::Foreign { market, found: true });
+                }
+            } else if 0 < *left {
+                // A listing that misses a page shows nothing of it either.
+                *left -= 1;
+                if *left == 0 {
+                    self.acts.words.push(Word::Foreign { market, found: false });
+                }
             }
         }
         if self.sides[venue as usize].compare.told != *found {
@@ -547,7 +555,7 @@ impl<S: Store> Trader<S> {
         let calm = if self.strays.are_over() { COMPARE_EVERY } else { COMPARE_OFTEN };
         let side = &mut self.sides[venue as usize];
         let pace = match (side.compare.agrees, side.compare.differs) {
-            (true, 0) => calm,
+            (true, 0) if self.foreign.iter().all(|left| *left == 0) => calm,
             (false, 0) => COMPARE_FIRST,
             _ => COMPARE_AGAIN,
         };

@@ -143,7 +143,7 @@ impl Ground {
         let time_max = if rng.u8(..4) == 0 { Nanos::secs(2) } else { Nanos::secs(100_000) };
         let budget = plan::Budget { loss_max: Money::dollars(100_000), time_max };
         // Gaps open with a jump of eight cents.
-        let tickets = (rng.u8(..4) != 0).then_some(Rate::of_price_units(1_000));
+        let tickets = rng.bool().then_some(Rate::of_price_units(1_000));
         Self { pairs, names, markets, groups, heartbeats: rng.bool(), budget, leg_order, tickets }
     }
 
