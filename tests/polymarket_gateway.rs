@@ -21,9 +21,9 @@ use orion::sim::clob::Rules;
 use orion::sim::clob::account::Kind;
 use orion::sim::clob::fault::{Class, Loss, OrderFault};
 use orion::sim::clob::mode::Mode;
-use orion::unit::{BookSide, MarketId, Money, Nanos, Outcome, Qty, Refusal, Sent, Told, Unclear, UnixMs};
+use orion::spread::{FeeCurve, Terms};
+use orion::unit::{BookSide, Grid, MarketId, Money, Nanos, Outcome, Qty, Refusal, Sent, Told, Unclear, UnixMs, Venue};
 use orion::venue::gateway::{Answer, Gateway as _, Lane, Out, Unready};
-use orion::venue::polymarket::amount::{Terms, Tick};
 use serde_json::{Value, json};
 
 const PURE: Who = Who::Own(Kind::Deposit);
@@ -97,6 +97,23 @@ fn a_ticket_leaves_as_the_very_bytes_of_an_order_that_is_signed_inline() {
     }
 }
 
+/// A market's terms on a tick of a tenth of a cent, as the catalogue tells them.
+fn listed(qty_min: u32) -> Terms {
+    Terms {
+        venue: Venue::Polymarket,
+        fee: FeeCurve::FREE,
+        grid: Grid::even(10).unwrap(),
+        qty_step: Qty::new(10_000).unwrap(),
+        qty_min: Qty::whole(qty_min),
+        cost_min: Money::dollars(1),
+        shard: 0,
+        hold: Nanos::ZERO,
+        closes: None,
+        game: None,
+        settles: UnixMs::new(1_795_175_100_000),
+    }
+}
+
 #[test]
 fn a_ticket_that_is_not_the_wanted_order_word_for_word_is_not_used() {
     type Change = fn(&mut Rig, &mut orion::order::Ask);
@@ -109,8 +126,7 @@ fn a_ticket_that_is_not_the_wanted_order_word_for_word_is_not_used() {
         // The venue counts amounts in other steps on another tick; here the order stays the same.
         (
             |rig, _| {
-                let tick = Tick::of(&orion::unit::Grid::even(10).unwrap()).unwrap();
-                rig.gateway.set_terms(MarketId(1), Terms { tick, qty_min: Qty::whole(5) });
+                rig.gateway.terms(MarketId(1), &listed(5));
             },
             true,
         ),
@@ -368,8 +384,7 @@ fn what_does_not_fit_the_market_is_not_made_ready() {
     assert!(rig.prepare(&Wish::sell(Outcome::Yes, 100, 10)).is_ok(), "but can be sold for");
     let fine = Wish { qty: Qty::parse(b"10.001").unwrap(), ..Wish::buy(Outcome::Yes, 4_700, 1) };
     assert_eq!(none(&mut rig, fine), Unready::Amounts);
-    let tick = Tick::of(&orion::unit::Grid::even(10).unwrap()).unwrap();
-    rig.gateway.set_terms(MarketId(1), Terms { tick, qty_min: Qty::whole(15) });
+    rig.gateway.terms(MarketId(1), &listed(15));
     assert!(rig.prepare(&Wish::buy(Outcome::Yes, 4_750, 15)).is_ok());
     assert_eq!(none(&mut rig, Wish::buy(Outcome::Yes, 4_750, 14)), Unready::Amounts);
     for market in [MarketId(0), MarketId(2)] {

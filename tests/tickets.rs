@@ -143,8 +143,11 @@ fn another_tick_and_other_terms_void_a_markets_tickets() {
     watch.books(4_200);
     let terms = desk::setup(POLITICS).markets[1].terms;
     let voided = |watch: &mut Watch| {
-        let voids =
-            watch.out.ready.iter().filter(|ready| matches!(ready, Ready::Void { market } if *market == POLYMARKET));
+        let voids = watch
+            .out
+            .ready
+            .iter()
+            .filter(|ready| matches!(ready, Ready::Terms { market, .. } if *market == POLYMARKET));
         voids.count()
     };
     let control = |watch: &mut Watch, terms| {
@@ -299,7 +302,7 @@ fn without_a_fitting_ticket_an_entry_is_signed_inline_whole_and_synced() {
         },
         |desk| {
             desk.sync();
-            desk.ready(Ready::Void { market: POLYMARKET });
+            desk.ready(Ready::Terms { market: POLYMARKET, terms: desk::polymarket_terms(POLITICS) });
             (160, 3_900, 4_500)
         },
         |desk| {

@@ -63,12 +63,11 @@ pub fn run(global: &Global, args: &RunArgs) -> Done {
         Promotion::read(&settings(global, Vec::new())?.config.engine.state_dir)?.mode
     };
     let mut flags = Vec::new();
-    if let Some(auto) = args.auto_execute {
-        flags.push(("trading.auto_execute".into(), auto.to_string(), "--auto-execute".into()));
-    }
-    if mode == Mode::Alert {
+    match args.auto_execute {
         // Whatever else says otherwise: this mode shows what it would have taken.
-        flags.push(("trading.auto_execute".into(), "false".into(), "alert mode".into()));
+        _ if mode == Mode::Alert => flags.push(("trading.auto_execute".into(), "false".into(), "alert mode".into())),
+        Some(auto) => flags.push(("trading.auto_execute".into(), auto.to_string(), "--auto-execute".into())),
+        None => {}
     }
     let loaded = settings(global, flags)?;
     let (config_hash, limits) = (loaded.fingerprint(), loaded.limits_print());

@@ -342,8 +342,8 @@ pub enum Ready {
     Settled { market: MarketId, yes_payout: Money },
     /// Tickets that may soon be needed; `None` where none are any more.
     Wish { pair: PairId, direction: Direction, wish: Option<Wish> },
-    /// What this market's tickets were made for is not so any more.
-    Void { market: MarketId },
+    /// A market's tick, smallest order, fee or contract is another one from here on: what was signed before is thrown away.
+    Terms { market: MarketId, terms: Terms },
     /// The latch has fallen: plans end, nothing is entered.
     Halted { latch: Latch },
     /// A person has lifted it.

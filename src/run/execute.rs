@@ -165,7 +165,10 @@ impl<S: Store> Executor<S> {
             Ready::Settled { market, yes_payout } => self.settle(market, yes_payout, at, acts),
             Ready::Wish { pair, direction, wish } if self.halted.is_none() => self.tickets.wish(pair, direction, wish),
             Ready::Wish { .. } => {}
-            Ready::Void { market } => self.tickets.void(market),
+            Ready::Terms { market, terms } => {
+                self.markets[market.0 as usize] = Facts::of(&terms);
+                self.tickets.void(market);
+            }
             Ready::Halted { latch } => {
                 self.halted.get_or_insert(latch);
                 self.tickets.void_all();

@@ -196,6 +196,9 @@ impl<S: Store> Trader<S> {
         match ready {
             Ready::Halted { .. } => self.halt(at),
             Ready::Resumed => self.resume(at),
+            Ready::Terms { market, ref terms } => {
+                self.sides[self.names[market.0 as usize].0 as usize].gateway.terms(market, terms);
+            }
             Ready::Settled { market, .. } => {
                 // What was missing may be what has been paid out: that need not wait to be seen.
                 let compare = &mut self.sides[self.names[market.0 as usize].0 as usize].compare;

@@ -8,7 +8,8 @@
 use crate::{
     fill::{Heard, Whose},
     order::Ask,
-    unit::{Money, Nanos, OrderId, Qty, Tag, Told, Unclear, UnixMs},
+    spread::Terms,
+    unit::{MarketId, Money, Nanos, OrderId, Qty, Tag, Told, Unclear, UnixMs},
     wire::Arrival,
 };
 
@@ -181,6 +182,9 @@ pub trait Gateway {
 
     /// Time went by. Call a few times a second.
     fn timeout(&mut self, at: Arrival, out: &mut Out);
+
+    /// A market's terms are others from here on. A venue whose orders do not hang on them need not know.
+    fn terms(&mut self, _market: MarketId, _terms: &Terms) {}
 }
 
 /// A gateway that reads accounts and lets nothing through that could change anything at its venue.
@@ -242,5 +246,9 @@ impl Gateway for ReadsOnly {
 
     fn timeout(&mut self, at: Arrival, out: &mut Out) {
         self.guard(out, |gateway, out| gateway.timeout(at, out));
+    }
+
+    fn terms(&mut self, market: MarketId, terms: &Terms) {
+        self.0.terms(market, terms);
     }
 }

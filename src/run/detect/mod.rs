@@ -366,7 +366,7 @@ impl Detector {
                 let changed = std::mem::replace(&mut state.terms, terms) != terms;
                 state.suspended = None;
                 if changed {
-                    self.void_tickets(market, out);
+                    out.ready.push(Ready::Terms { market, terms });
                 }
                 self.touch(market.0 as usize);
             }
@@ -655,7 +655,10 @@ impl Detector {
             self.ask(market, at.now, out);
         }
         if doubt == Doubt::Regrid {
-            self.void_tickets(market, out);
+            // The stream is ahead of the catalogue here.
+            let terms = &mut self.markets[market.0 as usize].terms;
+            terms.grid = *self.books[market.0 as usize].grid();
+            out.ready.push(Ready::Terms { market, terms: *terms });
         }
         out.events.push(Event { at: at.unix, what: What::Doubted { market, doubt } });
         // The feed has asked already for what it saw itself; what only the detector sees is asked for here.

@@ -15,7 +15,7 @@ use crate::{
         Direction, FeeCurve, Rate,
         pair::{self, Reach},
     },
-    unit::{MarketId, Money, PairId, Price, Qty, UnixMs, Venue},
+    unit::{Money, PairId, Price, Qty, UnixMs},
     wire::{Arrival, Trading},
 };
 
@@ -66,14 +66,6 @@ impl Detector {
     pub(super) fn forget_wishes(&mut self) {
         self.wishes.told.fill([None; 2]);
         self.wishes.count = 0;
-    }
-
-    /// What this market's tickets were made for is not so any more.
-    pub(super) fn void_tickets(&self, market: MarketId, out: &mut Outbox) {
-        let venue = self.markets[market.0 as usize].terms.venue;
-        if self.wishes.reach.is_some() && venue == Venue::Polymarket {
-            out.ready.push(Ready::Void { market });
-        }
     }
 
     /// What a direction of a pair needs, if it is near. A book that may be wrong for a moment changes nothing.

@@ -18,7 +18,7 @@ mod look;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{
-    amount::{Amounts, Side, Terms},
+    amount::{Amounts, Side, Terms, Tick},
     answer,
     contract::Chain,
     order::{Body, Exchange, Order, OrderId as Digest, OrderSigner, OrderType, Salt},
@@ -230,14 +230,6 @@ impl PolymarketGateway {
     pub fn remember(&mut self, order: OrderId, tag: Tag, sent: UnixMs) {
         let end = UnixMs::new(sent.raw() + END_MS);
         self.lives.insert(order, Life { tag, sent: Some(sent), end, missing: false });
-    }
-
-    /// The market's tick or smallest size is another one from now on. Orders that are ready on the old one are their
-    /// owner's to withdraw.
-    pub fn set_terms(&mut self, market: MarketId, terms: Terms) {
-        if let Some(market) = self.markets.get_mut(market.0 as usize).and_then(Option::as_mut) {
-            market.terms = terms;
-        }
     }
 
     fn market(&self, id: MarketId) -> Option<&Market> {
@@ -456,6 +448,15 @@ impl Gateway for PolymarketGateway {
             What::Trades { order } => self.trades_answered(order, answer, at, out),
             What::Account { survey, part } => self.survey_answered(survey, part, answer, at, out),
             What::Beat { asked } => self.beat_answered(asked, answer, at),
+        }
+    }
+
+    fn terms(&mut self, market: MarketId, terms: &crate::spread::Terms) {
+        let known = self.markets.get_mut(market.0 as usize).and_then(Option::as_mut);
+        // A tick that nobody knows is one that the catalogue refuses: nothing is entered there. Orders that are ready on the
+        // old one are their owner's to withdraw.
+        if let (Some(known), Some(tick)) = (known, Tick::of(&terms.grid)) {
+            known.terms = Terms { tick, qty_min: terms.qty_min };
         }
     }
 
