@@ -13,6 +13,7 @@ use std::ops::Range;
 
 use orion::{
     config::LegOrder,
+    order::plan::Frozen,
     run::event::FlattenWait,
     unit::{MarketId, Money, Nanos, PairId, Qty},
 };
@@ -313,7 +314,7 @@ fn an_order_group_that_somebody_triggers_lets_the_latch_fall() {
 /// Faults 49 and 52: a pair closes in the middle of a run, on one venue before the other, and pays.
 #[test]
 fn a_market_that_closes_and_pays_is_booked_as_it_was_paid() {
-    let mut paid = 0;
+    let (mut paid, mut frozen) = (0, 0);
     for seed in 0..40 {
         let course = Course::of(seed);
         let mut whole = Whole::new(course);
@@ -326,9 +327,13 @@ fn a_market_that_closes_and_pays_is_booked_as_it_was_paid() {
         whole.venues.lives = false;
         let wrong = whole.rest();
         assert!(wrong.is_empty(), "seed {seed}: {wrong:#?}");
-        paid += u64::from(whole.engine.trader.executor().has_paid(MarketId(0)));
+        let (now, executor) = (whole.now, whole.engine.trader.executor());
+        // What a venue told cannot be, as when one match comes under two names: nobody knows what it pays until a person looked.
+        let impossible = executor.open().any(|plan| plan.frozen(now) == Some(Frozen::Impossible));
+        paid += u64::from(executor.has_paid(MarketId(0)));
+        frozen += u64::from(!executor.has_paid(MarketId(0)) && impossible && executor.is_halted());
     }
-    assert_eq!(paid, 40);
+    assert!(paid + frozen == 40 && 36 <= paid, "{paid} paid, {frozen} frozen");
 }
 
 /// Fault 48: 425 for a minute and a half, then two minutes of post-only, while gaps open all the time.

@@ -28,7 +28,7 @@ use crate::{
         position::Holding,
     },
     order::{
-        Ids, Leg, Plan,
+        Ids, Plan,
         leg::Change,
         plan::{Budget, Ending, Step},
     },
@@ -74,8 +74,8 @@ pub struct Executor<S> {
     blocked: bool,
     answers: [Answers; 2],
     limits: Limits,
-    /// The venues' names for orders of plans that have ended, the oldest first.
-    ended: VecDeque<Tag>,
+    /// Orders of plans that have ended, the oldest first, and the venues' names for them.
+    ended: VecDeque<(OrderId, Option<Tag>)>,
     /// YES and NO that are being put together, and since when.
     merging: Option<(MarketId, Qty, Nanos)>,
     tickets: Tickets,
@@ -137,6 +137,17 @@ impl<S: Store> Executor<S> {
         self.merging = restored.merging.map(|(market, qty)| (market, qty, now));
         let plans = restored.plans.into_iter().zip(restored.reserved).zip(restored.realised);
         self.plans.extend(plans.map(|((plan, reserved), realised)| Open { plan, realised, reserved }));
+        for (order, tag) in restored.ended {
+            self.remember(order, tag);
+        }
+    }
+
+    /// Keeps in mind an order whose plan is over.
+    fn remember(&mut self, order: OrderId, tag: Option<Tag>) {
+        if self.ended.len() == ENDED_MAX {
+            self.ended.pop_front();
+        }
+        self.ended.push_back((order, tag));
     }
 
     /// Something of the detector's.
@@ -270,8 +281,8 @@ impl<S: Store> Executor<S> {
     fn is_old(&self, order: &Whose) -> bool {
         match order {
             // An earlier start may have sent it and lost its record in a power cut.
-            Whose::Ours(id) => id.epoch() == self.ids.epoch(),
-            Whose::Named(tag) => self.ended.contains(tag),
+            Whose::Ours(id) => id.epoch() == self.ids.epoch() || self.ended.iter().any(|(ended, _)| ended == id),
+            Whose::Named(tag) => self.ended.iter().any(|(_, ended)| *ended == Some(*tag)),
         }
     }
 
@@ -372,11 +383,8 @@ impl<S: Store> Executor<S> {
         for (venue, amount) in Venue::ALL.into_iter().zip(reserved).filter(|(_, amount)| *amount != Money::ZERO) {
             acts.words.push(Word::Released { pair: plan.aim.pair, venue, amount });
         }
-        for tag in plan.legs().filter_map(Leg::tag) {
-            if self.ended.len() == ENDED_MAX {
-                self.ended.pop_front();
-            }
-            self.ended.push_back(tag);
+        for leg in plan.legs() {
+            self.remember(leg.ask.id, leg.tag());
         }
         if self.write(&Record::Ended { plan: plan.aim.plan, ending }).is_err() {
             self.halt(Latch::Journal, acts);

@@ -63,6 +63,8 @@ pub struct Restored {
     pub left: Vec<(UnixMs, Money)>,
     /// What each open plan's trades have realised.
     pub realised: Vec<Money>,
+    /// Orders of plans that have ended, oldest first, and the venues' names for them: their reports may still come.
+    pub ended: Vec<(OrderId, Option<Tag>)>,
     /// What entries of each plan may still cost, by venue; nothing before [`Restored::promise`].
     pub reserved: Vec<[Money; 2]>,
 }
@@ -127,6 +129,7 @@ pub fn restore(records: &[(u64, Record)], known: &Known<'_>, now: Nanos) -> Resu
         tallies: HashMap::new(),
         left: Vec::new(),
         realised: Vec::new(),
+        ended: Vec::new(),
         reserved: Vec::new(),
     };
     let (plans, orders, old) = (BTreeMap::new(), HashMap::new(), HashMap::new());
@@ -278,6 +281,7 @@ impl Walk<'_> {
                 self.restored.history.ended(plan, ending);
                 let realised = self.realised.remove(&plan).unwrap_or(Money::ZERO);
                 let Some(plan) = self.plans.remove(&plan) else { return Ok(()) };
+                self.restored.ended.extend(plan.legs().map(|leg| (leg.ask.id, leg.tag())));
                 if plan.exits() {
                     self.restored.left.push((self.at, realised));
                 }
