@@ -106,7 +106,7 @@ fn an_account_that_may_open_nothing_is_named_with_its_fix() {
     until(&engine, "agreement", |status| status.agrees == Some(true));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let asked = || {
-        let (found, unknown) = runtime.block_on(asker.ask());
+        let (found, unknown) = runtime.block_on(asker.ask(&[]));
         assert!(unknown.is_empty(), "{unknown:?}");
         found
     };

@@ -210,7 +210,7 @@ pub(super) fn inquire(
     let asker = Asker::new(endpoints, &signing.desk, &wired.api, config.vault.polymarket_key_until)
         .map_err(anyhow::Error::from)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (findings, unasked) = runtime.block_on(asker.ask());
+    let (findings, unasked) = runtime.block_on(asker.ask(&[]));
     Ok((findings, unasked.iter().map(ToString::to_string).collect()))
 }
 

@@ -110,6 +110,52 @@ impl fmt::Display for Finding {
     }
 }
 
+/// Whoever a finding comes from: one answer says everything that it can find.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Source {
+    Site,
+    Account,
+    Keys,
+    Clock,
+    /// The settings.
+    Person,
+}
+
+impl Finding {
+    fn source(&self) -> Source {
+        match self {
+            Self::Blocked { .. } => Source::Site,
+            Self::CloseOnly | Self::Refused { venue: Venue::Polymarket, .. } => Source::Account,
+            Self::Refused { venue: Venue::Kalshi, .. }
+            | Self::NoSuchKey
+            | Self::MayNotTrade
+            | Self::Unattested
+            | Self::AttestedUntil { .. }
+            | Self::MayMoveMoney => Source::Keys,
+            Self::KeyEnded { .. } | Self::KeyUntil { .. } => Source::Person,
+            Self::Clock { .. } => Source::Clock,
+        }
+    }
+}
+
+/// What is known after these answers, and what could not be asked: there, what was known stands.
+fn renewed(
+    known: &[Finding],
+    answers: impl IntoIterator<Item = (Source, Result<Vec<Finding>, RestError>)>,
+) -> (Vec<Finding>, Vec<RestError>) {
+    let (mut found, mut unknown) = (Vec::new(), Vec::new());
+    for (source, answer) in answers {
+        match answer {
+            Ok(more) => found.extend(more),
+            Err(error) => {
+                found.extend(known.iter().filter(|finding| finding.source() == source).cloned());
+                unknown.push(error);
+            }
+        }
+    }
+    (found, unknown)
+}
+
 /// Who asks, and for whom.
 #[expect(missing_debug_implementations, reason = "a key is never printed")]
 pub struct Asker {
@@ -140,16 +186,16 @@ impl Asker {
         })
     }
 
-    /// Everything that can be known now, and what could not be asked.
-    pub async fn ask(&self) -> (Vec<Finding>, Vec<RestError>) {
-        let (mut found, mut unknown) = (Vec::new(), Vec::new());
+    /// Everything that can be known now, after what was `known`, and what could not be asked.
+    pub async fn ask(&self, known: &[Finding]) -> (Vec<Finding>, Vec<RestError>) {
         let now = clock::unix();
-        for asked in [self.place().await, self.closed_only().await, self.keys(now).await, self.clock().await] {
-            match asked {
-                Ok(more) => found.extend(more),
-                Err(error) => unknown.push(error),
-            }
-        }
+        let answers = [
+            (Source::Site, self.place().await),
+            (Source::Account, self.closed_only().await),
+            (Source::Keys, self.keys(now).await),
+            (Source::Clock, self.clock().await),
+        ];
+        let (mut found, unknown) = renewed(known, answers);
         if let Some(until) = self.key_until {
             found.extend(ends(until, now, Finding::KeyEnded { until }, Finding::KeyUntil { until }));
         }
@@ -333,6 +379,16 @@ mod tests {
         assert_eq!(key(20), None);
         assert_eq!(key(5).and_then(|found| found.stops()), None);
         assert_eq!(key(-1).and_then(|found| found.stops()), Some(Venue::Polymarket));
+    }
+
+    #[test]
+    fn what_stopped_stands_until_its_own_question_is_answered() {
+        let blocked = Finding::Blocked { country: "US".into(), region: "NY".into() };
+        let known = [blocked.clone(), Finding::CloseOnly];
+        let lost = RestError::Status { path: "/x".into(), status: 503, excerpt: String::new(), retry_after: None };
+        let (found, unknown) = renewed(&known, [(Source::Site, Err(lost)), (Source::Account, Ok(Vec::new()))]);
+        assert_eq!((found, unknown.len()), (vec![blocked], 1), "an outage lifts nothing");
+        assert_eq!(renewed(&known, [(Source::Site, Ok(Vec::new()))]).0, []);
     }
 
     #[test]

@@ -424,7 +424,8 @@ impl<S: Store> Trader<S> {
                 // What the venue's contracts may not move cannot be spent.
                 let usable = account.allowance.map_or(*amount, |allowed| allowed.min(*amount));
                 self.acts.words.push(Word::Cash { venue, shard: *shard, amount: usable, exact });
-                if std::mem::replace(&mut compare.short, usable < *amount) != (usable < *amount) && usable < *amount {
+                let before = std::mem::replace(&mut compare.short, usable < *amount);
+                if compare.short && !before {
                     self.strange.push((
                         venue,
                         format!("its contracts may move only {usable} of {amount}: approve them in the wallet"),

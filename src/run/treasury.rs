@@ -82,7 +82,7 @@ pub fn start(mut setup: TreasurySetup) -> anyhow::Result<JoinHandle<()>> {
             let now = clock::now();
             if ASK_EVERY <= now.since(asked) {
                 asked = now;
-                let (findings, unknown) = runtime.block_on(setup.asker.ask());
+                let (findings, unknown) = runtime.block_on(setup.asker.ask(&setup.findings));
                 for error in unknown {
                     tracing::debug!("what an account may do could not be asked: {error}");
                 }

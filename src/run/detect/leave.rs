@@ -16,7 +16,7 @@ use crate::{
         Direction, Legs, Rate, Take,
         pair::{self, Reach, Walk},
     },
-    unit::{MarketId, Money, Nanos, Outcome, PairId, Price, Qty, Venue},
+    unit::{BookSide, MarketId, Money, Nanos, Outcome, PairId, Price, Qty, Venue},
     wire::Arrival,
 };
 
@@ -113,7 +113,8 @@ impl Detector {
                 continue;
             }
             let promised: Money = self.pairs.iter().filter_map(|pair| pair.leaving).sum();
-            let left = self.leaving.loss_max - lost - promised;
+            // Where more than the budget is gone already, what loses nothing is sold all the same.
+            let left = (self.leaving.loss_max - lost - promised).max(Money::ZERO);
             let reach = Reach { threshold: ANY, net: true, slippage: self.rules.slippage };
             for direction in Direction::ALL {
                 let both = self.both(id, direction, &reach, at);
@@ -141,8 +142,7 @@ impl Detector {
                 if held.is_zero() {
                     continue;
                 }
-                let side =
-                    if outcome == Outcome::Yes { crate::unit::BookSide::Bid } else { crate::unit::BookSide::Ask };
+                let side = if outcome == Outcome::Yes { BookSide::Bid } else { BookSide::Ask };
                 match self.offer(MarketId(slot as u32), side, outcome, false, held, at) {
                     Some(offer) => loss += market.cost[outcome as usize].part(offer.qty, held) + offer.cost,
                     None => unsellable += 1,
@@ -240,13 +240,13 @@ impl Detector {
         Sale { qty, limits, loss }
     }
 
-    /// As much of a sale as loses no more than `left`; `None` if that is less than an order.
+    /// As much of a sale as loses no more than `left`, which is not negative; `None` if that is less than an order.
     fn within(&self, id: PairId, direction: Direction, sale: Sale, left: Money) -> Option<Sale> {
         if sale.loss <= left {
             return Some(sale);
         }
         let legs = self.pair_lines[id.0 as usize].pair.legs(direction);
-        let part = i128::from(sale.qty.micros()) * i128::from(left.raw().max(0)) / i128::from(sale.loss.raw());
+        let part = i128::from(sale.qty.micros()) * i128::from(left.raw()) / i128::from(sale.loss.raw());
         let sold = [legs.kalshi, legs.polymarket].into_iter().zip(sale.limits).filter(|(_, limit)| limit.is_some());
         let terms = || sold.clone().map(|(take, _)| &self.markets[take.market.0 as usize].terms);
         let step = terms().map(|terms| terms.qty_step).max()?;
