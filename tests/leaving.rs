@@ -362,6 +362,32 @@ fn a_restart_counts_what_was_lost_since_the_word_was_given() {
     assert!(lost <= state.lost && state.lost <= Money::dollars(1), "{state:?}");
 }
 
+/// Unwinding may lose more than was foreseen: then what costs nothing to sell is sold, and nothing else.
+#[test]
+fn with_its_budget_overdrawn_flatten_sells_what_loses_nothing_and_only_that() {
+    let sell = |yes_cost: Money, lost: i64| {
+        let mut desk = Desk::with(|setup| {
+            let no_cost = Money::dollars(50);
+            let hundred = Qty::whole(100);
+            setup.held = vec![(KALSHI, Outcome::Yes, hundred, yes_cost), (POLYMARKET, Outcome::No, hundred, no_cost)];
+            setup.leaving.loss_max = Money::dollars(1);
+            setup.leaving.begun = Some(Money::dollars(lost));
+            setup.state = TradingState::Halted(Latch::FoundAtStart);
+        });
+        books(&mut desk, 4_800, 4_900);
+        desk.pass(Nanos::millis(200));
+        desk.told.iter().find_map(|event| match event.what {
+            What::Leaving { loss, .. } => Some(loss),
+            _ => None,
+        })
+    };
+    let fifty = Money::dollars(50);
+    let loss = sell(fifty, -100).expect("there is a budget for it");
+    assert!(Money::ZERO < loss);
+    assert_eq!(sell(fifty, 5), None, "four dollars beyond the budget");
+    assert_eq!(sell(fifty - loss, 5), Some(Money::ZERO));
+}
+
 /// One leg alone would wait for a venue that takes nothing.
 #[test]
 fn nothing_is_sold_while_a_venue_takes_no_orders() {
