@@ -170,6 +170,12 @@ pub fn take_away(state: &Path) -> io::Result<()> {
     [FLATTEN, LATCH, PAUSED].into_iter().try_for_each(|name| remove(&state.join(name)))
 }
 
+/// Takes away everything that a person has said here, arming too: for a new world.
+pub fn forget(state: &Path) -> io::Result<()> {
+    take_away(state)?;
+    remove(&state.join(ARMED))
+}
+
 /// Was live trading armed, under these limits? Under others it was armed for something else.
 pub fn is_armed(state: &Path, limits: &str) -> bool {
     std::fs::read_to_string(state.join(ARMED)).is_ok_and(|text| text.lines().next() == Some(limits))
@@ -256,10 +262,15 @@ mod tests {
         crashed(folder.path()).unwrap();
         assert!(!is_armed(folder.path(), "b"));
         assert_eq!(found(folder.path()), TradingState::Halted(Latch::FoundAtStart));
+        stops("b").arm().unwrap();
+        lay(folder.path(), Stopping::Flatten).unwrap();
+        forget(folder.path()).unwrap();
+        assert_eq!((found(folder.path()), flattening(folder.path())), (TradingState::Active, None));
+        assert!(!is_armed(folder.path(), "b"), "a new world knows nothing of the last one");
         let none = Stops::new(Fallen::default(), controls.clone(), folder.path(), None);
         none.arm().unwrap();
         let armed: Vec<_> = told.try_iter().map(|c| matches!(c, Control::Arm { armed: true })).collect();
-        assert_eq!(armed, [true, true, false, true], "what needs no arming is not armed");
+        assert_eq!(armed, [true, true, false, true, true], "what needs no arming is not armed");
     }
 
     #[test]

@@ -30,6 +30,7 @@ use crate::{
         mode::Mode,
         sign::{self, Keys},
         snapshot::Snapshot,
+        stops,
         trading::Wired,
     },
     sim::serve::Running,
@@ -140,9 +141,10 @@ pub fn run(global: &Global, args: &DemoArgs) -> Done {
 
 /// Another world's positions mean nothing in this one, and the next world has other orders under the same names.
 fn forget(state: &Path) {
-    for name in ["orion.db", "orion.db-wal", "orion.db-shm", "latch", "paused", "armed"] {
+    for name in ["orion.db", "orion.db-wal", "orion.db-shm"] {
         let _ = std::fs::remove_file(state.join(name));
     }
+    let _ = stops::forget(state);
     let _ = std::fs::remove_dir_all(state.join("journal"));
 }
 
