@@ -142,6 +142,8 @@ fn an_excess_whose_market_pays_is_over_and_told_as_naked() {
     let (state, paired, naked, _) = ending(&desk);
     assert_eq!((state, paired), (Ending::Naked, Qty::ZERO));
     assert!(Qty::ZERO < naked);
+    let looped = desk.told.iter().filter(|event| matches!(event.what, What::Looped { .. })).count();
+    assert_eq!(looped, 1, "nothing is added to what stands alone");
     cash_equals_what_was_told(&desk);
     nothing_is_reserved(&desk);
 }

@@ -171,6 +171,9 @@ fn scenario(reason: Reason) -> Vec<Reason> {
         Reason::Depth => offered(desk(|setup| setup.rules.depth_min = Money::dollars(46))),
         Reason::VenueMinimum => offered(desk(|setup| setup.markets[1].terms.qty_min = Qty::whole(101))),
         Reason::TradeMinimum => offered(desk(|setup| setup.rules.trade_min = Money::dollars(98))),
+        Reason::NakedMax => offered(desk(|setup| {
+            (setup.rules.trade_min, setup.rules.naked_qty_max) = (Money::dollars(50), Qty::whole(51));
+        })),
         Reason::Yield => offered(desk(|setup| setup.rules.yield_min_ppm = 1_000_000)),
         Reason::TooLong => offered(desk(|setup| setup.rules.lock_max_ms = Some(9 * DAY_MS))),
         Reason::ExpectedValue => {
@@ -310,5 +313,5 @@ fn every_reason_is_listed_once_and_has_a_code_and_a_sentence_of_its_own() {
         assert_eq!(codes.insert(code), !shared, "{code} of {reason:?}");
     }
     let books = 2 * (Doubt::ALL.len() + Canary::ALL.len() + 5);
-    assert_eq!(all.len(), books + 35, "reasons were added: list them in Reason::every");
+    assert_eq!(all.len(), books + 36, "reasons were added: list them in Reason::every");
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::raw::{self, Basis, Idle, LegOrder, Raw};
-use crate::unit::{Money, Nanos, UnixMs};
+use crate::unit::{Money, Nanos, Qty, UnixMs};
 
 /// Checked settings. There is no other way to one than [`Config::load`](super::load).
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -90,6 +90,7 @@ pub struct Risk {
     pub max_orders_per_second: u32,
     pub max_naked: Nanos,
     pub max_naked_loss: Money,
+    pub naked_qty_max: Qty,
     /// Parts per million of the bankroll.
     pub max_drawdown_ppm: u32,
     pub max_consecutive_refusals: u32,
@@ -243,6 +244,7 @@ pub(super) fn convert(raw: &Raw, state_dir: PathBuf) -> Result<Config, Vec<Broke
         max_orders_per_second: raw.risk.max_orders_per_second,
         max_naked: Nanos::new(micros("risk.max_naked_seconds", raw.risk.max_naked_seconds) as u64 * 1_000),
         max_naked_loss: Money::micros(micros("risk.max_naked_usd", raw.risk.max_naked_usd)),
+        naked_qty_max: Qty::whole(raw.risk.max_naked_contracts.into()),
         max_drawdown_ppm: ppm(micros("risk.max_drawdown_pct", raw.risk.max_drawdown_pct)),
         max_consecutive_refusals: raw.risk.max_consecutive_refusals,
         max_error_rate_ppm: ppm(micros("risk.max_error_rate", raw.risk.max_error_rate)),

@@ -271,6 +271,10 @@ pub(super) struct Risk {
     #[garde(range(min = 0.01, max = 1_000_000.0))]
     #[schemars(extend("x-unit" = "dollars"))]
     pub max_naked_usd: f64,
+    /// The most contracts that one leg may ever hold alone, so no plan trades more: its other leg may come to nothing.
+    #[garde(range(min = 5, max = 100_000_000))]
+    #[schemars(extend("x-unit" = "contracts"))]
+    pub max_naked_contracts: u32,
     /// Fall of the realised result from its highest point since the engine started that halts trading.
     #[garde(range(min = 0.001, max = 1.0))]
     #[schemars(extend("x-unit" = "share of capital.initial_bankroll"))]
@@ -305,6 +309,7 @@ impl Default for Risk {
             max_orders_per_second: 5,
             max_naked_seconds: 2.0,
             max_naked_usd: 50.0,
+            max_naked_contracts: 1_000,
             max_drawdown_pct: 0.10,
             max_consecutive_refusals: 5,
             max_error_rate: 0.5,

@@ -31,6 +31,8 @@ pub enum Reason {
     VenueMinimum,
     /// Below the operator's smallest trade.
     TradeMinimum,
+    /// What may stand alone is too little for the smallest trade.
+    NakedMax,
     /// The yearly yield on the locked money is below the hurdle.
     Yield,
     /// Money would be locked for too long.
@@ -97,6 +99,7 @@ impl Reason {
             Self::Depth,
             Self::VenueMinimum,
             Self::TradeMinimum,
+            Self::NakedMax,
             Self::Yield,
             Self::TooLong,
             Self::ExpectedValue,
@@ -160,6 +163,7 @@ impl Reason {
             Self::Depth => "DEPTH",
             Self::VenueMinimum => "VENUE_MINIMUM",
             Self::TradeMinimum => "TRADE_MINIMUM",
+            Self::NakedMax => "NAKED_MAX",
             Self::Yield => "YIELD",
             Self::TooLong => "TOO_LONG",
             Self::ExpectedValue => "EXPECTED_VALUE",
@@ -202,6 +206,7 @@ impl Reason {
             Self::Depth => "less than trading.target_liquidity_depth was on offer within trading.slippage_tolerance",
             Self::VenueMinimum => "the quantity was below a venue's minimum order",
             Self::TradeMinimum => "the trade was smaller than trading.min_trade_size_usd",
+            Self::NakedMax => "risk.max_naked_contracts allowed less than the smallest trade",
             Self::Yield => "the yearly yield was below trading.min_annualized_yield",
             Self::TooLong => "settlement lies beyond trading.max_days_to_settle",
             Self::ExpectedValue => "the cost of the bad branches outweighed the edge",
@@ -228,7 +233,7 @@ impl Reason {
             Self::VenueShut(Venue::Polymarket) => "Polymarket took no such orders just before, or asked for fewer",
             Self::Unreconciled => "orders and positions were not found to agree with both venues",
             Self::Foreign => "somebody else traded one of the markets with this account",
-            Self::LossLoop => "three plans of this pair had to close one leg again",
+            Self::LossLoop => "three plans of this pair had to close one leg again, or one was left alone",
             Self::FeeMismatch => "a fee that was charged did not fit the market's schedule",
             Self::NotReady => "one of its orders could not be made ready; the event beside it says why",
             Self::Gone => "nothing was left at the limit when the orders arrived",

@@ -32,6 +32,8 @@ pub struct Rules {
     pub depth_min: Money,
     /// The smallest trade in money, both legs and fees together.
     pub trade_min: Money,
+    /// The largest trade in contracts: as much may stand alone if the other leg comes to nothing.
+    pub naked_qty_max: Qty,
     /// The least yield on the locked money, in millionths a year.
     pub yield_min_ppm: i64,
     /// The longest lock; `None` for any.
@@ -230,7 +232,7 @@ fn judge(
         pair::walk(legs, view.books, fees, &reach, sized, held)
     };
     let held_back = view.times.map(|times| smallest(view, quote).times(times)).filter(|most| *most < wanted.qty);
-    let mut taken = size(held_back.unwrap_or(wanted.qty));
+    let mut taken = size(held_back.unwrap_or(wanted.qty).min(rules.naked_qty_max));
     let stake = caps.trade.min(caps.event).min(kelly(view, quote, rules, caps));
     for _ in 0..3 {
         let Some(less) = fitting(&taken, stake, caps) else { break };
@@ -238,7 +240,12 @@ fn judge(
     }
     // What evidence holds back is below the operator's smallest trade on purpose.
     let trade_min = if held_back.is_some() { Money::ZERO } else { rules.trade_min };
-    fits(view, trade_min, caps, stake, &taken)?;
+    fits(view, trade_min, caps, stake, &taken).map_err(|reason| match reason {
+        Reason::VenueMinimum | Reason::TradeMinimum if taken.qty == sized(view, rules.naked_qty_max) => {
+            Reason::NakedMax
+        }
+        reason => reason,
+    })?;
     let spent: Money = taken.cost.iter().chain(&taken.fees).copied().sum();
     // Every whole contract pays one dollar: a million micro-dollars for a million millionths.
     let net = Money::micros(taken.qty.micros() as i64) - spent;

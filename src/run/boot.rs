@@ -200,6 +200,7 @@ pub fn rules(config: &Config) -> Rules {
         slippage: u16::try_from(trading.slippage_tolerance / 100).unwrap_or(u16::MAX),
         depth_min: trading.target_liquidity_depth,
         trade_min: trading.min_trade_size,
+        naked_qty_max: config.risk.naked_qty_max,
         yield_min_ppm: i64::from(trading.min_annualized_yield_ppm),
         lock_max_ms: trading.max_days_to_settle.map(|days| u64::from(days) * 86_400_000),
         edge_max: Rate::of_micros(config.risk.max_edge),

@@ -96,6 +96,7 @@ pub fn rules() -> Rules {
         slippage: 200,
         depth_min: Money::ZERO,
         trade_min: Money::dollars(1),
+        naked_qty_max: Qty::MAX,
         yield_min_ppm: 0,
         lock_max_ms: None,
         edge_max: rate(1_000),

@@ -184,12 +184,15 @@ impl Detector {
         let legs = self.pair_lines[id.0 as usize].pair.legs(direction);
         let takes = [legs.kalshi, legs.polymarket];
         let most = takes.map(|take| self.held(take).1).into_iter().min().filter(|most| !most.is_zero())?;
-        let (all, most) = (most, most.min(self.budget.contracts_max()));
+        let all = most;
         let slots = takes.map(|take| take.market.0 as usize);
         if slots.iter().any(|slot| self.books[*slot].fit(&self.links, &self.rules.fitness, at.now).is_err()) {
             return None;
         }
         let terms = slots.map(|slot| &self.markets[slot].terms);
+        let least = terms[0].qty_min.max(terms[1].qty_min);
+        // One sale may come to nothing where the other one does not. What is held can be sold whatever the limit is now.
+        let most = all.min(self.budget.contracts_max()).min(self.rules.naked_qty_max.max(least));
         let books = slots.map(|slot| &self.books[slot]);
         let gone = |market, side, price| self.paper.gone(market, side, price);
         let walk = |most: Qty| {
@@ -199,7 +202,7 @@ impl Detector {
         // A level may end between two steps of what may be ordered.
         let Walk { mut qty, worst, .. } = walk(walk(most).qty);
         // What is left has to be an order again, or it stays.
-        let (rest, least) = (all.saturating_sub(qty), terms[0].qty_min.max(terms[1].qty_min));
+        let rest = all.saturating_sub(qty);
         if !rest.is_zero() && rest < least {
             qty = qty.saturating_sub(least);
         }

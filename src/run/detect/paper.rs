@@ -12,7 +12,7 @@ use crate::{
         Ask,
         plan::{Came, Excess, First, Offer, Offers},
     },
-    risk::Approved,
+    risk::{Approved, Evidence},
     run::event::{Entry, Event, Ready, What, Word},
     spread::{FeeRun, Legs, Rate, Take, fee::Cash},
     unit::{
@@ -141,7 +141,9 @@ impl Detector {
                 state.plan = false;
                 state.plan_ended = Some(at.now);
                 state.closed += u32::from(closed);
-                if closed && state.closed == LOOP_MAX && state.setup.barred.is_none() {
+                // A leg that was given up alone counts against what the next plan may leave alone.
+                let looped = state.closed == LOOP_MAX || evidence == Evidence::Naked;
+                if closed && looped && state.setup.barred.is_none() {
                     state.setup.barred = Some(Reason::LossLoop);
                     out.events.push(Event { at: at.unix, what: What::Looped { pair } });
                 }

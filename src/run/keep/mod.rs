@@ -350,7 +350,7 @@ impl Keeper {
             What::Looped { pair } => {
                 let name = self.pair(pair);
                 let text = format!(
-                    "{} ({}) is suspended: three of its plans had to close one leg again. A restart lifts it",
+                    "{} ({}) is suspended: three of its plans had to close one leg again, or one was left alone. A restart lifts it",
                     name.title, name.key
                 );
                 self.push(Row::Event(audit::Event { at, kind: "suspended".into(), text: text.clone() }));

@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::{
     super::call::Read,
     Whole,
-    engine::{NAMES, TRADE_MAX, slot},
+    engine::{NAKED_QTY_MAX, NAMES, TRADE_MAX, slot},
     venues::{CASH, Pipe, Venues, pem},
 };
 
@@ -239,6 +239,9 @@ impl Watch {
                 if ask.purpose == Purpose::Entry && i128::from(TRADE_MAX.raw()) < cost {
                     self.wrong.push(format!("I5 {ask:?} costs {cost}"));
                 }
+                if NAKED_QTY_MAX < ask.qty {
+                    self.wrong.push(format!("I3 {ask:?}: more than may stand alone"));
+                }
                 if matches!(ask.purpose, Purpose::Exit | Purpose::Flatten | Purpose::Rest) && ask.buys {
                     self.wrong.push(format!("I8 {ask:?} buys"));
                 }
@@ -396,7 +399,7 @@ impl Whole {
         }
     }
 
-    /// I3: what stands alone, and is known to, is closed while both exchanges work.
+    /// I3: what stands alone is never more than may, and what is known to is closed while both exchanges work.
     pub fn check_naked(&mut self) {
         let now = self.now;
         let up = Pipe::ALL.into_iter().all(|pipe| self.is_up(pipe)) && self.venues.works();
@@ -406,6 +409,11 @@ impl Whole {
             told && !plan.rests()
         });
         let known: Vec<u64> = known.map(|plan| plan.aim.plan).collect();
+        for plan in executor.open() {
+            if let Some(excess) = plan.excess().filter(|excess| NAKED_QTY_MAX < excess.qty) {
+                self.watch.wrong.push(format!("I3 plan {}: {excess:?}", plan.aim.plan));
+            }
+        }
         self.watch.naked.retain(|plan, _| known.contains(plan));
         for plan in known {
             let since = *self.watch.naked.entry(plan).or_insert(now);

@@ -49,6 +49,8 @@ const BANKROLL: Money = Money::dollars(100_000);
 const TRADE_PPM: u32 = 1_500;
 /// The most that a trade may cost, both legs and fees: the same in dollars.
 pub const TRADE_MAX: Money = Money::dollars(150);
+/// And with no more contracts.
+pub const NAKED_QTY_MAX: Qty = Qty::whole(120);
 pub const NAMES: Names = Names { instance: 0x00c0_ffee };
 
 /// What stays the same from one start to the next.
@@ -256,6 +258,7 @@ fn rules() -> Rules {
         slippage: 200,
         depth_min: Money::ZERO,
         trade_min: Money::dollars(1),
+        naked_qty_max: NAKED_QTY_MAX,
         yield_min_ppm: 0,
         lock_max_ms: None,
         edge_max: Rate::of_price_units(1_500),
