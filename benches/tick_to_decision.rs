@@ -32,10 +32,10 @@ use orion::{
     ledger::journal::Scratch,
     risk::{Budget, TradingState},
     run::{
-        boot,
         desk::{Desk, Orders},
         detect::{MarketSetup, PairSetup, PaperSetup, Setup},
         event::What,
+        given,
     },
     spread::{Direction, Pair, Terms},
     unit::{BookSide, FeedId, Grid, MarketId, Money, Nanos, PairId, Price, Qty, UnixMs, Venue},
@@ -448,13 +448,13 @@ impl Orion {
             markets: markets.collect(),
             pairs: pairs.collect(),
             feeds: 2,
-            rules: boot::rules(&config),
-            limits: boot::limits(&config),
-            budget: Budget::new(boot::shares(&config), bankroll, boot::allocation(&config), stream.pairs()),
+            rules: given::rules(&config),
+            limits: given::limits(&config),
+            budget: Budget::new(given::shares(&config), bankroll, given::allocation(&config), stream.pairs()),
             state: TradingState::Active,
             paper: PaperSetup { latency: [Nanos::millis(50); 2] },
             leg_order: config.trading.leg_order,
-            leaving: boot::leaving(&config),
+            leaving: given::leaving(&config),
             next_id: 0,
             regrids: 0,
             held: Vec::new(),
@@ -463,7 +463,7 @@ impl Orion {
         let mut orion = Self {
             feed: stream.feed(),
             out: Out::default(),
-            desk: Desk::new(setup, Orders::unkept(boot::closing(&config))),
+            desk: Desk::new(setup, Orders::unkept(given::closing(&config))),
         };
         orion.feed.opened(arrival(Nanos::secs(1)), &mut orion.out);
         orion

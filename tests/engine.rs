@@ -16,6 +16,7 @@ use orion::{
     run::{
         boot::{self, Endpoints, Engine, Start},
         catalogue::{self, Listing},
+        given,
         mode::Mode,
         sign::{self, Keys},
         snapshot::Snapshot,
@@ -159,7 +160,7 @@ fn a_restart_finds_cash_positions_and_numbers_where_they_were() {
     let reader = AuditReader::open(&folder.join("orion.db")).unwrap();
     let known = reader.load_state(UnixMs::new(0)).unwrap();
     assert!(!known.positions.is_empty());
-    let opening = boot::allocation(&settings(state.path()).config);
+    let opening = given::allocation(&settings(state.path()).config);
     let books = reader.recompute([(Venue::Kalshi, opening[0]), (Venue::Polymarket, opening[1])]).unwrap();
     assert!(books.odd.is_empty(), "{:?}", books.odd);
     let second = engine(&site, state.path(), None, None);

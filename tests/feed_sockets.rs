@@ -23,10 +23,10 @@ use common::{
 use crossbeam::channel::{Receiver, Sender, bounded};
 use orion::{
     run::{
-        boot,
         event::Resnapshot,
         feed::{self, Dial, Dialled, FeedGauge, FeedSetup, LinkSetup},
         latency::{self, Collector},
+        pipe,
         ring::{FeedRings, Idle, Sent, Stop, Waker},
     },
     unit::{FeedId, Venue},
@@ -71,7 +71,7 @@ impl Bench {
             id: FeedId(0),
             venue: Venue::Kalshi,
             links: vec![LinkSetup { protocol: Box::new(kalshi_feed()), url: format!("{scheme}://{HERE}/ws") }],
-            tls: boot::tls(root).unwrap(),
+            tls: pipe::tls(root).unwrap(),
             rings: FeedRings { updates, shadows, resnapshots, waker },
             dial,
             dialled: answers,

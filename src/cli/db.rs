@@ -58,7 +58,7 @@ fn verify(global: &Global, mode: Mode) -> Done {
         return Err(Fault::Failed(anyhow::anyhow!("{} does not exist; create it with: orion db init", path.display())));
     }
     let reader = AuditReader::open(&path).map_err(anyhow::Error::from)?;
-    let allocated = crate::run::boot::allocation(&config);
+    let allocated = crate::run::given::allocation(&config);
     let [kalshi, polymarket] = crate::unit::Venue::ALL;
     let books = reader.recompute([(kalshi, allocated[0]), (polymarket, allocated[1])]).map_err(anyhow::Error::from)?;
     for venue in &books.venues {

@@ -16,10 +16,10 @@ use crate::{
     ledger::journal::Scratch,
     risk::{Budget, TradingState},
     run::{
-        boot,
         desk::{Desk, Orders},
         detect::{MarketSetup, PairSetup, PaperSetup, Setup, touch_text},
         event::What,
+        given,
     },
     spread::{Direction, Pair, Terms},
     unit::{MarketId, Money, Nanos, Qty, UnixMs, Venue},
@@ -178,13 +178,13 @@ fn side_by_side(global: &Global, args: &ReplayArgs, pair: &str) -> Done {
             tally: Tally::default(),
         }],
         feeds: 2,
-        rules: boot::rules(&loaded.config),
-        limits: boot::limits(&loaded.config),
+        rules: given::rules(&loaded.config),
+        limits: given::limits(&loaded.config),
         budget,
         state: TradingState::Active,
         paper: PaperSetup { latency: [loaded.config.paper.kalshi_latency, loaded.config.paper.polymarket_latency] },
         leg_order: loaded.config.trading.leg_order,
-        leaving: boot::leaving(&loaded.config),
+        leaving: given::leaving(&loaded.config),
         next_id: 0,
         regrids: 0,
         held: Vec::new(),
@@ -196,7 +196,7 @@ fn side_by_side(global: &Global, args: &ReplayArgs, pair: &str) -> Done {
         args.kalshi_multiplier,
         args.polymarket_rate
     );
-    let orders = Orders::unkept(boot::closing(&loaded.config));
+    let orders = Orders::unkept(given::closing(&loaded.config));
     ledger(Desk::new(setup, orders), kalshi, polymarket)?;
     Ok(())
 }
@@ -303,8 +303,8 @@ fn terms(args: &ReplayArgs, settles: UnixMs) -> anyhow::Result<[Terms; 2]> {
 }
 
 fn budget(config: &crate::config::Config) -> Budget {
-    let allocated = boot::allocation(config);
-    let mut budget = Budget::new(boot::shares(config), config.capital.initial_bankroll, allocated, 1);
+    let allocated = given::allocation(config);
+    let mut budget = Budget::new(given::shares(config), config.capital.initial_bankroll, allocated, 1);
     for (venue, cash) in Venue::ALL.into_iter().zip(allocated) {
         budget.account_mut(venue, 0).cash = cash;
     }

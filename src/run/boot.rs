@@ -11,7 +11,6 @@ use std::{
 
 use anyhow::Context as _;
 use crossbeam::channel::{Receiver, Sender, bounded};
-use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject as _};
 
 use super::{
     accounts,
@@ -20,21 +19,21 @@ use super::{
     check,
     core::{self, Seat},
     desk::{Desk, Orders},
-    detect::LeaveSetup,
     dial::{self, Route},
     eligible::{Asker, Finding},
     event::Control,
     execute,
     feed::{self, FeedGauge, FeedSetup, LinkSetup, Recorded},
+    given::{closing, idle},
     guard::{self, Canceller, GuardSetup, Watched},
     keep::{self, KeepSetup, Told},
     latency::{self, Latencies},
     lines::LineGauge,
     look::{self, LookSetup},
     mode::Mode,
-    pipe::Place,
+    pipe::{Place, tls},
+    recall::{self, Recalled},
     redeem::{self, RedeemSetup},
-    restore::{self, Restored},
     ring::{self, Idle, Stop, Waker},
     sign::Signing,
     snapshot::Snapshot,
@@ -45,19 +44,16 @@ use super::{
     treasury::{self, TreasurySetup},
 };
 use crate::{
-    book::Fitness,
-    config::{self, Config, Setting},
-    decide::Rules,
+    config::{Config, Setting},
     ledger::{
-        audit::{self, Audit, AuditReader, Row, RunInfo},
+        audit::{Audit, RunInfo},
         journal::Record,
-        segments,
     },
-    order::{Ids, plan},
+    order::Ids,
     pairing::PairBook,
-    risk::{Limits, Ramp, TradingState, budget::Shares},
+    risk::{Ramp, TradingState},
     spread::Rate,
-    unit::{FeedId, MarketId, Money, Nanos, Tag, UnixMs, Venue},
+    unit::{FeedId, MarketId, Venue},
     venue::{
         kalshi,
         polymarket::{self, Checker},
@@ -166,113 +162,6 @@ pub fn claim(state: &Path) -> anyhow::Result<File> {
     }
 }
 
-/// TLS with one provider and the given roots, AES-128-GCM first.
-pub fn tls(root: Option<&str>) -> anyhow::Result<Arc<ClientConfig>> {
-    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
-    // AES-128 costs half of what ChaCha20 costs on hosts with AES instructions.
-    provider.cipher_suites.sort_by_key(|suite| match suite.suite() {
-        rustls::CipherSuite::TLS13_AES_128_GCM_SHA256 => 0,
-        rustls::CipherSuite::TLS13_AES_256_GCM_SHA384 => 1,
-        _ => 2,
-    });
-    let mut roots = RootCertStore::empty();
-    match root {
-        Some(pem) => {
-            for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-                roots.add(certificate?)?;
-            }
-        }
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(provider))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
-}
-
-/// The rules of the decision stage from the configuration.
-pub fn rules(config: &Config) -> Rules {
-    let trading = &config.trading;
-    Rules {
-        threshold: Rate::of_micros(trading.threshold_spread),
-        threshold_net: trading.threshold_basis == config::Basis::Net,
-        slippage: u16::try_from(trading.slippage_tolerance / 100).unwrap_or(u16::MAX),
-        depth_min: trading.target_liquidity_depth,
-        trade_min: trading.min_trade_size,
-        naked_qty_max: config.risk.naked_qty_max,
-        yield_min_ppm: i64::from(trading.min_annualized_yield_ppm),
-        lock_max_ms: trading.max_days_to_settle.map(|days| u64::from(days) * 86_400_000),
-        edge_max: Rate::of_micros(config.risk.max_edge),
-        kelly_ppm: trading.kelly_fraction_ppm,
-        before_close_ms: trading.stop_before_close_ms,
-        before_game_ms: trading.stop_before_game_ms,
-        fitness: Fitness {
-            lag_max: config.risk.max_feed_age,
-            // One look may fail and be tried again before the book counts as stale.
-            quiet_max: Nanos::new(config.feed.quiet_look.raw() * 5 / 2),
-        },
-    }
-}
-
-/// The limits of the risk stage from the configuration.
-pub fn limits(config: &Config) -> Limits {
-    Limits {
-        positions_max: config.risk.max_open_positions as usize,
-        orders_per_second: config.risk.max_orders_per_second,
-        cooldown: config.trading.cooldown,
-        auto_execute: config.trading.auto_execute,
-        armed: true,
-        ramp: None,
-    }
-}
-
-/// When what is held is sold before it settles; of this start alone.
-pub fn leaving(config: &Config) -> LeaveSetup {
-    LeaveSetup {
-        gain_min: Rate::of_micros(config.trading.exit_min_gain),
-        loss_max: config.risk.max_flatten_loss,
-        begun: None,
-        open: Vec::new(),
-    }
-}
-
-/// What closing one leg that stands alone may cost, and how long it may take.
-pub fn closing(config: &Config) -> plan::Budget {
-    plan::Budget { loss_max: config.risk.max_naked_loss, time_max: config.risk.max_naked }
-}
-
-/// What each venue is given of the bankroll.
-pub fn allocation(config: &Config) -> [Money; 2] {
-    let all = config.capital.initial_bankroll;
-    [all.share(config.capital.kalshi_allocation_ppm), all.share(config.capital.polymarket_allocation_ppm)]
-}
-
-/// Shares of the bankroll from the configuration.
-pub fn shares(config: &Config) -> Shares {
-    Shares {
-        trade_ppm: config.trading.max_trade_size_ppm,
-        event_ppm: config.risk.max_exposure_per_event_ppm,
-        reserve_ppm: config.capital.reserve_ppm,
-        daily_loss_ppm: config.risk.max_daily_loss_ppm,
-        drawdown_ppm: config.risk.max_drawdown_ppm,
-    }
-}
-
-/// How hot threads idle: as configured, or by what the host can spare.
-pub fn idle(config: &Config, hot: usize) -> Idle {
-    match config.engine.idle {
-        config::Idle::Spin => Idle::Spin,
-        config::Idle::Yield => Idle::Yield,
-        config::Idle::Park => Idle::Park,
-        config::Idle::Auto => {
-            let cores = std::thread::available_parallelism().map_or(1, usize::from);
-            // One core is left to the cold threads.
-            if hot < cores { Idle::Spin } else { Idle::Park }
-        }
-    }
-}
-
 impl Engine {
     /// Starts an engine; every reason why not is named before a thread runs.
     pub fn start(start: Start) -> anyhow::Result<Self> {
@@ -307,31 +196,9 @@ impl Engine {
         let (mut feed_rings, detect_rings, cold) = ring::rings(2, &waker);
         let (controls, controls_out) = bounded(1_024);
         let folder = state.join("journal");
-        let (mut opened, salvaged) = open_journal(&folder, adopts)?;
-        if 0 < opened.torn {
-            tracing::warn!("the journal's last record was torn and is cut off: {} bytes", opened.torn);
-        }
-        let names: Vec<(Venue, Tag)> = tables
-            .names
-            .iter()
-            .map(|n| Some((n.venue, Tag::new(&n.name)?)))
-            .collect::<Option<_>>()
-            .context("a market's name is too long for the journal")?;
-        let minimum: Vec<_> = tables.markets.iter().map(|market| market.terms.qty_min).collect();
-        let pairs_by_market: Vec<_> = tables.pairs.iter().map(|p| [p.pair.kalshi, p.pair.polymarket]).collect();
-        let before =
-            restore::Known { markets: &names, minimum: &minimum, pairs: &pairs_by_market, budget: closing(&config) };
-        let mut restored = restore::restore(&opened.records, &before, super::clock::now())?;
-        restored.promise(|market| tables.markets[market.0 as usize].terms.fee);
-        for (venue, name, held) in &restored.unlisted {
-            tracing::warn!("{venue} {name} is held ({} YES, {} NO) and not in the pair file", held.qty[0], held.qty[1]);
-        }
-        let reader = AuditReader::open(&database)?;
-        audit.write(&restored.history.rows(&restored.names, &restored.positions, &reader, simulated, now)?)?;
-        let known = reader.load_state(UnixMs::new(now.raw() / 86_400_000 * 86_400_000))?;
-        let rows = first_rows(&settings, &reader.settings()?, &known, &restored, now);
-        let books = keep::books(&reader, &tables.pair_names, &tables.names)?;
-        drop(reader);
+        let place = recall::Place { folder: &folder, database: &database, adopts, simulated };
+        let recalled = recall::recall(&place, &mut audit, &tables, closing(&config), &settings, now)?;
+        let Recalled { mut opened, salvaged, names, restored, known, rows, books } = recalled;
         // Starts whose records were lost have used numbers too.
         let next = restored.epoch + if salvaged { EPOCHS_LOST } else { 1 };
         let ids = Ids::new(next).context("every epoch of this journal has been used")?;
@@ -639,53 +506,6 @@ impl Engine {
     pub fn is_stalled(&self) -> bool {
         self.stalled.raised()
     }
-}
-
-/// Opens the journal; one that is damaged only where a person wants it set aside. Says whether it was.
-fn open_journal(folder: &Path, adopts: bool) -> anyhow::Result<(segments::Opened, bool)> {
-    match segments::open(folder) {
-        Ok(opened) => Ok((opened, false)),
-        Err(segments::Unusable::Damage(damage)) if adopts => {
-            let segments::Salvaged { opened, aside } = segments::salvage(folder)?;
-            tracing::warn!("{damage}; it lies in {} now, {} records were kept", aside.display(), opened.records.len());
-            Ok((opened, true))
-        }
-        Err(error) => Err(error).with_context(|| {
-            format!(
-                "the journal in {} cannot be used; restore it from a backup, or have it set aside and begun anew from what \
-                 both venues hold: orion journal rebuild",
-                folder.display()
-            )
-        }),
-    }
-}
-
-/// What a start writes down: settings that differ from the last run's, and plans that an end without warning kept from
-/// being begun. Those that the journal knows go on.
-fn first_rows(
-    settings: &BTreeMap<String, Setting>,
-    before: &BTreeMap<String, String>,
-    known: &audit::State,
-    restored: &Restored,
-    now: UnixMs,
-) -> Vec<Row> {
-    let changed = settings.iter().filter(|(key, setting)| before.get(*key) != Some(&setting.text));
-    let changes = changed.map(|(key, setting)| {
-        Row::ConfigChange(audit::ConfigChange {
-            at: now,
-            key: key.clone(),
-            before: before.get(key).cloned().unwrap_or_default(),
-            after: setting.text.clone(),
-            origin: setting.origin.to_string(),
-        })
-    });
-    let never = known.open_plans.iter().filter(|plan| !restored.history.knows(plan.id));
-    let open = never.cloned().map(|mut plan| {
-        plan.state = "abandoned".into();
-        plan.closed_at = Some(now);
-        Row::Plan(plan)
-    });
-    changes.chain(open).collect()
 }
 
 fn pin(core: Option<usize>) {

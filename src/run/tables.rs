@@ -4,10 +4,11 @@
 use std::{collections::HashMap, path::Path};
 
 use super::{
-    boot::{Endpoints, allocation, leaving, limits, rules, shares},
+    boot::Endpoints,
     catalogue::{Listed, Listing},
     detect::{LeaveSetup, MarketSetup, PairSetup, PaperSetup, Setup},
     feed::LinkSetup,
+    given::{allocation, leaving, limits, rules, shares},
     keep::{MarketName, PairName},
     restore::Restored,
     stops,

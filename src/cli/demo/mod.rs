@@ -26,6 +26,7 @@ use super::{
 use crate::{
     run::{
         boot::{self, Engine, Start},
+        given,
         keep::Told,
         mode::Mode,
         sign::{self, Keys},
@@ -100,7 +101,7 @@ pub fn run(global: &Global, args: &DemoArgs) -> Done {
     if style == Style::Human {
         banner(args, &endpoints, running.as_ref(), pairs.pairs().len())?;
     }
-    let opening = boot::allocation(&config);
+    let opening = given::allocation(&config);
     let start = Start {
         mode: Mode::Demo,
         config,

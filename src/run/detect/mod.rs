@@ -4,119 +4,36 @@
 //! [`Detector::apply`] brings books up to date and remembers which pairs were touched; [`Detector::turn`] then looks at
 //! those pairs once. Nothing here allocates after [`Detector::new`]: every table has its size from the start.
 
+mod doubt;
 mod leave;
 mod paper;
+mod setup;
+mod sight;
 mod wish;
 
 pub use leave::LeaveSetup;
+pub use setup::{MarketSetup, Outbox, PairSetup, PaperSetup, Setup};
+use sight::Sighting;
 use smallvec::SmallVec;
 
 use super::{
-    event::{Control, Event, Ready, Resnapshot, Stats, What},
+    event::{Control, Event, Ready, Stats, What},
     execute::PLANS_MAX,
 };
 use crate::{
     book::{Book, Ladder, Links, sync::Effect},
     config::LegOrder,
-    decide::{Odds, Quote, Reason, Rules, Tally, View, decide},
-    fill::Heard,
-    risk::{Budget, Latch, Limits, Pace, Ramp, TradingState, check, limit::Standing},
+    decide::Rules,
+    risk::{Budget, Latch, Limits, Pace, TradingState},
     sim::paper::Paper,
-    spread::{Direction, Pair, Rate, Take, Terms},
-    unit::{BookSide, FeedId, MarketId, Money, Nanos, Outcome, PairId, Price, Qty, UnixMs, Venue},
-    wire::{Arrival, Canary, Doubt, Kind, Trading, Update},
+    spread::{Direction, Pair, Terms},
+    unit::{BookSide, FeedId, MarketId, Money, Nanos, PairId, Price, Qty, UnixMs},
+    wire::{Arrival, Canary, Doubt, Kind, Update},
 };
 
-/// A market as the detector is given it.
-#[derive(Clone, Debug)]
-pub struct MarketSetup {
-    pub terms: Terms,
-    pub trading: Trading,
-    pub polled: bool,
-}
-
-/// A pair as the detector is given it.
-#[derive(Clone, Copy, Debug)]
-pub struct PairSetup {
-    pub pair: Pair,
-    /// Pairs of one event share its exposure.
-    pub event: u32,
-    pub barred: Option<Reason>,
-    /// Before anything was seen of its plans.
-    pub odds: Odds,
-    pub tally: Tally,
-}
-
-/// How the paper exchange is reached.
-#[derive(Clone, Copy, Debug)]
-pub struct PaperSetup {
-    /// Kalshi's, Polymarket's.
-    pub latency: [Nanos; 2],
-}
-
-/// Everything the detector is made from.
-pub struct Setup {
-    pub markets: Vec<MarketSetup>,
-    pub pairs: Vec<PairSetup>,
-    pub feeds: usize,
-    pub rules: Rules,
-    pub limits: Limits,
-    pub budget: Budget,
-    pub state: TradingState,
-    pub paper: PaperSetup,
-    pub leg_order: LegOrder,
-    pub leaving: LeaveSetup,
-    /// The first free number for sightings and plans.
-    pub next_id: u64,
-    /// Markets whose grid may become finer while the engine runs; their ladders are laid out now.
-    pub regrids: usize,
-    /// What is held already, by market and outcome: quantity and cost.
-    pub held: Vec<(MarketId, Outcome, Qty, Money)>,
-    /// Pairs whose plans go on from before the start.
-    pub open: Vec<PairId>,
-}
-
-/// What a turn hands on. Its memory is kept.
-#[derive(Debug)]
-pub struct Outbox {
-    pub events: Vec<Event>,
-    pub resnapshots: Vec<Resnapshot>,
-    /// For the executor.
-    pub ready: Vec<Ready>,
-    /// What the paper exchange answered.
-    pub heard: Vec<Heard>,
-}
-
-impl Outbox {
-    /// Room for more than any one turn can produce: a burst of doubts over every market.
-    pub fn with_room(markets: usize) -> Self {
-        let room = 4_096 + 4 * markets;
-        Self {
-            events: Vec::with_capacity(room),
-            resnapshots: Vec::with_capacity(room),
-            ready: Vec::with_capacity(room),
-            heard: Vec::with_capacity(room),
-        }
-    }
-}
-
-/// How often a sighting may change its reason in the ledger.
-const CHANGES_MAX: u8 = 8;
 /// Between two passes over what only time changes.
 const SWEEP_EVERY: Nanos = Nanos::millis(100);
 const STATS_EVERY: Nanos = Nanos::secs(1);
-/// A resnapshot of one market is asked for at most this often.
-const RESNAPSHOT_PACE: Nanos = Nanos::secs(2);
-
-#[derive(Clone, Copy, Debug)]
-struct Sighting {
-    id: u64,
-    /// The best net edge told so far, and the last reason.
-    net: Rate,
-    reason: Option<Reason>,
-    changes: u8,
-    planned: bool,
-}
 
 #[derive(Clone, Debug)]
 struct PairState {
@@ -506,124 +423,6 @@ impl Detector {
         }
     }
 
-    fn look(&mut self, id: PairId, direction: Direction, at: Arrival, out: &mut Outbox) {
-        let slot = id.0 as usize;
-        let PairLine { pair, sighted, .. } = self.pair_lines[slot];
-        let legs = pair.legs(direction);
-        let cost = |take: Take| u32::from(self.market_lines[take.market.0 as usize].touch.cost(take.side));
-        let crossed = cost(legs.kalshi) + cost(legs.polymarket) < u32::from(Price::DOLLAR);
-        if !crossed {
-            if sighted && let Some(sighting) = self.pairs[slot].sightings[direction.index()].take() {
-                self.note_sightings(slot);
-                out.events.push(Event { at: at.unix, what: What::Ended { id: sighting.id } });
-            }
-            return;
-        }
-        if self.pairs[slot].holds {
-            self.leave_early(id, direction, at, out);
-        }
-        let (quote, outcome) = self.judge(id, direction, at);
-        if matches!(outcome, Err(Reason::TooGood)) && self.pairs[slot].setup.barred.is_none() {
-            self.pairs[slot].setup.barred = Some(Reason::TooGood);
-            out.events.push(Event { at: at.unix, what: What::Suspended { pair: id, quote } });
-        }
-        let sighted = self.pairs[slot].sightings[direction.index()];
-        if sighted.is_none() {
-            self.stats.sightings += 1;
-        }
-        let mut sighting = sighted.unwrap_or_else(|| {
-            self.next_id += 1;
-            Sighting { id: self.next_id, net: quote.net, reason: None, changes: 0, planned: false }
-        });
-        let approved = outcome.map(Some).or_else(|reason| {
-            // While its own plan is on the way, or right after, the sighting's outcome is the plan's.
-            if sighting.planned { Ok(None) } else { Err(reason) }
-        });
-        let (reason, plan) = match approved {
-            Err(reason) => (Some(reason), None),
-            Ok(plan) => (None, plan),
-        };
-        let fresh = sighted.is_none() || (reason != sighting.reason && sighting.changes < CHANGES_MAX);
-        if fresh || sighting.net < quote.net && !sighting.planned && sighting.changes < CHANGES_MAX {
-            sighting.changes += u8::from(sighted.is_some());
-            sighting.net = sighting.net.max(quote.net);
-            sighting.reason = reason;
-            let newest = books_touched(&self.books, &pair);
-            let detect_ns = u32::try_from(at.now.since(newest).raw()).unwrap_or(u32::MAX);
-            let what = What::Sighted { id: sighting.id, pair: id, direction, quote, reason, detect_ns };
-            out.events.push(Event { at: at.unix, what });
-        }
-        if let Some(approved) = plan {
-            sighting.planned = true;
-            self.open(id, sighting.id, approved, at, out);
-        }
-        self.pairs[slot].sightings[direction.index()] = Some(sighting);
-        if sighted.is_none() {
-            self.note_sightings(slot);
-        }
-    }
-
-    /// Brings what the lines know of a pair's sightings up to date.
-    fn note_sightings(&mut self, slot: usize) {
-        let open = self.pairs[slot].sightings.iter().any(Option::is_some);
-        let line = &mut self.pair_lines[slot];
-        if line.sighted == open {
-            return;
-        }
-        line.sighted = open;
-        for market in [line.pair.kalshi, line.pair.polymarket] {
-            let sighted = &mut self.market_lines[market.0 as usize].sighted;
-            *sighted = if open { *sighted + 1 } else { *sighted - 1 };
-        }
-    }
-
-    fn judge(&self, id: PairId, direction: Direction, at: Arrival) -> (Quote, Result<crate::risk::Approved, Reason>) {
-        let state = &self.pairs[id.0 as usize];
-        let pair = &state.setup.pair;
-        let slots = [pair.kalshi.0 as usize, pair.polymarket.0 as usize];
-        let terms = slots.map(|slot| &self.markets[slot].terms);
-        let shards = [terms[0].shard, terms[1].shard];
-        let foreign = slots.iter().any(|slot| self.markets[*slot].foreign).then_some(Reason::Foreign);
-        let suspended = (0..2).find_map(|v| {
-            let canary = self.markets[slots[v]].suspended?;
-            Some(match canary {
-                Canary::RulesChanged => Reason::RulesChanged,
-                canary => Reason::Book(Venue::ALL[v], crate::book::Unfit::Canary(canary)),
-            })
-        });
-        let view = View {
-            id,
-            pair,
-            direction,
-            books: slots.map(|slot| &self.books[slot]),
-            terms,
-            barred: state.setup.barred.or(foreign).or(suspended),
-            odds: state.setup.odds.after(&state.setup.tally),
-            times: self.limits.ramp.and_then(Ramp::times),
-            links: &self.links,
-            now: at.now,
-            unix: at.unix,
-        };
-        let event = state.setup.event as usize;
-        let caps = self.budget.caps(shards, event);
-        let gone = |market, side, price| self.paper.gone(market, side, price);
-        let (quote, outcome) = decide(&view, &self.rules, &caps, gone);
-        let standing = Standing {
-            positions: self.holding + self.open_plans,
-            held: state.holds,
-            plan_open: state.plan || self.is_left(id) || self.open_plans == PLANS_MAX || !self.room || self.draining,
-            plan_ended: state.plan_ended,
-            shards,
-            event,
-            shut: Venue::ALL.into_iter().find(|venue| at.now < self.shut[*venue as usize]),
-            ineligible: Venue::ALL.into_iter().find(|venue| !self.eligible[*venue as usize]),
-            agrees: self.agrees,
-        };
-        let approved = outcome
-            .and_then(|intent| check(intent, &self.limits, self.state, &standing, &self.budget, &self.pace, at.now));
-        (quote, approved)
-    }
-
     fn halt(&mut self, latch: Latch, unix: UnixMs, out: &mut Outbox) {
         let before = self.state;
         self.state.halt(latch);
@@ -644,58 +443,6 @@ impl Detector {
         let holds = markets.iter().any(|m| self.markets[m.0 as usize].held != [Qty::ZERO; 2]);
         self.holding = self.holding + usize::from(holds) - usize::from(state.holds);
         state.holds = holds;
-    }
-
-    fn doubted(&mut self, market: MarketId, mut doubt: Doubt, at: Arrival, out: &mut Outbox) {
-        if doubt == Doubt::GridTooFine
-            && let Some(ladders) = self.spare.pop()
-        {
-            doubt = Doubt::Regrid;
-            self.books[market.0 as usize].widen(ladders);
-            self.ask(market, at.now, out);
-        }
-        if doubt == Doubt::Regrid {
-            // The stream is ahead of the catalogue here.
-            let terms = &mut self.markets[market.0 as usize].terms;
-            terms.grid = *self.books[market.0 as usize].grid();
-            out.ready.push(Ready::Terms { market, terms: *terms });
-        }
-        out.events.push(Event { at: at.unix, what: What::Doubted { market, doubt } });
-        // The feed has asked already for what it saw itself; what only the detector sees is asked for here.
-        if matches!(doubt, Doubt::Impossible | Doubt::Checksum | Doubt::Disagrees | Doubt::Crossed) {
-            self.ask(market, at.now, out);
-        }
-    }
-
-    fn ask(&mut self, market: MarketId, now: Nanos, out: &mut Outbox) {
-        let state = &mut self.markets[market.0 as usize];
-        if RESNAPSHOT_PACE <= now.since(state.asked) {
-            state.asked = now;
-            let (feed, link) = self.books[market.0 as usize].source();
-            out.resnapshots.push(Resnapshot { feed, link, market });
-        }
-    }
-
-    fn canary(&mut self, market: MarketId, canary: Canary, at: Arrival, out: &mut Outbox) {
-        if matches!(canary, Canary::FeeChanged | Canary::RulesChanged | Canary::UnknownGrid | Canary::OrderRefused) {
-            self.markets[market.0 as usize].suspended = Some(canary);
-        }
-        out.events.push(Event { at: at.unix, what: What::Canary { market, canary } });
-    }
-
-    fn lost(&mut self, update: &Update, out: &mut Outbox) {
-        for slot in 0..self.books.len() {
-            if self.books[slot].source() != (update.feed, update.link) {
-                continue;
-            }
-            if let Effect::Doubted(_) = self.books[slot].suspect(Doubt::Disconnected) {
-                self.touch(slot);
-            }
-        }
-        out.events.push(Event {
-            at: update.at.unix,
-            what: What::Doubted { market: update.market, doubt: Doubt::Disconnected },
-        });
     }
 
     /// What only time changes: books that stay crossed, reasons that end (a pause, a cool-down, a stale book), figures.
@@ -752,11 +499,6 @@ impl Detector {
             out.events.push(Event { at: at.unix, what });
         }
     }
-}
-
-/// When the newer of both books was touched.
-fn books_touched(books: &[Book], pair: &Pair) -> Nanos {
-    [pair.kalshi, pair.polymarket].map(|m| books[m.0 as usize].touched().now).into_iter().max().unwrap_or(Nanos::ZERO)
 }
 
 /// For tests and replay: a market's best levels as text.

@@ -15,8 +15,7 @@ use std::{
 use crossbeam::channel::{Receiver, Sender};
 use rtrb::Consumer;
 
-use book::PlanBook;
-pub use book::books;
+pub use book::{PlanBook, books};
 
 use super::{
     check::Verdicts,
