@@ -135,7 +135,7 @@ fn best_gap(world: &World, topic: &Topic) -> Option<(i64, i64, bool)> {
         let leg = if side == BookSide::Ask { price } else { price.complement() };
         Some(Money::dollars(5_000) <= leg.cost(book.quantity(side, price)))
     };
-    let flip = |side| if topic.inverted { orion::sim::exchange::opposite(side) } else { side };
+    let flip = |side| if topic.inverted { BookSide::opposite(side) } else { side };
     let one = (p_bid, k_ask, fee(k_rate, k_ask) + fee(p_rate, p_bid), BookSide::Ask, flip(BookSide::Bid));
     let two = (k_bid, p_ask, fee(k_rate, k_bid) + fee(p_rate, p_ask), BookSide::Bid, flip(BookSide::Ask));
     [one, two]

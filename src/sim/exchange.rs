@@ -26,14 +26,6 @@ use crate::unit::{BookSide, Grid, Money, Price, Qty, UnixMs};
 /// How long a level's past can be asked for.
 pub const HISTORY_MS: u64 = 120_000;
 
-/// The other side of a book.
-pub const fn opposite(side: BookSide) -> BookSide {
-    match side {
-        BookSide::Bid => BookSide::Ask,
-        BookSide::Ask => BookSide::Bid,
-    }
-}
-
 /// All markets of one venue.
 #[derive(Debug, Default)]
 pub struct Exchange {
@@ -321,7 +313,7 @@ impl Exchange {
             BookSide::Bid => price <= order.price,
             BookSide::Ask => order.price <= price,
         };
-        let mut met = book.side(opposite(order.side)).iter().filter(|&(&price, _)| crossed(price)).peekable();
+        let mut met = book.side(order.side.opposite()).iter().filter(|&(&price, _)| crossed(price)).peekable();
         met.peek().is_some() && met.all(|(_, level)| level.queue.iter().all(|other| other.owner == order.owner))
     }
 
@@ -352,7 +344,7 @@ impl Exchange {
         price: Price,
         left: &mut Qty,
     ) -> bool {
-        let (market, other) = (action.market, opposite(order.side));
+        let (market, other) = (action.market, order.side.opposite());
         let level = self.markets[market].side_mut(other).get_mut(&price).expect("the best price has a level");
         let before = level.total;
         let mut gone = Vec::new();
@@ -459,7 +451,7 @@ impl Exchange {
     }
 
     fn withdraw_crossed(&mut self, action: &mut Action, order: &NewOrder) {
-        let other = opposite(order.side);
+        let other = order.side.opposite();
         while let Some(price) = self.markets[action.market].meets(order.side, order.price) {
             let level = self.markets[action.market].side_mut(other).remove(&price).expect("the best price has a level");
             self.announce(action, other, price, level.total, Qty::ZERO, Cause::Cancelled);
@@ -499,7 +491,7 @@ fn booked(clearing: &mut Clearing, leg: &Leg, at: UnixMs) -> Option<Fill> {
 
 /// The resting side of a match; `taker` is the side of the other one.
 fn maker_leg(market: usize, taker: BookSide, price: Price, resting: &Resting, qty: Qty) -> Leg {
-    let side = opposite(taker);
+    let side = taker.opposite();
     Leg { owner: resting.owner, order: resting.number, market, side, price, qty, is_taker: false }
 }
 

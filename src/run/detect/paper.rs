@@ -230,10 +230,10 @@ impl Detector {
         let take = |venue: Venue| if venue == Venue::Kalshi { legs.kalshi } else { legs.polymarket };
         let (long, short) = (take(excess.long), take(excess.long.other()));
         // What is held too much: what the leg was to buy, or, where closing it was undone, what was bought for that.
-        let back = if excess.reversed { long.side } else { opposite(long.side) };
+        let back = if excess.reversed { long.side } else { long.side.opposite() };
         let held = if excess.reversed { long.buys().other() } else { long.buys() };
         let (side, outcome) =
-            if excess.reversed { (opposite(short.side), short.buys().other()) } else { (short.side, short.buys()) };
+            if excess.reversed { (short.side.opposite(), short.buys().other()) } else { (short.side, short.buys()) };
         // An exit is completed out of what is held; where that is not there any more its complement does the same.
         let still = self.markets[short.market.0 as usize].held[outcome.other() as usize];
         let complete = if excess.exit && !excess.reversed && excess.qty <= still {
@@ -319,13 +319,6 @@ impl Detector {
             let pair = self.market_lines[market.0 as usize].pairs[at];
             self.note_holding(pair.0 as usize);
         }
-    }
-}
-
-const fn opposite(side: BookSide) -> BookSide {
-    match side {
-        BookSide::Bid => BookSide::Ask,
-        BookSide::Ask => BookSide::Bid,
     }
 }
 

@@ -250,7 +250,7 @@ impl ClobDesk {
             .iter()
             .map(|one| match one.maker {
                 Some(order) => self.party(order, one.price, one.qty),
-                None => Self::stranger(first.market, one.number, opposite(one.side), one.price, one.qty, world),
+                None => Self::stranger(first.market, one.number, one.side.opposite(), one.price, one.qty, world),
             })
             .collect();
         let mut taker = match first.taker {
@@ -324,12 +324,5 @@ impl ClobDesk {
             let answer = self.compose(&call, at.max(now));
             self.answered.insert(call.no, super::spoil(answer, call.spoiled.as_ref()));
         }
-    }
-}
-
-const fn opposite(side: BookSide) -> BookSide {
-    match side {
-        BookSide::Bid => BookSide::Ask,
-        BookSide::Ask => BookSide::Bid,
     }
 }
