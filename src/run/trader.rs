@@ -8,14 +8,15 @@
 //!
 //! Nothing is entered before both venues' accounts were read whole and agree with the journal, nor while they do not.
 
-use std::collections::BTreeSet;
+mod account;
+
+use account::Compare;
 
 use super::{
     event::{Event, Ready, What, Word},
     execute::{About, Acts, Door, Executor, PLANS_MAX},
     guard::Note,
     purse::Purse,
-    reconcile::{self, Difference},
     restore::Restored,
     strays::Strays,
 };
@@ -24,25 +25,11 @@ use crate::{
     ledger::journal::Store,
     order::{Ask, Leg, Plan, leg::State},
     risk::Latch,
-    unit::{MarketId, Money, Nanos, OrderId, Picture, Qty, Tag, Told, UnixMs, Venue},
+    unit::{Nanos, OrderId, Picture, Tag, Told, Venue},
     venue::gateway::{Answer, Call, CallNo, Gateway, Minted, Out, Prepared, Unready},
     wire::Arrival,
 };
 
-/// How often accounts are read while nothing is amiss: orders, positions and cash in one go.
-pub const COMPARE_EVERY: Nanos = Nanos::secs(30);
-/// The same while tickets of an earlier start may still turn out to have been sent.
-const COMPARE_OFTEN: Nanos = Nanos::secs(10);
-/// The same while they differ: reads may lag behind fills.
-const COMPARE_AGAIN: Nanos = Nanos::secs(2);
-/// The same while no reading has come: the last one may have got lost. One that is under way is not begun again.
-const COMPARE_FIRST: Nanos = Nanos::millis(500);
-/// Reads may lag behind fills by a second or so; a difference that a third reading in a row shows is one.
-const DIFFERENCES_MAX: u32 = 3;
-/// Contracts that are gone may have been paid. Where the stream lost word of it, the catalogue brings it within a minute.
-const PAYOUT_WAIT: Nanos = Nanos::secs(90);
-/// Less than this of YES and NO is not worth a transaction.
-const MERGE_MIN: Qty = Qty::ONE;
 /// What venues said that nobody understood, kept until somebody takes it for the log; more of it is dropped.
 const STRANGE_MAX: usize = 64;
 
@@ -51,38 +38,6 @@ pub struct Side {
     gateway: Box<dyn Gateway + Send>,
     out: Out,
     compare: Compare,
-}
-
-/// How the comparison with one venue stands.
-#[derive(Debug)]
-struct Compare {
-    /// When the account was asked for last; zero makes it due.
-    asked: Nanos,
-    /// Readings in a row that differed.
-    differs: u32,
-    /// Readings in a row that showed a loss: another market's difference may stay for good and must not speak for it.
-    losses: u32,
-    /// When the first of them came.
-    since: Nanos,
-    agrees: bool,
-    /// Somebody else's order was told of, and no reading has shown every market since.
-    strangers: bool,
-    /// What was told of the differences.
-    told: Vec<Difference>,
-    /// The venue's contracts may not move all the cash that is there.
-    short: bool,
-}
-
-/// What of the executor's events moves Polymarket's wallet: by how much, and the predicted fee within.
-fn moved(what: &What) -> Option<(MarketId, Money, Money)> {
-    let (fill, sign) = match what {
-        What::Filled { fill, .. } => (fill, 1),
-        What::Voided { fill, .. } => (fill, -1),
-        _ => return None,
-    };
-    let cash = if fill.bought { -fill.price.cost(fill.qty) } else { fill.price.proceeds(fill.qty) };
-    let signed = |money: Money| Money::micros(money.raw() * sign);
-    (fill.venue == Venue::Polymarket).then(|| (fill.market, signed(cash - fill.fee), signed(fill.fee)))
 }
 
 /// The gateways, as the executor sees them.
@@ -141,20 +96,7 @@ impl<S: Store> Trader<S> {
     /// Entries wait until both accounts were compared.
     pub fn new(mut executor: Executor<S>, gateways: [Box<dyn Gateway + Send>; 2], names: Vec<(Venue, Tag)>) -> Self {
         executor.block(true);
-        let sides = gateways.map(|gateway| Side {
-            gateway,
-            out: Out::default(),
-            compare: Compare {
-                asked: Nanos::ZERO,
-                differs: 0,
-                losses: 0,
-                since: Nanos::ZERO,
-                agrees: false,
-                strangers: false,
-                told: Vec::new(),
-                short: false,
-            },
-        });
+        let sides = gateways.map(|gateway| Side { gateway, out: Out::default(), compare: Compare::default() });
         Self {
             executor,
             sides,
@@ -335,48 +277,6 @@ impl<S: Store> Trader<S> {
         }
     }
 
-    /// Where YES and NO of a market are held, they are put together: a dollar now instead of one at the end. One market at a
-    /// time, as the relayer takes them.
-    fn put_together(&mut self, at: Arrival) {
-        if self.executor.merging().is_some() || self.executor.is_halted() {
-            return;
-        }
-        let both = |market: MarketId| self.executor.holding(market).qty.iter().all(|qty| MERGE_MIN <= *qty);
-        let ours = (0..self.names.len()).filter(|slot| self.names[*slot].0 == Venue::Polymarket);
-        let mut markets = ours.map(|slot| MarketId(slot as u32));
-        if let Some(market) = markets.find(|market| both(*market) && !self.executor.has_paid(*market)) {
-            self.executor.merge(market, at, &mut self.acts);
-        }
-    }
-
-    /// Counts what the events from `before` on moved in Polymarket's wallet.
-    fn note_money(&mut self, before: usize, at: Arrival) {
-        for event in &self.acts.events[before..] {
-            match event.what {
-                What::Merged { qty, done: true, .. } => self.purse.paid(Money::dollar_each(qty)),
-                What::Settled { market, paid, .. } if self.names[market.0 as usize].0 == Venue::Polymarket => {
-                    self.purse.paid(paid);
-                }
-                _ => {
-                    if let Some((market, cash, fee)) = moved(&event.what) {
-                        self.purse.traded(market, cash, fee, at.unix);
-                    }
-                }
-            }
-        }
-    }
-
-    /// The wallet as it was read, with nothing on its way there: were fees as predicted?
-    fn weigh(&mut self, cash: Money, asked: UnixMs, at: Arrival) {
-        let Some(off) = self.purse.read(cash, asked) else { return };
-        let (charged, predicted) = (off.predicted + off.by, off.predicted);
-        for market in self.purse.suspects(cash) {
-            let what = What::FeeOff { market, charged, predicted };
-            self.acts.events.push(Event { at: at.unix, what });
-            self.acts.words.push(Word::FeeOff { market });
-        }
-    }
-
     /// Takes in what a gateway learnt.
     fn learn(&mut self, venue: Venue, at: Arrival) {
         let side = &mut self.sides[venue as usize];
@@ -416,37 +316,8 @@ impl<S: Store> Trader<S> {
             side.compare.strangers = true;
             side.compare.asked = Nanos::ZERO;
         }
-        let compare = &mut side.compare;
-        if let Some(mut account) = side.out.account.take() {
-            self.strays.name(&mut account);
-            let exact = !self.executor.open().any(|plan| plan.legs().any(|leg| leg.ask.venue == venue));
-            for (shard, amount) in &account.cash {
-                // What the venue's contracts may not move cannot be spent.
-                let usable = account.allowance.map_or(*amount, |allowed| allowed.min(*amount));
-                self.acts.words.push(Word::Cash { venue, shard: *shard, amount: usable, exact });
-                let before = std::mem::replace(&mut compare.short, usable < *amount);
-                if compare.short && !before {
-                    self.strange.push((
-                        venue,
-                        format!("its contracts may move only {usable} of {amount}: approve them in the wallet"),
-                    ));
-                }
-            }
-            if let (Venue::Polymarket, true, Some((_, cash))) = (venue, exact, account.cash.first()) {
-                self.weigh(*cash, account.as_of, at);
-            }
-            if venue == Venue::Polymarket
-                && let Some((market, _)) = self.executor.merging()
-            {
-                let name = self.names[market.0 as usize].1;
-                let held = account.held.iter().find(|held| held.market == name).map_or([Qty::ZERO; 2], |held| held.qty);
-                self.executor.merge_seen(held, at, &mut self.acts);
-            }
-            let found = reconcile::compare(&self.names, venue, &account, &self.executor);
-            if self.merges && venue == Venue::Polymarket && exact && found.is_empty() {
-                self.put_together(at);
-            }
-            self.judge(venue, &found, exact, at);
+        if let Some(account) = side.out.account.take() {
+            self.account(venue, account, at);
         }
     }
 
@@ -480,93 +351,6 @@ impl<S: Store> Trader<S> {
         if self.strays.are_over() {
             let epoch = self.executor.epoch();
             self.executor.clear(epoch + 1, &mut self.acts);
-        }
-    }
-
-    /// What a reading says; `whole` where no market was left out because a plan is on its way there. Reads lag behind
-    /// fills by a second or so, so only a difference that stays is one.
-    fn judge(&mut self, venue: Venue, found: &[Difference], whole: bool, at: Arrival) {
-        let compare = &mut self.sides[venue as usize].compare;
-        if compare.differs == 0 {
-            compare.since = at.now;
-        }
-        compare.differs = if found.is_empty() { 0 } else { compare.differs + 1 };
-        compare.losses = if found.iter().any(Difference::halts) { compare.losses + 1 } else { 0 };
-        if [compare.differs, compare.losses].iter().any(|row| (1..DIFFERENCES_MAX).contains(row)) {
-            // A market that has paid holds nothing any more: perhaps only the news of it is missing.
-            let markets = found.iter().filter_map(Difference::market);
-            self.acts.events.extend(markets.map(|market| Event { at: at.unix, what: What::Suspect { market } }));
-            return;
-        }
-        let markets: BTreeSet<_> = found.iter().filter_map(Difference::market).collect();
-        if self.adopts && whole && !markets.is_empty() {
-            for market in markets {
-                let mut held = self.executor.holding(market).qty;
-                for difference in found {
-                    if let Difference::More { market: of, outcome, theirs, .. }
-                    | Difference::Less { market: of, outcome, theirs, .. } = *difference
-                        && of == market
-                    {
-                        held[outcome as usize] = theirs;
-                    }
-                }
-                self.executor.adopt(market, held, at, &mut self.acts);
-            }
-            // What is held now is compared with the next reading.
-            let compare = &mut self.sides[venue as usize].compare;
-            (compare.differs, compare.agrees, compare.asked) = (0, false, Nanos::ZERO);
-            return;
-        }
-        let lost = found.iter().any(Difference::halts);
-        let mut losses = found.iter().filter(|difference| difference.halts());
-        if lost && losses.all(|loss| loss.may_be_a_payout(found)) && at.now.since(compare.since) < PAYOUT_WAIT {
-            compare.agrees = false;
-            return;
-        }
-        // What somebody else did may be where a plan is on its way: then it is not seen yet.
-        compare.strangers &= !whole;
-        compare.agrees = !lost && !compare.strangers;
-        let foreign = |market: MarketId| {
-            found.iter().any(|difference| matches!(difference, Difference::More { market: of, .. } if *of == market))
-        };
-        for slot in (0..self.names.len()).filter(|slot| self.names[*slot].0 == venue) {
-            let market = MarketId(slot as u32);
-            let left = &mut self.foreign[slot];
-            if foreign(market) {
-                if std::mem::replace(left, DIFFERENCES_MAX) == 0 {
-                    self.acts.words.push(Word::Foreign { market, found: true });
-                }
-            } else if 0 < *left {
-                // A listing that misses a page shows nothing of it either.
-                *left -= 1;
-                if *left == 0 {
-                    self.acts.words.push(Word::Foreign { market, found: false });
-                }
-            }
-        }
-        if self.sides[venue as usize].compare.told != *found {
-            self.sides[venue as usize].compare.told = found.to_vec();
-            for difference in found {
-                self.acts.events.push(Event { at: at.unix, what: What::Differs { venue, difference: *difference } });
-            }
-        }
-        if lost {
-            self.executor.halt(Latch::Disagrees, &mut self.acts);
-        }
-    }
-
-    fn compare(&mut self, venue: Venue, at: Arrival) {
-        let calm = if self.strays.are_over() { COMPARE_EVERY } else { COMPARE_OFTEN };
-        let side = &mut self.sides[venue as usize];
-        let pace = match (side.compare.agrees, side.compare.differs) {
-            (true, 0) if self.foreign.iter().all(|left| *left == 0) => calm,
-            (false, 0) => COMPARE_FIRST,
-            _ => COMPARE_AGAIN,
-        };
-        let due = side.compare.asked == Nanos::ZERO || pace <= at.now.since(side.compare.asked);
-        if due {
-            side.compare.asked = at.now;
-            side.gateway.account(at, &mut side.out);
         }
     }
 
