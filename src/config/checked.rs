@@ -244,7 +244,7 @@ pub(super) fn convert(raw: &Raw, state_dir: PathBuf) -> Result<Config, Vec<Broke
         max_orders_per_second: raw.risk.max_orders_per_second,
         max_naked: Nanos::new(micros("risk.max_naked_seconds", raw.risk.max_naked_seconds) as u64 * 1_000),
         max_naked_loss: Money::micros(micros("risk.max_naked_usd", raw.risk.max_naked_usd)),
-        naked_qty_max: Qty::whole(raw.risk.max_naked_contracts.into()),
+        naked_qty_max: Qty::whole(raw.risk.max_naked_contracts),
         max_drawdown_ppm: ppm(micros("risk.max_drawdown_pct", raw.risk.max_drawdown_pct)),
         max_consecutive_refusals: raw.risk.max_consecutive_refusals,
         max_error_rate_ppm: ppm(micros("risk.max_error_rate", raw.risk.max_error_rate)),
