@@ -1,20 +1,20 @@
 //! From a decision to the bytes that a connection is handed: one leg of an entry, with what was signed ahead and with a
 //! signature made on the spot, in the same run.
 //!
-//! * `ticket`, `ready`: the signature lies ready. Polymarket's order is a ticket in the gateway; Kalshi's headers come from a
-//!   store that was filled beforehand, as the sign thread fills it.
-//! * `inline`: the same code with the signer itself behind the gateway: k256 for Polymarket, RSA-PSS with a key of 2048 bits
-//!   for Kalshi. No thread is asked and nothing is synced, so the real inline way is longer still.
+//! * `ticket`, `ready`: the signature lies ready. Polymarket's order is a ticket in the gateway; Kalshi's headers come
+//!   from a store that was filled beforehand, as the sign thread fills it.
+//! * `inline`: the same code with the signer itself behind the gateway: k256 for Polymarket, RSA-PSS with a key of 2048
+//!   bits for Kalshi. No thread is asked and nothing is synced, so the real inline way is longer still.
 //!
-//! The whole path is the executor's: the order is made ready (Kalshi: body and request; Polymarket: expiry, HMAC, base64,
-//! request), its records are written to a segment in a file, and its call is handed out. `signature` is what of it differs:
-//! signing, or taking what was signed. Ways alternate by blocks in an order that rotates. Kalshi's leg and Polymarket's are
-//! measured apart, each with the records of a whole entry. Every entry is timed by itself, so that what else the machine does
-//! falls on few of them, and the median tells of the others; only taking what was signed is too short for that, and is timed
-//! by blocks.
+//! The whole path is the executor's: the order is made ready (Kalshi: body and request; Polymarket: expiry, HMAC,
+//! base64, request), its records are written to a segment in a file, and its call is handed out. `signature` is what of
+//! it differs: signing, or taking what was signed. Ways alternate by blocks in an order that rotates. Kalshi's leg and
+//! Polymarket's are measured apart, each with the records of a whole entry. Every entry is timed by itself, so that
+//! what else the machine does falls on few of them, and the median tells of the others; only taking what was signed is
+//! too short for that, and is timed by blocks.
 //!
-//! `cargo bench --bench decision_to_socket`; `-- --test` runs each way a few times and checks that both ways give the same
-//! request but for the signature.
+//! `cargo bench --bench decision_to_socket`; `-- --test` runs each way a few times and checks that both ways give the
+//! same request but for the signature.
 
 #![allow(clippy::disallowed_methods, reason = "a bench asks for the time")]
 

@@ -1,8 +1,8 @@
 //! Plain values of the trade: prices, quantities, money, time, venues, sides, ids.
 //!
 //! Integers only. A [`Price`] counts ten-thousandths of a dollar, a [`Qty`] millionths of a contract, [`Money`]
-//! millionths of a dollar. What a venue says of an order is in [`Told`] and its parts. Nothing here knows a venue's rules,
-//! and this file imports nothing of ours.
+//! millionths of a dollar. What a venue says of an order is in [`Told`] and its parts. Nothing here knows a venue's
+//! rules, and this file imports nothing of ours.
 
 use std::fmt;
 

@@ -92,21 +92,8 @@ fn settings(state: &Path) -> Loaded {
 fn engine(site: &Site, state: &Path, signer: Option<KalshiSigner>, edited: Option<usize>) -> Engine {
     let (pairs, listed) = pairs(site, edited);
     let loaded = settings(state);
-    let start = Start {
-        mode: Mode::Demo,
-        guarded: None,
-        config_hash: loaded.fingerprint(),
-        settings: loaded.origins,
-        config: loaded.config,
-        endpoints: site.endpoints.clone(),
-        pairs,
-        listed,
-        signing: signer.and_then(|signer| sign::start(Keys::Made { kalshi: signer, polymarket: None }).unwrap()),
-        wired: None,
-        findings: Vec::new(),
-        adopts: false,
-        record: None,
-    };
+    let signing = signer.and_then(|signer| sign::start(Keys::Made { kalshi: signer, polymarket: None }).unwrap());
+    let start = Start { signing, ..Start::new(Mode::Demo, loaded, site.endpoints.clone(), pairs, listed) };
     Engine::start(start).unwrap()
 }
 

@@ -1,5 +1,5 @@
-//! `orion kill --flatten` on a running process: it asks, it sells what is held while halted, a restart goes on with it, and
-//! the exchanges hold what the journal says.
+//! `orion kill --flatten` on a running process: it asks, it sells what is held while halted, a restart goes on with it,
+//! and the exchanges hold what the journal says.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 

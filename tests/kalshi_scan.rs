@@ -1,7 +1,7 @@
 //! The scanner for Kalshi's hot frame against the parser that it saves: the same updates for every input, or no scan.
 //!
-//! A blank before a frame changes nothing for JSON and is nothing that the scanner knows, so a second feed that gets every
-//! frame with a blank goes through the parser alone.
+//! A blank before a frame changes nothing for JSON and is nothing that the scanner knows, so a second feed that gets
+//! every frame with a blank goes through the parser alone.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 

@@ -30,7 +30,8 @@ fn allowed(from: &str, to: &str) -> bool {
         "lab" => stage(to).is_some() || to == "venue",
         "watch" => to == "run",
         "run" | "cli" => true,
-        // The vault, configuration, pairs and the simulated exchanges stand on plain values alone, and those on nothing.
+        // The vault, configuration, pairs and the simulated exchanges stand on plain values alone, and those on
+        // nothing.
         _ => false,
     }
 }

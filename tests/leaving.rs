@@ -1,5 +1,5 @@
-//! What is held is sold before its end: early, where both exits pay more than the dollar that waits; and by a person's word,
-//! whatever the latch says, within a budget. Never more than is held.
+//! What is held is sold before its end: early, where both exits pay more than the dollar that waits; and by a person's
+//! word, whatever the latch says, within a budget. Never more than is held.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
@@ -54,7 +54,8 @@ fn flattened(desk: &Desk) -> Option<FlattenState> {
     desk.told.iter().rev().find_map(|event| of(event.what))
 }
 
-/// A hundred YES on Kalshi for 0.45, a hundred NO on Polymarket for 0.50; the books have moved on to no edge either way.
+/// A hundred YES on Kalshi for 0.45, a hundred NO on Polymarket for 0.50; the books have moved on to no edge either
+/// way.
 fn holding(change: impl FnOnce(&mut Setup)) -> Desk {
     let mut desk = Desk::with(|setup| {
         setup.limits.cooldown = Nanos::secs(1);

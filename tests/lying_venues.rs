@@ -222,8 +222,8 @@ impl Run {
             }
         }
         let [k, p] = Venue::ALL.map(|venue| self.desk.executor.holding(market(venue)).qty);
-        // YES here against NO there; on Polymarket what was closed by its complement stands on both. A plan may end with
-        // dust that no venue takes an order for.
+        // YES here against NO there; on Polymarket what was closed by its complement stands on both. A plan may end
+        // with dust that no venue takes an order for.
         let merged = p[0].min(p[1]);
         let dust = self.plans * DUST.micros();
         let apart = k[0].micros().abs_diff(p[1].saturating_sub(merged).micros());

@@ -81,7 +81,8 @@ impl Course {
     }
 }
 
-/// The grid of one venue's market changes, and the book on the new grid comes after so many milliseconds, or not at all.
+/// The grid of one venue's market changes, and the book on the new grid comes after so many milliseconds, or not at
+/// all.
 #[derive(Clone, Copy, Debug)]
 struct Regrid {
     venue: Venue,

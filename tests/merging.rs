@@ -29,7 +29,8 @@ fn reached(town: &Town, engine: &Engine, what: &str, wanted: impl Fn(&Snapshot) 
 #[test]
 fn yes_and_no_of_one_market_become_dollars_once() {
     let town = Town::new(5, 20, 0);
-    // A market of the pair file that stays open, and forty of each outcome of it: bought by hand, taken over by a person.
+    // A market of the pair file that stays open, and forty of each outcome of it: bought by hand, taken over by a
+    // person.
     let names = town.names(Venue::Polymarket);
     let market = town.exchanges.with_polymarket(|desk, world, _| {
         let name = names.last().unwrap();

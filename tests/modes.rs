@@ -1,5 +1,5 @@
-//! Alert mode exercises keys and accounts and sends nothing; an account that may open nothing is named with its fix before
-//! the first order, and closes a venue while the engine runs.
+//! Alert mode exercises keys and accounts and sends nothing; an account that may open nothing is named with its fix
+//! before the first order, and closes a venue while the engine runs.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
@@ -33,21 +33,9 @@ fn started(site: Site, state: &Path, reads_only: bool) -> (Engine, Asker) {
     let flags = flags.map(|(key, value)| (key.to_owned(), value, "test".to_owned())).to_vec();
     let file = Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/orion.toml"));
     let loaded = Config::load(&Sources { file, flags, ..Sources::default() }).unwrap();
-    let start = Start {
-        mode: if reads_only { Mode::Alert } else { Mode::Demo },
-        config_hash: loaded.fingerprint(),
-        guarded: None,
-        settings: loaded.origins,
-        config: loaded.config,
-        endpoints,
-        pairs,
-        listed,
-        signing: Some(signing),
-        wired: Some(wired),
-        findings: Vec::new(),
-        adopts: false,
-        record: None,
-    };
+    let mode = if reads_only { Mode::Alert } else { Mode::Demo };
+    let start =
+        Start { signing: Some(signing), wired: Some(wired), ..Start::new(mode, loaded, endpoints, pairs, listed) };
     (Engine::start(start).unwrap(), asker)
 }
 

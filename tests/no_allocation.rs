@@ -47,7 +47,8 @@ fn count() {
     let _ = ASKED.try_with(|asked| asked.set(asked.get() + 1));
 }
 
-// SAFETY: every call is handed to the system's allocator unchanged; counting touches a thread-local without a destructor.
+// SAFETY: every call is handed to the system's allocator unchanged; counting touches a thread-local without a
+// destructor.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();

@@ -380,7 +380,8 @@ fn something_impossible_freezes_the_plan_for_good() {
     assert_eq!(desk.after(10_000), Step::Wait);
 }
 
-/// A hedge that was refused for lack of money is not sent again a moment later, sixteen times; the leg is sold meanwhile.
+/// A hedge that was refused for lack of money is not sent again a moment later, sixteen times; the leg is sold
+/// meanwhile.
 #[test]
 fn a_venue_that_refuses_to_close_an_excess_is_left_alone_while_the_other_one_can() {
     let mut desk = Desk::new();

@@ -81,8 +81,8 @@ fn every_documented_error_of_an_order_is_a_refusal_or_unknown_as_its_status_says
         }
     }
     doubtful.dedup();
-    // Errors of the engine say nothing of the order; two sentences of the list are about what nobody knows yet, or about
-    // a thing that no longer exists.
+    // Errors of the engine say nothing of the order; two sentences of the list are about what nobody knows yet, or
+    // about a thing that no longer exists.
     let wanted = [
         "order canceled in the CTF exchange contract",
         "order match delayed due to market conditions",

@@ -1,6 +1,6 @@
-//! Polymarket's gateway in virtual time against the simulated CLOB, which checks every sign-in, signature and amount for
-//! itself: each kind of wallet, each way an answer can be lost, and hundreds of random courses with faults. What the
-//! engine believes in the end is what the wallet holds.
+//! Polymarket's gateway in virtual time against the simulated CLOB, which checks every sign-in, signature and amount
+//! for itself: each kind of wallet, each way an answer can be lost, and hundreds of random courses with faults. What
+//! the engine believes in the end is what the wallet holds.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 

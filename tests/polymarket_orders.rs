@@ -1,6 +1,6 @@
-//! Everything that is signed for Polymarket, byte for byte as the venue's own clients sign it: amounts, orders and their
-//! bodies, contract calls, relayed transactions, token ids. The nested digest of a deposit wallet is found a second time
-//! by the typed-data library, and every signature gives its signer back.
+//! Everything that is signed for Polymarket, byte for byte as the venue's own clients sign it: amounts, orders and
+//! their bodies, contract calls, relayed transactions, token ids. The nested digest of a deposit wallet is found a
+//! second time by the typed-data library, and every signature gives its signer back.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
@@ -170,7 +170,8 @@ fn signer(vectors: &Value, vector: &Value) -> OrderSigner {
     OrderSigner::new(key, wallet, chain, API_KEY).unwrap()
 }
 
-/// The order of a vector, from what a trader states: nothing is copied from the signed struct that we compute ourselves.
+/// The order of a vector, from what a trader states: nothing is copied from the signed struct that we compute
+/// ourselves.
 fn order(vector: &Value) -> Order {
     let (inputs, signed) = (&vector["inputs"], &vector["order"]);
     let (side, price, terms) =

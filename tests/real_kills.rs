@@ -1,6 +1,6 @@
-//! Real SIGKILLs of the real binary, at moments drawn from a seed, while it trades on simulated exchanges that lose answers
-//! and frames (fault 67). Whatever was cut off: nothing is lost, doubled or sent again, and each start agrees with both
-//! venues within five seconds.
+//! Real SIGKILLs of the real binary, at moments drawn from a seed, while it trades on simulated exchanges that lose
+//! answers and frames (fault 67). Whatever was cut off: nothing is lost, doubled or sent again, and each start agrees
+//! with both venues within five seconds.
 //!
 //! Twenty kills by default; more with `ORION_KILLS=200 cargo test --test real_kills`, and another course with
 //! `ORION_SEED=3`.
@@ -24,7 +24,8 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 
-/// The status once it agrees with both venues; `None` if a venue refused what a start has to ask it for, so that it ended.
+/// The status once it agrees with both venues; `None` if a venue refused what a start has to ask it for, so that it
+/// ended.
 fn agreement(town: &Town, engine: &mut Engine) -> Option<Snapshot> {
     let seen = until(PATIENCE, || match engine.ended() {
         Some(status) => {

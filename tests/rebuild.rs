@@ -1,5 +1,5 @@
-//! A journal that is damaged in its middle (fault 73): the start is refused with the way out, and the way out leads to what both
-//! venues hold.
+//! A journal that is damaged in its middle (fault 73): the start is refused with the way out, and the way out leads to
+//! what both venues hold.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 

@@ -1,5 +1,5 @@
-//! What live does, practised by the real binary on simulated exchanges: it waits to be armed, begins with the smallest orders
-//! that both venues take, and a crash halts and disarms it.
+//! What live does, practised by the real binary on simulated exchanges: it waits to be armed, begins with the smallest
+//! orders that both venues take, and a crash halts and disarms it.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 

@@ -1,5 +1,6 @@
 //! The vault as its users meet it: what goes in, what comes out, and what is said on the way. Nothing here leaves the
-//! machine. Planted secrets are looked for everywhere after every command. The numbers are those of the fault catalogue.
+//! machine. Planted secrets are looked for everywhere after every command. The numbers are those of the fault
+//! catalogue.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 

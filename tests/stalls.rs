@@ -1,9 +1,9 @@
-//! One thread of a trading engine is stopped with ptrace, while the others go on (fault 70). Whichever it is, no entry reaches
-//! an exchange after the latch fell; and where it is one that has to move all the time, the process ends by itself and leaves
-//! the latch behind.
+//! One thread of a trading engine is stopped with ptrace, while the others go on (fault 70). Whichever it is, no entry
+//! reaches an exchange after the latch fell; and where it is one that has to move all the time, the process ends by
+//! itself and leaves the latch behind.
 //!
-//! Linux, and a machine that lets a process trace its own children. Where it does not, this fails, unless `ORION_NO_PTRACE`
-//! says that a person knows.
+//! Linux, and a machine that lets a process trace its own children. Where it does not, this fails, unless
+//! `ORION_NO_PTRACE` says that a person knows.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
@@ -29,7 +29,8 @@ use town::{Engine, Town, let_pass, until};
 
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// A thread that stands still until this is dropped. The tracer is one thread for as long as it lasts: it alone may let go.
+/// A thread that stands still until this is dropped. The tracer is one thread for as long as it lasts: it alone may let
+/// go.
 struct Stopped {
     release: Option<mpsc::Sender<()>>,
     tracer: Option<std::thread::JoinHandle<()>>,

@@ -1,5 +1,5 @@
-//! Tickets on their way through detector and executor: where they are wished for, what an entry makes of one, and what a
-//! restart makes of those that were never seen to be sent.
+//! Tickets on their way through detector and executor: where they are wished for, what an entry makes of one, and what
+//! a restart makes of those that were never seen to be sent.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 

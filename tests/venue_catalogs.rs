@@ -1,7 +1,7 @@
 //! Every recorded catalogue body of both venues is read, and what is never to be paired says why.
 //!
-//! The recordings are third-party data and not part of the project: where they are absent the test says so, and under CI
-//! it fails.
+//! The recordings are third-party data and not part of the project: where they are absent the test says so, and under
+//! CI it fails.
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may panic too")]
 

@@ -1,5 +1,5 @@
-//! The whole engine and both simulated exchanges in one thread, in virtual time, from one seed: whatever goes wrong, what
-//! the engine believes in the end is what the exchanges hold. A failure prints its seed;
+//! The whole engine and both simulated exchanges in one thread, in virtual time, from one seed: whatever goes wrong,
+//! what the engine believes in the end is what the exchanges hold. A failure prints its seed;
 //! `ORION_SEED=n cargo test --test whole_engine replay -- --nocapture` runs that seed alone and tells everything.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
@@ -137,8 +137,8 @@ fn a_process_may_die_after_any_record_of_its_journal_even_ones() {
     every_record(2, 0);
 }
 
-/// Fault 79: the power goes right after so many orders and cancels have left, and a few more times at any moment; what was
-/// not synced is gone each time.
+/// Fault 79: the power goes right after so many orders and cancels have left, and a few more times at any moment; what
+/// was not synced is gone each time.
 fn cut(seed: u64, after: u64) -> (Whole, Vec<String>) {
     let mut whole = Whole::new(Course::of(seed));
     let mut chance = fastrand::Rng::with_seed(seed ^ after);
@@ -328,7 +328,8 @@ fn a_market_that_closes_and_pays_is_booked_as_it_was_paid() {
         let wrong = whole.rest();
         assert!(wrong.is_empty(), "seed {seed}: {wrong:#?}");
         let (now, executor) = (whole.now, whole.engine.trader.executor());
-        // What a venue told cannot be, as when one match comes under two names: nobody knows what it pays until a person looked.
+        // What a venue told cannot be, as when one match comes under two names: nobody knows what it pays until a
+        // person looked.
         let impossible = executor.open().any(|plan| plan.frozen(now) == Some(Frozen::Impossible));
         paid += u64::from(executor.has_paid(MarketId(0)));
         frozen += u64::from(!executor.has_paid(MarketId(0)) && impossible && executor.is_halted());
@@ -407,8 +408,8 @@ fn contracts_that_somebody_sold_let_the_latch_fall() {
     assert!(3 < runs, "{runs} runs held something");
 }
 
-/// The three orders in which legs leave, on the same seeds: `ORION_RUNS=400 cargo test --test whole_engine leg_orders --
-/// --nocapture` prints the table of docs/performance.md.
+/// The three orders in which legs leave, on the same seeds: `ORION_RUNS=400 cargo test --test whole_engine leg_orders
+/// -- --nocapture` prints the table of docs/performance.md.
 #[test]
 fn leg_orders_are_compared_on_the_same_seeds() {
     let runs = std::env::var("ORION_RUNS").ok().and_then(|text| text.parse().ok()).unwrap_or(24);

@@ -7,8 +7,8 @@
 //!   computed each time, and a look at the pair that moved.
 //!
 //! Some thousand messages at a time alternate between the four, in an order that rotates, so that what else the machine
-//! does falls on all alike. Before anything is timed, `orion` and `rival` decide on the same stream and must agree on every message:
-//! which directions are crossed, and the net edge at the touch to the last digit.
+//! does falls on all alike. Before anything is timed, `orion` and `rival` decide on the same stream and must agree on
+//! every message: which directions are crossed, and the net edge at the touch to the last digit.
 //!
 //! `cargo bench` measures; `-- --test` (or no `--bench` at all) checks agreement on a short stream and ends.
 //! `-- --only NAME --pairs N --messages N` runs one of them alone, for callgrind.

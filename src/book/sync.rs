@@ -144,8 +144,8 @@ pub enum Effect {
 
 impl Book {
     /// An empty, doubtful book for a market on `grid`. The ladders are laid out for exactly that
-    /// grid, because memory that is not needed is memory that is cold; a market whose grid becomes finer is given others
-    /// with [`Self::widen`].
+    /// grid, because memory that is not needed is memory that is cold; a market whose grid becomes finer is given
+    /// others with [`Self::widen`].
     pub fn new(grid: Grid, trading: Trading) -> Self {
         let unit = grid.unit();
         Self {

@@ -1,5 +1,5 @@
-//! `orion arm`: lets a running live engine send orders. A person, a phrase that names what is at stake, and five seconds to
-//! think again. Starting an engine never arms it.
+//! `orion arm`: lets a running live engine send orders. A person, a phrase that names what is at stake, and five
+//! seconds to think again. Starting an engine never arms it.
 
 use std::{
     io::{BufRead as _, IsTerminal as _},

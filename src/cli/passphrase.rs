@@ -58,8 +58,8 @@ impl From<KeysError> for Fault {
     }
 }
 
-/// The thread that holds Kalshi's key from here on; `None` where no vault is there, none is to be opened, or it holds no
-/// such key. The vault is opened on that thread.
+/// The thread that holds Kalshi's key from here on; `None` where no vault is there, none is to be opened, or it holds
+/// no such key. The vault is opened on that thread.
 pub fn signing(config: &Config, args: KeyArgs) -> Result<Option<Signing>, Fault> {
     let vault = config.vault.file.clone();
     // A link that leads nowhere is there too, and is refused by name.

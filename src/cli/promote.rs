@@ -1,5 +1,5 @@
-//! `orion promote`: the next mode, by evidence. It says what the mode below has shown, what is missing, and refuses until
-//! nothing is. Going down needs no evidence.
+//! `orion promote`: the next mode, by evidence. It says what the mode below has shown, what is missing, and refuses
+//! until nothing is. Going down needs no evidence.
 
 use clap::{Args, builder::PossibleValuesParser};
 
@@ -26,7 +26,8 @@ use crate::{
 
 /// A drill is evidence for so long.
 const DRILL_MS: u64 = 24 * 3_600_000;
-/// Both accounts agreed with the journal for this share of the time, in millionths: each start takes seconds to compare.
+/// Both accounts agreed with the journal for this share of the time, in millionths: each start takes seconds to
+/// compare.
 const AGREED_PPM: u64 = 990_000;
 
 #[derive(Args, Debug)]

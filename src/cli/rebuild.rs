@@ -1,5 +1,5 @@
-//! `orion journal rebuild`: a journal that is damaged is set aside, and what both venues hold is taken for ours. It is also
-//! the way out where a venue and the journal do not agree and a person has found the venue to be right.
+//! `orion journal rebuild`: a journal that is damaged is set aside, and what both venues hold is taken for ours. It is
+//! also the way out where a venue and the journal do not agree and a person has found the venue to be right.
 //!
 //! The engine itself does it, as at every start, with gateways that only read: nothing is sent.
 
@@ -59,8 +59,7 @@ pub fn run(global: &Global, args: &RebuildArgs) -> Done {
     let loaded = settings(global, flags)?;
     super::log_to_stderr(loaded.config.log.level);
     let signals = Signals::install()?;
-    let config_hash = loaded.fingerprint();
-    let config = loaded.config;
+    let config = &loaded.config;
     let (endpoints, pairs, listed, signing) = match (args.mode, &args.sim) {
         (Mode::Demo, Some(folder)) => {
             let site = super::sim::attach(folder)?;
@@ -69,7 +68,7 @@ pub fn run(global: &Global, args: &RebuildArgs) -> Done {
         }
         (Mode::Alert | Mode::Live, None) => {
             let pairs = PairBook::load(&config.pairs.file).map_err(|e| Fault::Config(e.to_string()))?;
-            let signing = passphrase::signing(&config, args.keys)?;
+            let signing = passphrase::signing(config, args.keys)?;
             let endpoints = Endpoints::production();
             let listed = catalogue::read(&endpoints, &pairs)?;
             (endpoints, pairs, listed, signing)
@@ -90,19 +89,10 @@ pub fn run(global: &Global, args: &RebuildArgs) -> Done {
     confirm(args)?;
     let wired = Wired::sign_in(&endpoints, &signing, Chain::Polygon, true)?;
     let start = Start {
-        mode: args.mode,
-        config,
-        config_hash,
-        guarded: None,
-        settings: loaded.origins,
-        endpoints,
-        pairs,
-        listed,
         signing: Some(signing),
         wired: Some(wired),
-        findings: Vec::new(),
         adopts: true,
-        record: None,
+        ..Start::new(args.mode, loaded, endpoints, pairs, listed)
     };
     let engine = Engine::start(start)?;
     let (snapshot, done) = (engine.snapshot.clone(), Arc::new(AtomicBool::new(false)));

@@ -49,14 +49,13 @@ pub fn run(global: &Global, args: &RecordArgs) -> Done {
     let loaded = settings(global, no_trades)?;
     log_to_stderr(loaded.config.log.level);
     let signals = Signals::install()?;
-    let config_hash = loaded.fingerprint();
-    let config = loaded.config;
+    let config = &loaded.config;
     let (endpoints, pairs, listed, signing) = if let Some(folder) = &args.sim {
         let site = super::sim::attach(folder)?;
         (site.endpoints, site.pairs, site.listed, sign::start(Keys::Made { kalshi: site.signer, polymarket: None })?)
     } else {
         let pairs = PairBook::load(&config.pairs.file).map_err(|e| Fault::Config(e.to_string()))?;
-        let signing = passphrase::signing(&config, args.keys)?;
+        let signing = passphrase::signing(config, args.keys)?;
         let endpoints = Endpoints::production();
         let listed = catalogue::read(&endpoints, &pairs)?;
         (endpoints, pairs, listed, signing)
@@ -80,21 +79,8 @@ pub fn run(global: &Global, args: &RecordArgs) -> Done {
         Ok(writer.totals())
     });
     let disk = disk.map_err(anyhow::Error::from)?;
-    let start = Start {
-        mode: Mode::Record,
-        config,
-        config_hash,
-        guarded: None,
-        settings: loaded.origins,
-        endpoints,
-        pairs,
-        listed,
-        signing,
-        wired: None,
-        findings: Vec::new(),
-        adopts: false,
-        record: Some(frames_in),
-    };
+    let start =
+        Start { signing, record: Some(frames_in), ..Start::new(Mode::Record, loaded, endpoints, pairs, listed) };
     let engine = Engine::start(start)?;
     let snapshot = engine.snapshot.clone();
     let clean = attend(engine, &signals, args.duration, |_| {

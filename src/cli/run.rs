@@ -1,5 +1,5 @@
-//! `orion run`: in the mode that was promoted to. Paper: real prices, fills on paper, no sender exists. Alert: real keys, read
-//! only. Live: real orders, once somebody has armed it.
+//! `orion run`: in the mode that was promoted to. Paper: real prices, fills on paper, no sender exists. Alert: real
+//! keys, read only. Live: real orders, once somebody has armed it.
 
 use std::{
     io::Write as _,
@@ -70,12 +70,12 @@ pub fn run(global: &Global, args: &RunArgs) -> Done {
         None => {}
     }
     let loaded = settings(global, flags)?;
-    let (config_hash, limits) = (loaded.fingerprint(), loaded.limits_print());
-    let config = loaded.config;
+    let limits = loaded.limits_print();
+    let config = &loaded.config;
     log_to_stderr(config.log.level);
     let signals = Signals::install()?;
     let pairs = PairBook::load(&config.pairs.file).map_err(|e| Fault::Config(e.to_string()))?;
-    let signing = passphrase::signing(&config, args.keys)?;
+    let signing = passphrase::signing(config, args.keys)?;
     let style = style(args.plain, args.json);
     let endpoints = Endpoints::production();
     let wired = match (mode, &signing) {
@@ -91,7 +91,7 @@ pub fn run(global: &Global, args: &RunArgs) -> Done {
         _ => None,
     };
     let findings = match (&signing, &wired) {
-        (Some(signing), Some(wired)) => eligible(&config, &endpoints, signing, wired)?,
+        (Some(signing), Some(wired)) => eligible(config, &endpoints, signing, wired)?,
         _ => Vec::new(),
     };
     if style == Style::Human {
@@ -108,19 +108,11 @@ pub fn run(global: &Global, args: &RunArgs) -> Done {
     }
     let listed = catalogue::read(&endpoints, &pairs)?;
     let start = Start {
-        mode,
-        config,
-        config_hash,
         guarded: (mode == Mode::Live).then_some(limits),
-        settings: loaded.origins,
-        endpoints,
-        pairs,
-        listed,
         signing,
         wired,
         findings,
-        adopts: false,
-        record: None,
+        ..Start::new(mode, loaded, endpoints, pairs, listed)
     };
     let engine = Engine::start(start)?;
     let mut screen = Screen::new(style);

@@ -1,5 +1,6 @@
-//! `orion pause`, `orion resume`, `orion kill`, `orion kill --flatten`: the operator's hand on the latch. They reach a running engine over its
-//! control socket; where none runs they lay down or take away the files that the next start reads.
+//! `orion pause`, `orion resume`, `orion kill`, `orion kill --flatten`: the operator's hand on the latch. They reach a
+//! running engine over its control socket; where none runs they lay down or take away the files that the next start
+//! reads.
 
 use std::{
     io::IsTerminal as _,

@@ -1,5 +1,5 @@
-//! `orion transfer`: cash from one of Kalshi's shards to another, through the running engine. Between venues Orion moves
-//! nothing.
+//! `orion transfer`: cash from one of Kalshi's shards to another, through the running engine. Between venues Orion
+//! moves nothing.
 
 use clap::Args;
 

@@ -55,7 +55,8 @@ pub struct Trading {
     /// Milliseconds of venue time.
     pub stop_before_game_ms: u64,
     pub cooldown: Nanos,
-    /// Micro-dollars per contract below the threshold from which Polymarket orders are signed ahead; `None`: they are not.
+    /// Micro-dollars per contract below the threshold from which Polymarket orders are signed ahead; `None`: they are
+    /// not.
     pub ticket_reach: Option<i64>,
     pub leg_order: LegOrder,
     /// Micro-dollars per contract, beyond the dollar.

@@ -158,8 +158,8 @@ pub(super) struct Trading {
     #[garde(range(min = 0.0, max = 0.5))]
     #[schemars(extend("x-unit" = "dollars per contract"))]
     pub ticket_reach: f64,
-    /// Which order of a trade leaves first: both at once, the one whose book offers less, or the one at the venue that lately
-    /// refused more. The second answers what the first was filled. A venue that holds orders always goes first.
+    /// Which order of a trade leaves first: both at once, the one whose book offers less, or the one at the venue that
+    /// lately refused more. The second answers what the first was filled. A venue that holds orders always goes first.
     #[garde(skip)]
     pub leg_order: LegOrder,
     /// A held pair is sold before it settles where both exits pay a dollar and this much more, after fees.

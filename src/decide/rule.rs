@@ -91,7 +91,8 @@ impl Odds {
     }
 }
 
-/// What came of a pair's plans since its journal began. Plans that bought nothing say nothing of what one leg does alone.
+/// What came of a pair's plans since its journal began. Plans that bought nothing say nothing of what one leg does
+/// alone.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Tally {
     /// Those that bought anything.

@@ -1,7 +1,7 @@
 //! Stage 7: what venues tell, from whichever channel, and whose order it is about.
 //!
-//! Each trade counts once: a [`Leg`](crate::order::Leg) knows its own by the venue's id. What belongs to no order of ours
-//! was done by hand, or by another engine.
+//! Each trade counts once: a [`Leg`](crate::order::Leg) knows its own by the venue's id. What belongs to no order of
+//! ours was done by hand, or by another engine.
 
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,8 @@
 //! The audit trail in SQLite: written by one [`Audit`], read by any number of [`AuditReader`]s.
 //!
-//! It is for people, not for the engine: the journal is the truth, and a slow, locked or lost database costs queue depth,
-//! never a trade. So [`Audit::write`] is all or nothing and returns soon; whoever calls it keeps the rows and tries again.
+//! It is for people, not for the engine: the journal is the truth, and a slow, locked or lost database costs queue
+//! depth, never a trade. So [`Audit::write`] is all or nothing and returns soon; whoever calls it keeps the rows and
+//! tries again.
 
 mod reader;
 mod recompute;

@@ -8,9 +8,9 @@
 //! record  length u16 · sequence u64 · postcard bytes of a Record · crc32 of all before u32
 //! ```
 //!
-//! all little-endian. A record that is not whole can only be the last one: the power went while it was written, and it is
-//! cut off. A damaged record with a sound one behind it is damage; such a journal is refused, because what it lacks might
-//! be an order.
+//! all little-endian. A record that is not whole can only be the last one: the power went while it was written, and it
+//! is cut off. A damaged record with a sound one behind it is damage; such a journal is refused, because what it lacks
+//! might be an order.
 //!
 //! `append` survives the death of the process; [`Journal::sync`] makes it survive the host's.
 
@@ -59,10 +59,11 @@ pub enum Record {
     Merging { market: MarketId, qty: Qty, at: UnixMs },
     /// They were, as the wallet shows; or the transaction is dead and the wallet shows them all.
     Merged { market: MarketId, done: bool, at: UnixMs },
-    /// On a person's word the venue's holding was taken for ours: what is held of the market now, and what that counts as
-    /// having cost.
+    /// On a person's word the venue's holding was taken for ours: what is held of the market now, and what that counts
+    /// as having cost.
     Adopted { market: MarketId, held: [Qty; 2], cost: [Money; 2], at: UnixMs },
-    /// An order is signed and may be sent later: a buy on Polymarket. Its `Intended` need not be on the medium when it is.
+    /// An order is signed and may be sent later: a buy on Polymarket. Its `Intended` need not be on the medium when it
+    /// is.
     Ticket { order: OrderId, market: MarketId, outcome: Outcome, qty: Qty, limit: Price, digest: [u8; 32], at: UnixMs },
     /// No ticket of an epoch below this one can still be found at the venue as an order of which nothing is on record.
     Cleared { below: u32 },
@@ -202,8 +203,8 @@ impl<S: Store> Journal<S> {
         self.append_all(std::slice::from_ref(record))
     }
 
-    /// Writes records that belong together, in one piece: whoever syncs meanwhile puts all of them on the medium, or none.
-    /// Gives the first one's number.
+    /// Writes records that belong together, in one piece: whoever syncs meanwhile puts all of them on the medium, or
+    /// none. Gives the first one's number.
     pub fn append_all(&mut self, records: &[Record]) -> Result<u64, Unwritten> {
         assert!(records.len() <= TOGETHER_MAX, "what is written together fits its buffer");
         if self.failed {
@@ -257,8 +258,8 @@ impl<S: Store> Journal<S> {
         self.synced
     }
 
-    /// Goes on in the next segment. Nothing is synced here: the next [`Journal::sync`] puts both segments on the medium, the older
-    /// one first, unless somebody else has done so.
+    /// Goes on in the next segment. Nothing is synced here: the next [`Journal::sync`] puts both segments on the
+    /// medium, the older one first, unless somebody else has done so.
     pub fn rotate(&mut self, mut store: S) -> Result<(), Unwritten> {
         if self.failed {
             return Err(Unwritten::Failed);

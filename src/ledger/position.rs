@@ -1,7 +1,7 @@
 //! Holdings, cash and results, from trades and payouts alone.
 //!
-//! Positions are per market, whichever plan or person traded it. Kalshi keeps one signed number a market: holding YES and
-//! NO at once gives the dollar back at once (dossier 6). On Polymarket both stay until they are paid.
+//! Positions are per market, whichever plan or person traded it. Kalshi keeps one signed number a market: holding YES
+//! and NO at once gives the dollar back at once (dossier 6). On Polymarket both stay until they are paid.
 //!
 //! A trade that failed was never there. Because a cost that was averaged cannot be taken apart, a market remembers what
 //! it held before its oldest trade that is not final, and is booked again from there.

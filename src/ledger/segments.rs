@@ -108,8 +108,8 @@ pub enum Unusable {
     Unwritten(#[from] Unwritten),
 }
 
-/// Reads every segment of a folder, oldest first, and changes nothing: an engine may be writing it. Also gives the bytes of
-/// a last record that is torn, or being written.
+/// Reads every segment of a folder, oldest first, and changes nothing: an engine may be writing it. Also gives the
+/// bytes of a last record that is torn, or being written.
 pub fn read(folder: &Path) -> Result<(Vec<(u64, Record)>, usize), Unusable> {
     let (records, last) = read_all(folder)?;
     Ok((records, last.map_or(0, |(_, replayed)| replayed.torn)))
@@ -198,7 +198,8 @@ fn read_all(folder: &Path) -> Result<ReadAll, Unusable> {
         let io = |error| Damage::Io { segment, error };
         let bytes = Segment::open(&path(folder, segment)).and_then(|mut store| store.read()).map_err(io)?;
         if journal::is_unused(&bytes) {
-            // Laid out for a rotation that has not come to its first record; by starts that got no further, more than once.
+            // Laid out for a rotation that has not come to its first record; by starts that got no further, more than
+            // once.
             for later in numbers[at + 1..].iter().copied() {
                 let io = |error| Damage::Io { segment: later, error };
                 let bytes = Segment::open(&path(folder, later)).and_then(|mut store| store.read()).map_err(io)?;

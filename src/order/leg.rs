@@ -364,8 +364,8 @@ impl Leg {
         let before = (self.state, self.shown);
         self.shown = self.shown.max(picture.filled);
         if picture.open {
-            // An old picture may be late: what has ended stays ended. One that shows the order standing after it was cancelled
-            // says that the cancel was lost, or has not arrived; a second one does no harm.
+            // An old picture may be late: what has ended stays ended. One that shows the order standing after it was
+            // cancelled says that the cancel was lost, or has not arrived; a second one does no harm.
             let _ = self.found();
             (self.answered, self.cancel) = (true, Cancel::NotAsked);
         } else if !ended {

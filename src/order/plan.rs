@@ -20,12 +20,12 @@
 //! | not final yet | any | its record is asked for now and then, in case word of its end was lost |
 //! | provisional for too long | any | frozen, and a person is told |
 //!
-//! Where the legs go out one after the other, the first one is the whole entry, and the second is the completion of what
-//! it filled: the same rows, read again. It is priced at the first step after the first order is over, and no restart
-//! forgets it: a plan is its orders, and what one leg has alone is an excess whoever reads the journal.
+//! Where the legs go out one after the other, the first one is the whole entry, and the second is the completion of
+//! what it filled: the same rows, read again. It is priced at the first step after the first order is over, and no
+//! restart forgets it: a plan is its orders, and what one leg has alone is an excess whoever reads the journal.
 //!
-//! An exit sells both legs of a held pair. Selling what is held is buying its complement, so an exit is a plan of the other
-//! direction whose orders are sales: what a leg has sold is what it "has", and the table is read as it stands.
+//! An exit sells both legs of a held pair. Selling what is held is buying its complement, so an exit is a plan of the
+//! other direction whose orders are sales: what a leg has sold is what it "has", and the table is read as it stands.
 
 mod sums;
 
@@ -429,11 +429,12 @@ impl Plan {
         Step::Price(excess)
     }
 
-    /// The better of two offers that keeps within the loss budget and whose venue has not just refused: its venue and purpose.
+    /// The better of two offers that keeps within the loss budget and whose venue has not just refused: its venue and
+    /// purpose.
     pub fn choose(&self, excess: &Excess, offers: &Offers, now: Nanos) -> Option<(Venue, Purpose, Offer)> {
         let contract = Money::dollar_each;
-        // What is bought makes a pair that pays its dollar, on either leg; what is sold brings what it brings. Compared per
-        // contract, because the two books may not offer the same quantity.
+        // What is bought makes a pair that pays its dollar, on either leg; what is sold brings what it brings. Compared
+        // per contract, because the two books may not offer the same quantity.
         let worth = |offer: &Offer| {
             let gain = if offer.buys { contract(offer.qty) - offer.cost } else { -offer.cost };
             i128::from(gain.raw()) * 1_000_000 / i128::from(offer.qty.micros().max(1))

@@ -161,8 +161,8 @@ impl Budget {
         self.realised += result;
     }
 
-    /// Which limit on losses the realised results have reached. Called when no pair is half settled: until then one leg's
-    /// loss is the other leg's gain to come.
+    /// Which limit on losses the realised results have reached. Called when no pair is half settled: until then one
+    /// leg's loss is the other leg's gain to come.
     pub fn breached(&mut self) -> Option<Latch> {
         self.peak = self.peak.max(self.realised);
         let of = |ppm| self.bankroll.share(ppm);

@@ -1,5 +1,5 @@
-//! Live trading begins with the smallest orders that both venues take, and grows by evidence: plans whose two legs came out
-//! equal. What went wrong takes it back.
+//! Live trading begins with the smallest orders that both venues take, and grows by evidence: plans whose two legs came
+//! out equal. What went wrong takes it back.
 
 /// How far sizes have grown. One step doubles them.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

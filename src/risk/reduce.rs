@@ -1,9 +1,10 @@
-//! Orders that close an excess, or sell what is held. They are legal when halted, because they never raise what can be lost.
+//! Orders that close an excess, or sell what is held. They are legal when halted, because they never raise what can be
+//! lost.
 
 use crate::unit::{Money, Price, Qty};
 
-/// Proof that an order does not raise the worst-case exposure. The fields are private, so [`reduce`] and [`leave`] are the
-/// only ways in.
+/// Proof that an order does not raise the worst-case exposure. The fields are private, so [`reduce`] and [`leave`] are
+/// the only ways in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Reducing {
     qty: Qty,
@@ -35,9 +36,9 @@ pub enum Raises {
     NoGain,
 }
 
-/// Checks an order of `qty` against the excess that it is to close. Both ways reduce: a contract bought on the other leg
-/// turns a position that may lose its cost into one that pays a dollar, as long as it costs less than that dollar with its
-/// fee; a contract sold is gone. `sells` carries what is final and can be sold.
+/// Checks an order of `qty` against the excess that it is to close. Both ways reduce: a contract bought on the other
+/// leg turns a position that may lose its cost into one that pays a dollar, as long as it costs less than that dollar
+/// with its fee; a contract sold is gone. `sells` carries what is final and can be sold.
 pub fn reduce(
     excess: Qty,
     qty: Qty,
@@ -66,8 +67,9 @@ pub struct Sale {
     pub held: Qty,
 }
 
-/// Checks the sale of `qty` of every leg given: both of a held pair, or one that stands alone. Each is of what is held and
-/// final, and both are equal, so that nothing stands alone that did not before; what is sold can lose nothing any more.
+/// Checks the sale of `qty` of every leg given: both of a held pair, or one that stands alone. Each is of what is held
+/// and final, and both are equal, so that nothing stands alone that did not before; what is sold can lose nothing any
+/// more.
 pub fn leave(qty: Qty, sales: [Option<Sale>; 2]) -> Result<[Option<Reducing>; 2], Raises> {
     if qty.is_zero() {
         return Err(Raises::NothingNaked);

@@ -44,7 +44,7 @@ use super::{
     treasury::{self, TreasurySetup},
 };
 use crate::{
-    config::{Config, Setting},
+    config::{Config, Loaded, Setting},
     ledger::{
         audit::{Audit, RunInfo},
         journal::Record,
@@ -103,8 +103,8 @@ pub struct Start {
     pub mode: Mode,
     pub config: Config,
     pub config_hash: String,
-    /// Orders wait for a person to arm them, sizes begin small, and a crash halts: what live does. The print is that of the
-    /// limits that arming is bound to.
+    /// Orders wait for a person to arm them, sizes begin small, and a crash halts: what live does. The print is that of
+    /// the limits that arming is bound to.
     pub guarded: Option<String>,
     /// Effective settings by dotted key: text and origin. Differences to the last run are written down.
     pub settings: BTreeMap<String, Setting>,
@@ -122,6 +122,27 @@ pub struct Start {
     pub adopts: bool,
     /// Raw frames go here, if anywhere.
     pub record: Option<Sender<Recorded>>,
+}
+
+impl Start {
+    /// Without keys, orders and a recording, with these settings.
+    pub fn new(mode: Mode, loaded: Loaded, endpoints: Endpoints, pairs: PairBook, listed: Listing) -> Self {
+        Self {
+            mode,
+            config_hash: loaded.fingerprint(),
+            config: loaded.config,
+            guarded: None,
+            settings: loaded.origins,
+            endpoints,
+            pairs,
+            listed,
+            signing: None,
+            wired: None,
+            findings: Vec::new(),
+            adopts: false,
+            record: None,
+        }
+    }
 }
 
 /// A running engine.

@@ -1,5 +1,5 @@
-//! The detector with the executor in another thread: what it decides leaves by one ring, what was booked comes by another.
-//! On paper both sit at one [`Desk`](super::desk::Desk).
+//! The detector with the executor in another thread: what it decides leaves by one ring, what was booked comes by
+//! another. On paper both sit at one [`Desk`](super::desk::Desk).
 
 use std::sync::Arc;
 

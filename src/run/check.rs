@@ -24,8 +24,8 @@ pub struct Verdicts {
     pub unfit: u64,
 }
 
-/// Starts the thread. It also carries what the rest of the cold side has to say into the detector's ring, which has room
-/// for one writer.
+/// Starts the thread. It also carries what the rest of the cold side has to say into the detector's ring, which has
+/// room for one writer.
 pub fn start(
     mut checker: Checker,
     mut rings: Vec<Consumer<Shadow>>,

@@ -1,5 +1,6 @@
-//! The `detect` thread: drains every ring, turns the detector, and on paper the executor beside it, hands on what came of
-//! it. Never waits on a lock or a log; of the disk it knows the journal's next bytes, which were laid out beforehand.
+//! The `detect` thread: drains every ring, turns the detector, and on paper the executor beside it, hands on what came
+//! of it. Never waits on a lock or a log; of the disk it knows the journal's next bytes, which were laid out
+//! beforehand.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},

@@ -1,8 +1,8 @@
 //! Detector and executor at one desk: what one hands over, the other has at once. One thread drives it in the paper
 //! modes; replay, benches and tests drive it in virtual time.
 //!
-//! On paper the detector's own exchange answers every order. Wired, orders wait in [`Desk::acts`] for whoever brings them to
-//! the venues, and what the venues tell comes back through [`Desk::heard`].
+//! On paper the detector's own exchange answers every order. Wired, orders wait in [`Desk::acts`] for whoever brings
+//! them to the venues, and what the venues tell comes back through [`Desk::heard`].
 
 use super::{
     detect::{Detector, Outbox, Setup},
@@ -67,8 +67,8 @@ impl<S: Store> Desk<S> {
         &mut self.acts
     }
 
-    /// Goes on from what the journal says of the time before this start. Paper orders that were on their way went with the
-    /// process that they were in; what they had filled stands.
+    /// Goes on from what the journal says of the time before this start. Paper orders that were on their way went with
+    /// the process that they were in; what they had filled stands.
     pub fn restore(&mut self, restored: Restored, at: Arrival) {
         let orders: Vec<_> = restored.plans.iter().flat_map(Plan::legs).map(|leg| (leg.ask.id, leg.filled())).collect();
         self.executor.restore(restored, at.now);

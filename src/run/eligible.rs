@@ -1,7 +1,7 @@
 //! May this account, its keys and this host open anything? Asked before the first order, and every minute from then on.
 //!
-//! What stops is named with its fix, and the venue takes no entries until it is gone; hedges and cancels pass. An answer
-//! that cannot be had says nothing: what was known stands.
+//! What stops is named with its fix, and the venue takes no entries until it is gone; hedges and cancels pass. An
+//! answer that cannot be had says nothing: what was known stands.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! What the hot side tells the cold side and what it is told, and what detector and executor tell one another. Fixed size;
-//! all of it may cross rings.
+//! What the hot side tells the cold side and what it is told, and what detector and executor tell one another. Fixed
+//! size; all of it may cross rings.
 
 use super::reconcile::Difference;
 use crate::{
@@ -66,8 +66,8 @@ pub enum What {
         plan: u64,
         fill: Fill,
     },
-    /// A held pair, or a leg that stands alone, is to be sold. `held` is the direction of what is held, `limits` are the
-    /// worst prices on each YES book, and `loss` is what that realises at worst.
+    /// A held pair, or a leg that stands alone, is to be sold. `held` is the direction of what is held, `limits` are
+    /// the worst prices on each YES book, and `loss` is what that realises at worst.
     Leaving {
         id: u64,
         pair: PairId,
@@ -116,8 +116,8 @@ pub enum What {
         plan: u64,
         why: Withheld,
     },
-    /// A venue told of an order that no plan of ours has: somebody else trades this account, or, where it has a number of
-    /// ours, an earlier start sent it.
+    /// A venue told of an order that no plan of ours has: somebody else trades this account, or, where it has a number
+    /// of ours, an earlier start sent it.
     Stranger {
         venue: Venue,
         order: Option<OrderId>,
@@ -169,8 +169,8 @@ pub enum What {
         market: MarketId,
         canary: Canary,
     },
-    /// A fee that was charged does not fit the schedule: the market's pairs are not traded until a person looked at it and
-    /// started anew.
+    /// A fee that was charged does not fit the schedule: the market's pairs are not traded until a person looked at it
+    /// and started anew.
     FeeOff {
         market: MarketId,
         charged: Money,
@@ -305,7 +305,8 @@ pub struct Fill {
     pub fee: Money,
     /// Matched, but not final.
     pub provisional: bool,
-    /// On paper, the venue's stamp of the newest change in the book that was filled against; 0 after a snapshot without one.
+    /// On paper, the venue's stamp of the newest change in the book that was filled against; 0 after a snapshot without
+    /// one.
     pub book_stamp: UnixMs,
     /// When that book last moved, by our wall clock.
     pub book_seen: UnixMs,
@@ -324,7 +325,8 @@ pub struct Stats {
     pub fit: [u32; 2],
     pub realised_today: Money,
     pub naked: Money,
-    /// What selling everything held would lose against what it cost, as the books stand; and markets that nobody bids for.
+    /// What selling everything held would lose against what it cost, as the books stand; and markets that nobody bids
+    /// for.
     pub flatten_loss: Money,
     pub unsellable: u32,
 }
@@ -342,7 +344,8 @@ pub enum Ready {
     Settled { market: MarketId, yes_payout: Money },
     /// Tickets that may soon be needed; `None` where none are any more.
     Wish { pair: PairId, direction: Direction, wish: Option<Wish> },
-    /// A market's tick, smallest order, fee or contract is another one from here on: what was signed before is thrown away.
+    /// A market's tick, smallest order, fee or contract is another one from here on: what was signed before is thrown
+    /// away.
     Terms { market: MarketId, terms: Terms },
     /// The latch has fallen: plans end, nothing is entered.
     Halted { latch: Latch },
@@ -416,7 +419,8 @@ pub enum Word {
     Cash { venue: Venue, shard: u8, amount: Money, exact: bool },
     /// What was promised to a plan's leg is spent, or no longer needed.
     Released { pair: PairId, venue: Venue, amount: Money },
-    /// A plan is over; `closed` where one leg had to be closed again, or could not be. `realised` is what its trades did.
+    /// A plan is over; `closed` where one leg had to be closed again, or could not be. `realised` is what its trades
+    /// did.
     PlanEnded { pair: PairId, closed: bool, came: Came, evidence: Evidence, realised: Money },
     /// What stands alone on one leg, over all plans, at cost.
     Naked { value: Money },

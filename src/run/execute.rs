@@ -1,9 +1,9 @@
 //! The executor: owns every plan, every order and every position. Entries and offers come in from the detector, reports
 //! from the venues; orders, cancels and questions go out. Plain and synchronous, like the detector.
 //!
-//! Nothing leaves before its record is in the journal, and nothing is booked before what was learnt is. What leaves is made
-//! ready first, by a [`Door`]: an order that nobody can sign is not begun. Where a [ticket](super::tickets) fits, both legs
-//! are cut to it, and neither signature nor sync lies between decision and socket.
+//! Nothing leaves before its record is in the journal, and nothing is booked before what was learnt is. What leaves is
+//! made ready first, by a [`Door`]: an order that nobody can sign is not begun. Where a [ticket](super::tickets) fits,
+//! both legs are cut to it, and neither signature nor sync lies between decision and socket.
 
 mod begin;
 mod book;
@@ -201,7 +201,8 @@ impl<S: Store> Executor<S> {
         let mut off = None;
         if let Told::Trade(trade) = &mut told {
             match trade.fee {
-                // Polymarket does not say what it charged: what its curve says is booked, and the wallet is compared later.
+                // Polymarket does not say what it charged: what its curve says is booked, and the wallet is compared
+                // later.
                 None => trade.fee = Some(curve.trade_fee(trade.price, trade.qty)),
                 // Polymarket's maker pays nothing, which is all that it says of a fee; Kalshi names what it charged.
                 Some(charged)

@@ -1,12 +1,12 @@
 //! The guard: a cold thread with a connection of its own, for the moment in which a hot one hangs.
 //!
 //! Detector and executor count their turns. One that does not move for a second lets the latch fall; whatever may still
-//! stand at a venue is cancelled, order by order, and the process ends so that the next one finds out what happened (fault
-//! 70). Once the latch has fallen a quarter of a second is enough to cancel without the executor: cancelling twice does no
-//! harm.
+//! stand at a venue is cancelled, order by order, and the process ends so that the next one finds out what happened
+//! (fault 70). Once the latch has fallen a quarter of a second is enough to cancel without the executor: cancelling
+//! twice does no harm.
 //!
-//! Only Polymarket's orders may stand, and their names are known before they leave. Kalshi's take at once or are gone: an
-//! order there has no name before its answer, cannot be cancelled without one, and need not be.
+//! Only Polymarket's orders may stand, and their names are known before they leave. Kalshi's take at once or are gone:
+//! an order there has no name before its answer, cannot be cancelled without one, and need not be.
 
 use std::{
     sync::{

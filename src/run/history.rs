@@ -1,8 +1,8 @@
 //! What earlier starts did, told a second time for the audit trail.
 //!
-//! The database is written behind the engine's back, a quarter of a second at a time: a sudden end takes its last rows with
-//! it. The journal has them all, so a start writes down what it knows and the database lacks, before anybody reads there
-//! what is open, held or won.
+//! The database is written behind the engine's back, a quarter of a second at a time: a sudden end takes its last rows
+//! with it. The journal has them all, so a start writes down what it knows and the database lacks, before anybody reads
+//! there what is open, held or won.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -210,8 +210,8 @@ impl Past {
             Some(row) if row.closed_at.is_some() => return None,
             Some(row) => row,
             None => {
-                // A plan of which no first order came to its record has nothing to tell. Where only one leg was to leave,
-                // or left first, the other one's price is at most what that leaves of the dollar.
+                // A plan of which no first order came to its record has nothing to tell. Where only one leg was to
+                // leave, or left first, the other one's price is at most what that leaves of the dollar.
                 let same = self.wanted[0] == self.wanted[1];
                 let across = |price: Price| if same { price.complement() } else { price };
                 let [kalshi, polymarket] = match self.limits {

@@ -1,5 +1,5 @@
-//! Latency histograms per stage. Each hot thread records into its own; the cold side asks by sending an empty set, which
-//! the thread swaps for its full one. Nothing is shared, locked or allocated on the hot side.
+//! Latency histograms per stage. Each hot thread records into its own; the cold side asks by sending an empty set,
+//! which the thread swaps for its full one. Nothing is shared, locked or allocated on the hot side.
 
 use hdrhistogram::Histogram;
 use rtrb::{Consumer, Producer, RingBuffer};

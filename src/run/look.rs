@@ -1,5 +1,5 @@
-//! The slow eyes: REST looks at quiet books, the catalogue read anew, settlements, and Kalshi's books where no key opens
-//! its stream.
+//! The slow eyes: REST looks at quiet books, the catalogue read anew, settlements, and Kalshi's books where no key
+//! opens its stream.
 
 use std::{collections::HashMap, sync::Arc, sync::atomic::Ordering, thread::JoinHandle, time::Duration};
 

@@ -1,8 +1,8 @@
 //! What an engine may do, and how far a person has let it go.
 //!
-//! A mode is climbed one step at a time, by evidence: `orion promote` looks at what the mode below has shown and writes down
-//! which mode `orion run` starts in from then on. Going down needs nothing. Each mode has a state directory, a journal
-//! and a database of its own.
+//! A mode is climbed one step at a time, by evidence: `orion promote` looks at what the mode below has shown and writes
+//! down which mode `orion run` starts in from then on. Going down needs nothing. Each mode has a state directory, a
+//! journal and a database of its own.
 
 use std::{io::Write as _, path::Path};
 

@@ -149,21 +149,6 @@ impl<'a> Place<'a> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_taken_apart() {
-        let place = Place::of("https://external-api.kalshi.com/trade-api/v2").unwrap();
-        assert_eq!(place, Place { host: "external-api.kalshi.com", port: 443, secure: true, path: "/trade-api/v2" });
-        assert_eq!(place.authority(), "external-api.kalshi.com:443");
-        let place = Place::of("ws://127.0.0.1:40011").unwrap();
-        assert_eq!(place, Place { host: "127.0.0.1", port: 40011, secure: false, path: "" });
-        assert!(Place::of("ftp://x").is_err() && Place::of("http://x:99999").is_err());
-    }
-}
-
 /// TLS with one provider and the given roots, AES-128-GCM first.
 pub fn tls(root: Option<&str>) -> anyhow::Result<Arc<ClientConfig>> {
     let mut provider = rustls::crypto::aws_lc_rs::default_provider();
@@ -187,4 +172,19 @@ pub fn tls(root: Option<&str>) -> anyhow::Result<Arc<ClientConfig>> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(Arc::new(config))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_taken_apart() {
+        let place = Place::of("https://external-api.kalshi.com/trade-api/v2").unwrap();
+        assert_eq!(place, Place { host: "external-api.kalshi.com", port: 443, secure: true, path: "/trade-api/v2" });
+        assert_eq!(place.authority(), "external-api.kalshi.com:443");
+        let place = Place::of("ws://127.0.0.1:40011").unwrap();
+        assert_eq!(place, Place { host: "127.0.0.1", port: 40011, secure: false, path: "" });
+        assert!(Place::of("ftp://x").is_err() && Place::of("http://x:99999").is_err());
+    }
 }

@@ -1,8 +1,8 @@
-//! Polymarket does not say what a trade was charged. The wallet does: between two readings with nothing on its way its cash
-//! moves by what was booked, with the fees that were predicted, and by what was redeemed or paid in by hand.
+//! Polymarket does not say what a trade was charged. The wallet does: between two readings with nothing on its way its
+//! cash moves by what was booked, with the fees that were predicted, and by what was redeemed or paid in by hand.
 //!
-//! What a newcomer gets wrong: a payout is booked when its market pays, and arrives when somebody redeems it. So more cash
-//! than booked says nothing while payouts are outstanding, and less always does.
+//! What a newcomer gets wrong: a payout is booked when its market pays, and arrives when somebody redeems it. So more
+//! cash than booked says nothing while payouts are outstanding, and less always does.
 
 use crate::unit::{MarketId, Money, UnixMs};
 
@@ -55,8 +55,8 @@ impl Purse {
         self.owed += amount;
     }
 
-    /// The wallet was read, begun at `asked`, with nothing on its way. Says what does not fit once it is sure; the markets
-    /// that were traded meanwhile are then in [`Purse::suspects`].
+    /// The wallet was read, begun at `asked`, with nothing on its way. Says what does not fit once it is sure; the
+    /// markets that were traded meanwhile are then in [`Purse::suspects`].
     pub fn read(&mut self, cash: Money, asked: UnixMs) -> Option<Off> {
         if asked.since(self.last) < LAG_MS {
             return None;

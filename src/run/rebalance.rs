@@ -1,5 +1,5 @@
-//! Where the money lies and where it is meant to lie: the transfers that would bring it there. Advice; Orion moves nothing
-//! between venues. Between Kalshi's shards it does, where it was allowed to or is told to.
+//! Where the money lies and where it is meant to lie: the transfers that would bring it there. Advice; Orion moves
+//! nothing between venues. Between Kalshi's shards it does, where it was allowed to or is told to.
 
 use crate::unit::{Money, Venue};
 
@@ -35,8 +35,8 @@ pub struct Standing {
 }
 
 /// The transfers that bring each venue its share and each shard of Kalshi's its own, where more than `tolerance_ppm` of
-/// all there is lies wrong. `kalshi_ppm` is Kalshi's share. `percent` is what the venue itself was told to spread over its
-/// shards: it does so without us.
+/// all there is lies wrong. `kalshi_ppm` is Kalshi's share. `percent` is what the venue itself was told to spread over
+/// its shards: it does so without us.
 pub fn advise(standing: &Standing, kalshi_ppm: u32, percent: &[(u8, u32)], tolerance_ppm: u32) -> Vec<Transfer> {
     let there: Money = standing.kalshi.iter().map(|(_, cash)| *cash).sum();
     let all = there + standing.polymarket + standing.held[0] + standing.held[1];

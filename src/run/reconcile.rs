@@ -1,8 +1,8 @@
 //! What a venue says of the account against what the journal makes of it.
 //!
 //! The venue's record wins in a person's hands, never by itself: a difference is shown and stops entries, it is not
-//! corrected. More than we hold is somebody else's trade, and blocks that market; less than we hold is something that we
-//! believe in and that is not there, and lets the latch fall.
+//! corrected. More than we hold is somebody else's trade, and blocks that market; less than we hold is something that
+//! we believe in and that is not there, and lets the latch fall.
 
 use super::execute::Executor;
 use crate::{
@@ -63,8 +63,8 @@ impl Difference {
     }
 }
 
-/// Every difference on one venue; `names` are the venues' own names of the markets, by slot. Markets on which a plan is on
-/// its way are left out: their reports are on their way too.
+/// Every difference on one venue; `names` are the venues' own names of the markets, by slot. Markets on which a plan is
+/// on its way are left out: their reports are on their way too.
 pub fn compare<S: Store>(
     names: &[(Venue, Tag)],
     venue: Venue,

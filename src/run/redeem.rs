@@ -1,9 +1,9 @@
-//! Winners on Polymarket become money only when somebody redeems them (dossier 7.5): a cold thread looks at what the wallet
-//! holds, and has the relayer turn what markets have paid into dollars.
+//! Winners on Polymarket become money only when somebody redeems them (dossier 7.5): a cold thread looks at what the
+//! wallet holds, and has the relayer turn what markets have paid into dollars.
 //!
 //! It keeps no state of its own. What is still redeemable is asked anew each time, and redeeming twice brings nothing a
-//! second time; so a lost answer, a crash and a second engine do no harm. One transaction at a time: the relayer takes no
-//! more, and while one is in doubt the next waits until it cannot come any more.
+//! second time; so a lost answer, a crash and a second engine do no harm. One transaction at a time: the relayer takes
+//! no more, and while one is in doubt the next waits until it cannot come any more.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -56,8 +56,8 @@ pub struct RedeemSetup {
     pub markets: BTreeMap<String, Condition>,
     /// The audit trail: what it has booked as paid may be redeemed. Before that the tokens are what the journal holds.
     pub database: PathBuf,
-    /// YES and NO that the executor wants put together, each named once: its record came first, and only the wallet says what
-    /// became of it.
+    /// YES and NO that the executor wants put together, each named once: its record came first, and only the wallet
+    /// says what became of it.
     pub merges: Receiver<(String, Qty)>,
     pub stop: Stop,
     pub notes: Sender<String>,

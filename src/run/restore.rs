@@ -1,7 +1,8 @@
-//! What the journal says of the time before this start: plans that were open, orders whose answer never came, positions.
+//! What the journal says of the time before this start: plans that were open, orders whose answer never came,
+//! positions.
 //!
-//! It is the same path after a clean end, a crash and a power cut. Slots of markets are handed out anew at every start, so
-//! everything is carried over by the venues' names.
+//! It is the same path after a clean end, a crash and a power cut. Slots of markets are handed out anew at every start,
+//! so everything is carried over by the venues' names.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -191,8 +192,8 @@ impl Restored {
         self.tallies.get(&[pair.kalshi, pair.polymarket]).copied().unwrap_or_default()
     }
 
-    /// Keeps money back for entries that may still fill: what they cost at their limit, with fees. It is released when the
-    /// entry is over, as if this start had made it.
+    /// Keeps money back for entries that may still fill: what they cost at their limit, with fees. It is released when
+    /// the entry is over, as if this start had made it.
     pub fn promise(&mut self, fee: impl Fn(MarketId) -> FeeCurve) {
         for (plan, reserved) in self.plans.iter().zip(&mut self.reserved) {
             let mut entries = plan.legs().filter(|leg| leg.ask.purpose == Purpose::Entry);
@@ -334,8 +335,8 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// An order on record is one more record: a ticket that was too old to be sent when the epoch's last record was written
-    /// was not sent, or that is on record too.
+    /// An order on record is one more record: a ticket that was too old to be sent when the epoch's last record was
+    /// written was not sent, or that is on record too.
     fn end_epoch(&mut self) {
         let (epoch, newest) = (self.restored.epoch, self.newest);
         self.tickets.retain(|order, (_, at)| order.epoch() < epoch || newest.since(*at) < STRAY_MS);

@@ -2,8 +2,8 @@
 //! network input: requests name what is to be signed, answers carry headers and signed orders.
 //!
 //! Kalshi signs a time, a method and a path, not the body: headers for creating an order are signed ahead, a few at any
-//! time, none older than the venue takes. Polymarket's orders are signed ahead where the executor asks for tickets; nobody
-//! waits for those. Whatever is not ready is signed on request, and counted.
+//! time, none older than the venue takes. Polymarket's orders are signed ahead where the executor asks for tickets;
+//! nobody waits for those. Whatever is not ready is signed on request, and counted.
 
 use std::{
     io,

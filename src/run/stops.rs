@@ -1,8 +1,9 @@
-//! Everything that stops trading, in one place: pause, halt, and the way back. A person's word, a signal's, a file's and the
-//! engine's own end in the same latch.
+//! Everything that stops trading, in one place: pause, halt, and the way back. A person's word, a signal's, a file's
+//! and the engine's own end in the same latch.
 //!
-//! The latch is a bit that the sender looks at where an entry's bytes would leave, and a file that outlives the process. It
-//! falls by itself; only a person releases it. A pause lets everything go on but new plans, and outlives the process too.
+//! The latch is a bit that the sender looks at where an entry's bytes would leave, and a file that outlives the
+//! process. It falls by itself; only a person releases it. A pause lets everything go on but new plans, and outlives
+//! the process too.
 
 use std::{
     fs::File,
@@ -60,8 +61,8 @@ pub struct Stops {
 }
 
 impl Stops {
-    /// Stops whose files lie in the state directory. `limits` is the print of the settings that arming is bound to; without
-    /// one there is nothing to arm.
+    /// Stops whose files lie in the state directory. `limits` is the print of the settings that arming is bound to;
+    /// without one there is nothing to arm.
     pub fn new(fallen: Fallen, controls: Sender<Control>, state: &Path, limits: Option<String>) -> Self {
         Self { fallen, controls, state: state.into(), limits }
     }
@@ -96,8 +97,8 @@ impl Stops {
         Ok(())
     }
 
-    /// Nothing that raises risk leaves from here on; what is naked is closed. The bit falls first: a full disk or a thread
-    /// that does not move stops nothing of that.
+    /// Nothing that raises risk leaves from here on; what is naked is closed. The bit falls first: a full disk or a
+    /// thread that does not move stops nothing of that.
     pub fn halt(&self, latch: Latch) -> io::Result<()> {
         self.fallen.fall();
         let written = write(&self.state.join(LATCH), latch.name());
@@ -153,8 +154,8 @@ pub fn lay(state: &Path, stopping: Stopping) -> io::Result<()> {
     }
 }
 
-/// Since when everything held is being sold, if it is. A file that cannot be read says: from the beginning, so that what was
-/// lost by then counts.
+/// Since when everything held is being sold, if it is. A file that cannot be read says: from the beginning, so that
+/// what was lost by then counts.
 pub fn flattening(state: &Path) -> Option<UnixMs> {
     let path = state.join(FLATTEN);
     if !path.exists() {

@@ -1,8 +1,8 @@
 //! Tickets of earlier starts that may have become orders although nothing says so.
 //!
-//! A ticket is sent without waiting for the medium: after a power cut its record may be all that is left of an order. So
-//! every ticket that was young when the journal ended, and of which no order is on record, is asked for at the venue. That
-//! it was never sent is what mostly comes of it, and is known once the order could not stand any more.
+//! A ticket is sent without waiting for the medium: after a power cut its record may be all that is left of an order.
+//! So every ticket that was young when the journal ended, and of which no order is on record, is asked for at the
+//! venue. That it was never sent is what mostly comes of it, and is known once the order could not stand any more.
 
 use super::execute::About;
 use crate::{

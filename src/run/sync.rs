@@ -42,16 +42,16 @@ impl Spares {
     pub fn rotate(&mut self, journal: &mut Journal<Segment>) {
         self.written.store(journal.next_sequence(), Ordering::Release);
         journal.note_synced(self.synced.load(Ordering::Acquire));
-        // Best at a moment when all of the old segment is on the medium: then a power cut cannot take its end and leave the
-        // beginning of the next.
+        // Best at a moment when all of the old segment is on the medium: then a power cut cannot take its end and leave
+        // the beginning of the next.
         let behind = journal.synced() < journal.next_sequence() && LOW / 2 <= journal.room();
         if LOW <= journal.room() || behind {
             return;
         }
         let Ok(segment) = self.ready.try_recv() else { return };
         let handle = segment.handle();
-        // A journal that cannot go on refuses the next record, and the latch falls. One whose new file nobody syncs must
-        // not pass for synced.
+        // A journal that cannot go on refuses the next record, and the latch falls. One whose new file nobody syncs
+        // must not pass for synced.
         if journal.rotate(segment).is_ok() && !handle.is_ok_and(|handle| self.used.try_send(handle).is_ok()) {
             self.synced = Arc::default();
         }

@@ -127,7 +127,8 @@ pub(super) fn kalshi_links(tables: &Tables, endpoints: &Endpoints) -> Vec<LinkSe
     vec![LinkSetup { protocol, url: endpoints.kalshi_ws.clone() }]
 }
 
-/// The connections that carry Polymarket's markets: `assets` tokens on each at most, both tokens of a market on the same.
+/// The connections that carry Polymarket's markets: `assets` tokens on each at most, both tokens of a market on the
+/// same.
 pub(super) fn polymarket_links(
     tables: &Tables,
     endpoints: &Endpoints,

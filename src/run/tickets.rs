@@ -1,13 +1,13 @@
 //! Tickets: Polymarket orders that are signed before anybody needs them, and which of them may be sent.
 //!
-//! The detector says where it would like some ([`Wish`]); this is the shelf they lie on. It signs nothing, sends nothing and
-//! writes nothing: the [`Executor`](super::execute::Executor) asks the sign thread for what is [`wanted`](Tickets::wanted),
-//! and writes a record of what comes back.
+//! The detector says where it would like some ([`Wish`]); this is the shelf they lie on. It signs nothing, sends
+//! nothing and writes nothing: the [`Executor`](super::execute::Executor) asks the sign thread for what is
+//! [`wanted`](Tickets::wanted), and writes a record of what comes back.
 //!
-//! What a newcomer gets wrong: a ticket is of no use the moment it is signed. Its digest is the only name under which the
-//! venue can be asked for the order, so it is taken only once its record is on the medium: then sending it needs neither
-//! signature nor sync, and not even a power cut leaves an order that nobody can ask for. And it is taken once: whatever
-//! becomes of it afterwards, its number is never used again.
+//! What a newcomer gets wrong: a ticket is of no use the moment it is signed. Its digest is the only name under which
+//! the venue can be asked for the order, so it is taken only once its record is on the medium: then sending it needs
+//! neither signature nor sync, and not even a power cut leaves an order that nobody can ask for. And it is taken once:
+//! whatever becomes of it afterwards, its number is never used again.
 
 use super::event::{SIZES, Wish};
 use crate::{
@@ -184,8 +184,8 @@ impl Tickets {
         }
     }
 
-    /// The next order that is worth a signature, but for its number. One shelf is looked at in each call, and what lies on
-    /// it for too long is thrown away.
+    /// The next order that is worth a signature, but for its number. One shelf is looked at in each call, and what lies
+    /// on it for too long is thrown away.
     pub fn wanted(&mut self, now: Nanos) -> Option<Wanted> {
         if self.shelves.is_empty() {
             return None;
@@ -247,8 +247,8 @@ impl Tickets {
         }
     }
 
-    /// The best ticket for an order: of its very limit, as large as it can be, not smaller than half, and of a size that
-    /// `fits`. Records below `synced` are on the medium.
+    /// The best ticket for an order: of its very limit, as large as it can be, not smaller than half, and of a size
+    /// that `fits`. Records below `synced` are on the medium.
     pub fn find(&self, sought: &Sought, synced: u64, now: Nanos, fits: impl Fn(Qty) -> bool) -> Option<(OrderId, Qty)> {
         let of = |shelf: &&Shelf| (shelf.wish.market, shelf.wish.outcome) == (sought.market, sought.outcome);
         let usable = |ticket: &&Ticket| {

@@ -71,8 +71,8 @@ pub struct Trader<S> {
     sides: [Side; 2],
     acts: Acts,
     names: Vec<(Venue, Tag)>,
-    /// Of each market in which somebody else holds something in our account, the readings without a trace of it that are still
-    /// wanted before that is believed to be over; 0 for all others.
+    /// Of each market in which somebody else holds something in our account, the readings without a trace of it that
+    /// are still wanted before that is believed to be over; 0 for all others.
     foreign: Vec<u32>,
     halted: bool,
     told_clean: Option<bool>,
@@ -116,7 +116,8 @@ impl<S: Store> Trader<S> {
         }
     }
 
-    /// Differences that stay are not shown but settled: what the venues hold is taken for ours. On a person's word alone.
+    /// Differences that stay are not shown but settled: what the venues hold is taken for ours. On a person's word
+    /// alone.
     pub fn adopt(&mut self) {
         self.adopts = true;
     }
@@ -321,7 +322,8 @@ impl<S: Store> Trader<S> {
         }
     }
 
-    /// Something is told of a ticket of an earlier start of which nothing else is on record. `true` if the venue has it.
+    /// Something is told of a ticket of an earlier start of which nothing else is on record. `true` if the venue has
+    /// it.
     fn stray(&mut self, venue: Venue, stray: &About, told: Told, at: Arrival) -> bool {
         let (order, is_there) = (stray.ask.id, matches!(told, Told::Trade(_) | Told::Picture(_)));
         if matches!(told, Told::Absent { .. }) {

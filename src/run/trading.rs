@@ -1,5 +1,5 @@
-//! Orders on the wire: the gateways of both venues, made from the tables, and the state that they need from one start to
-//! the next.
+//! Orders on the wire: the gateways of both venues, made from the tables, and the state that they need from one start
+//! to the next.
 
 use std::{io::Write as _, path::Path, sync::Arc, thread::JoinHandle};
 
@@ -77,8 +77,8 @@ pub struct Wired {
 }
 
 impl Wired {
-    /// Signs in at Polymarket where the vault holds no API credentials, and has orders signed from here on. One that only
-    /// reads asks for nothing that would change anything at a venue.
+    /// Signs in at Polymarket where the vault holds no API credentials, and has orders signed from here on. One that
+    /// only reads asks for nothing that would change anything at a venue.
     pub fn sign_in(endpoints: &Endpoints, signing: &Signing, chain: Chain, reads_only: bool) -> anyhow::Result<Self> {
         let customer = signing
             .customer

@@ -480,8 +480,8 @@ impl Exchange {
     }
 }
 
-/// One side of a match, booked if it is an account's. One without a purse has its books elsewhere: no fee is known here,
-/// and no position.
+/// One side of a match, booked if it is an account's. One without a purse has its books elsewhere: no fee is known
+/// here, and no position.
 fn booked(clearing: &mut Clearing, leg: &Leg, at: UnixMs) -> Option<Fill> {
     match clearing.book(leg, at) {
         Some(booked) => Some(fill(leg, booked.fee, booked.position)),

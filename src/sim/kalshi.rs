@@ -3,9 +3,9 @@
 //! A [`Session`] is one connection. `seq` belongs to the `sid`, and `ok` and `unsubscribed` use it up like any other
 //! frame. The stream shows no asks: the book's ask side goes out as bids for NO. Private channels show a session's own
 //! account. REST bodies are in [`crate::sim::kalshi_rest`]; accounts and orders in the files of the folder beside
-//! this one, [`desk`] first: requests are told apart (`operation`) and read (`form`), orders come in (`entry`), change and
-//! go (`change`, `group`), reads are answered ([`portfolio`]), and the money is kept straight ([`clearing`], [`fee`],
-//! `transfer`).
+//! this one, [`desk`] first: requests are told apart (`operation`) and read (`form`), orders come in (`entry`), change
+//! and go (`change`, `group`), reads are answered ([`portfolio`]), and the money is kept straight ([`clearing`],
+//! [`fee`], `transfer`).
 
 pub mod account;
 pub mod answer;

@@ -5,7 +5,8 @@
 //!
 //! * [`exchange`]: matching, one book per market on the YES leg, and what each level held in the last two minutes;
 //! * [`question`], [`listing`]: what is traded, in each venue's words;
-//! * [`world`], `maker`: fair values, makers, takers, dislocations, closes and settlements, from a seed, in virtual time;
+//! * [`world`], `maker`: fair values, makers, takers, dislocations, closes and settlements, from a seed, in virtual
+//!   time;
 //! * [`kalshi`], [`kalshi_rest`], [`polymarket`], [`polymarket_rest`]: the wire protocols, without I/O;
 //! * [`kalshi::desk`]: Kalshi's accounts, orders, private channels, and what is planned to go wrong with them;
 //! * [`clob`]: Polymarket's private side: wallets, orders, settlement, the user channel, and what goes wrong with them;

@@ -64,8 +64,8 @@ impl Paper {
         }
     }
 
-    /// Fills an order for up to `qty` from `levels`, best first, as long as `within` accepts the price; tells each slice.
-    /// Returns what was filled.
+    /// Fills an order for up to `qty` from `levels`, best first, as long as `within` accepts the price; tells each
+    /// slice. Returns what was filled.
     pub fn fill(
         &mut self,
         market: MarketId,

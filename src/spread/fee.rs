@@ -1,9 +1,10 @@
 //! Fee curves as values that each venue fills in. Integers, rounded against us.
 //!
-//! Both venues charge takers `rate · (p · (1 − p))^exponent` per contract. They differ in the rate, in the step to which
-//! the charge of one fill is rounded up, and in whether the account itself moves in steps (Kalshi: $0.0001 for direct
-//! members, $0.01 for customers of intermediaries; the part lost to that step is charged as fee and given back by the
-//! cent). Sources: Kalshi's fee schedule and rounding page (dossier 5.1, 5.2), Polymarket's fee page (dossier 6.1).
+//! Both venues charge takers `rate · (p · (1 − p))^exponent` per contract. They differ in the rate, in the step to
+//! which the charge of one fill is rounded up, and in whether the account itself moves in steps (Kalshi: $0.0001 for
+//! direct members, $0.01 for customers of intermediaries; the part lost to that step is charged as fee and given back
+//! by the cent). Sources: Kalshi's fee schedule and rounding page (dossier 5.1, 5.2), Polymarket's fee page (dossier
+//! 6.1).
 
 use super::pair::Rate;
 use crate::unit::{Money, Price, Qty};
@@ -87,8 +88,8 @@ impl FeeCurve {
         fee + swallowed - rebate
     }
 
-    /// Is `charged` what one fill of `qty` at `price` costs on this curve? What the account's step swallows comes on top,
-    /// and the cent that is given back goes off.
+    /// Is `charged` what one fill of `qty` at `price` costs on this curve? What the account's step swallows comes on
+    /// top, and the cent that is given back goes off.
     pub fn fits(&self, price: Price, qty: Qty, charged: Money) -> bool {
         let fee = self.trade_fee(price, qty);
         if self.account_step == 0 {

@@ -13,7 +13,8 @@ use crate::{
     unit::{BookSide, Grid, MarketId, Money, Nanos, Outcome, Price, Qty, UnixMs, Venue},
 };
 
-/// Dollars per contract in units of 10^-14, signed: the product of a rate in millionths and p · (1 − p) in 10^-8 is exact.
+/// Dollars per contract in units of 10^-14, signed: the product of a rate in millionths and p · (1 − p) in 10^-8 is
+/// exact.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Rate(i64);
 
@@ -246,9 +247,9 @@ pub struct Walk {
     pub depth: [Money; 2],
 }
 
-/// Walks both ladders from the touch for the largest quantity whose marginal edge meets the threshold, and for the money
-/// on offer within the slippage. `qty_max` ends the walk early. `held` lowers what a level offers (what was taken there
-/// already and has not been replenished).
+/// Walks both ladders from the touch for the largest quantity whose marginal edge meets the threshold, and for the
+/// money on offer within the slippage. `qty_max` ends the walk early. `held` lowers what a level offers (what was taken
+/// there already and has not been replenished).
 pub fn walk(
     legs: &Legs,
     books: [&Book; 2],

@@ -75,7 +75,8 @@ pub struct Tag {
 }
 
 impl Tag {
-    /// Kalshi's ids are UUIDs, 36 characters, its tickers up to about 60; Polymarket's orders and condition ids have 66.
+    /// Kalshi's ids are UUIDs, 36 characters, its tickers up to about 60; Polymarket's orders and condition ids have
+    /// 66.
     pub const LEN: usize = 71;
 
     /// `None` where the text is empty, too long or not plain ASCII.
@@ -350,8 +351,8 @@ pub struct Picture {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
 pub enum Told {
     Sent(Sent),
-    /// The answer to a request to cancel: the venue took it, and this much of the order had not been filled, if it says.
-    /// Word of fills may still arrive.
+    /// The answer to a request to cancel: the venue took it, and this much of the order had not been filled, if it
+    /// says. Word of fills may still arrive.
     Cancelled {
         left: Option<Qty>,
     },

@@ -33,7 +33,8 @@ pub const SECRET_BYTES_MAX: usize = 16 * 1024;
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes a text over; spaces and line ends at its edges do not belong to it. `None` if nothing is left, or too much.
+    /// Takes a text over; spaces and line ends at its edges do not belong to it. `None` if nothing is left, or too
+    /// much.
     pub fn new(mut text: String) -> Option<Self> {
         let trimmed = text.trim();
         let sound = !trimmed.is_empty() && trimmed.len() <= SECRET_BYTES_MAX;

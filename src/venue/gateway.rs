@@ -140,9 +140,9 @@ pub trait Gateway {
     /// Drops an order that is ready and will not be sent, or a ticket that will not be used.
     fn withdraw(&mut self, order: OrderId);
 
-    /// Asks for an order to be signed ahead. Nobody waits: it comes by [`Gateway::minted`], and [`Gateway::prepare`] takes it
-    /// where an order of this number is to be ready that is the same in every word. `false` where the venue has no such
-    /// tickets, or this is no order.
+    /// Asks for an order to be signed ahead. Nobody waits: it comes by [`Gateway::minted`], and [`Gateway::prepare`]
+    /// takes it where an order of this number is to be ready that is the same in every word. `false` where the venue
+    /// has no such tickets, or this is no order.
     fn mint(&mut self, _ask: &Ask, _at: Arrival) -> bool {
         false
     }

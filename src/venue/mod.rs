@@ -1,7 +1,7 @@
 //! The only place where a venue's name decides anything. One folder a venue, the same parts in each.
 //!
-//! A [`Feed`] is one connection's protocol without I/O: bytes and the time go in, [`Update`]s and texts to send come out.
-//! A [`Gateway`](gateway::Gateway) is a venue's order entry, in the same way.
+//! A [`Feed`] is one connection's protocol without I/O: bytes and the time go in, [`Update`]s and texts to send come
+//! out. A [`Gateway`](gateway::Gateway) is a venue's order entry, in the same way.
 
 #![forbid(unsafe_code)]
 

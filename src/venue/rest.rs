@@ -1,4 +1,5 @@
-//! Cold reads over REST: one client per host, with a rate budget, retries and hard limits. Never in the way of an order.
+//! Cold reads over REST: one client per host, with a rate budget, retries and hard limits. Never in the way of an
+//! order.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -170,8 +171,8 @@ impl Rest {
             .await
     }
 
-    /// Posts or deletes, once: what changes something at a venue is not tried again by itself. `sign` is given the path as
-    /// the host sees it.
+    /// Posts or deletes, once: what changes something at a venue is not tried again by itself. `sign` is given the path
+    /// as the host sees it.
     pub async fn change(
         &self,
         method: Method,

@@ -1,7 +1,7 @@
 //! WebSocket frames in and out of byte slices: tungstenite's protocol half over two byte queues, no socket.
 //!
-//! Every size has a maximum: one frame or message of [`MESSAGE_MAX`] bytes in [`FRAGMENTS_MAX`] pieces, [`OUTGOING_MAX`]
-//! bytes waiting to be written.
+//! Every size has a maximum: one frame or message of [`MESSAGE_MAX`] bytes in [`FRAGMENTS_MAX`] pieces,
+//! [`OUTGOING_MAX`] bytes waiting to be written.
 //! Compression is never offered, so a compressed frame is a protocol error. Bytes go in with [`Frames::received`],
 //! messages come out of [`Frames::poll`] until it says `None`, and what has to go back to the peer stands in
 //! [`Frames::to_send`].
@@ -83,8 +83,8 @@ pub enum Broken {
     Protocol(String),
 }
 
-/// Follows the headers of the frames that come by, because the protocol code limits a message's bytes but not the number
-/// of its pieces: an endless row of empty ones would never end.
+/// Follows the headers of the frames that come by, because the protocol code limits a message's bytes but not the
+/// number of its pieces: an endless row of empty ones would never end.
 #[derive(Debug, Default)]
 struct Pieces {
     /// The bytes of the upgrade's answer that end it, as far as they were seen; 4 once it is over.

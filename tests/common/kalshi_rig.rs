@@ -25,7 +25,7 @@ use orion::{
 };
 
 use super::{
-    call::Read,
+    call::{Read, decoded},
     sim_kalshi::{START, Town},
 };
 
@@ -235,18 +235,4 @@ impl Rig {
         self.answer(call.no, Back::Whole(200, body.as_bytes().to_vec()));
         head.split(' ').nth(1).unwrap().to_owned()
     }
-}
-
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(if byte == b'%' {
-            let digits = [rest.next().unwrap(), rest.next().unwrap()];
-            u8::from_str_radix(std::str::from_utf8(&digits).unwrap(), 16).unwrap()
-        } else {
-            byte
-        });
-    }
-    String::from_utf8(bytes).unwrap()
 }

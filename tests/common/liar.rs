@@ -1,7 +1,7 @@
 //! Two venues in virtual time that lose, delay, repeat and deny, and keep their own account of the truth.
 //!
-//! They share nothing with the engine but its plain values: what was filled, what it cost and what is held is counted here
-//! a second time, and compared.
+//! They share nothing with the engine but its plain values: what was filled, what it cost and what is held is counted
+//! here a second time, and compared.
 
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]

@@ -1,5 +1,5 @@
-//! The real binary trading on simulated exchanges that live in the test's own process, so that what arrived there and what
-//! the accounts hold can be looked at while the engine lives, and after it died.
+//! The real binary trading on simulated exchanges that live in the test's own process, so that what arrived there and
+//! what the accounts hold can be looked at while the engine lives, and after it died.
 
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
@@ -24,8 +24,8 @@ use orion::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Pairs whose markets close and pay while the test looks, and pairs that stay open. All balances of so few can be read at
-/// once, as often as the engine is started.
+/// Pairs whose markets close and pay while the test looks, and pairs that stay open. All balances of so few can be read
+/// at once, as often as the engine is started.
 const CLOSING: std::ops::Range<usize> = 12..22;
 const STAYING: usize = 12;
 
@@ -159,8 +159,8 @@ impl Town {
         self.exchanges.with_polymarket(|desk, _, _| desk.audit().seen().iter().map(|seen| seen.id.0).collect())
     }
 
-    /// Entries that arrived at either venue after the latch's file says that it fell, in words. What was on its way then gets
-    /// a tenth of a second.
+    /// Entries that arrived at either venue after the latch's file says that it fell, in words. What was on its way
+    /// then gets a tenth of a second.
     pub fn entries_after_the_latch(&self) -> Vec<String> {
         let latch = std::fs::read_to_string(self.state().join("latch")).unwrap();
         let fell = latch.lines().find_map(|line| line.strip_prefix("at ")?.split(' ').next()?.parse().ok());
@@ -185,8 +185,8 @@ impl Town {
         kalshi.iter().map(|v| format!("{v:?}")).chain(polymarket.iter().map(|v| format!("{v:?}"))).collect()
     }
 
-    /// What the exchanges' own accounts say. What markets have paid is redeemed first, and matches that are not final count
-    /// as they will end.
+    /// What the exchanges' own accounts say. What markets have paid is redeemed first, and matches that are not final
+    /// count as they will end.
     pub fn truth(&self) -> Books {
         let mut books = Books::default();
         let settled: BTreeSet<_> = self.exchanges.settlements().into_iter().map(|s| (s.venue, s.market)).collect();

@@ -53,8 +53,8 @@ pub struct DemoArgs {
     /// Break market-data connections in every way that venues and networks do.
     #[arg(long)]
     chaos: bool,
-    /// As live does: wait until somebody arms it (orion arm --mode demo), begin with the smallest orders, come up halted
-    /// after a crash.
+    /// As live does: wait until somebody arms it (orion arm --mode demo), begin with the smallest orders, come up
+    /// halted after a crash.
     #[arg(long)]
     rehearse: bool,
     /// One plain line each, for grep.
@@ -79,8 +79,8 @@ pub fn run(global: &Global, args: &DemoArgs) -> Done {
         log_to_stderr(loaded.config.log.level);
     }
     let signals = Signals::install()?;
-    let (config_hash, limits) = (loaded.fingerprint(), loaded.limits_print());
-    let config = loaded.config;
+    let limits = loaded.limits_print();
+    let config = &loaded.config;
     let state = config.engine.state_dir.join("demo");
     drop(boot::claim(&state)?);
     if !args.resume {
@@ -97,25 +97,17 @@ pub fn run(global: &Global, args: &DemoArgs) -> Done {
     let keys = Keys::Made { kalshi: signer, polymarket: Some(Box::new(wallet.key()?)) };
     let signing = sign::start(keys)?.context("a generated key opens the stream")?;
     let wired = Wired::sign_in(&endpoints, &signing, Chain::Polygon, false)?;
-    let findings = eligible(&config, &endpoints, &signing, &wired)?;
+    let findings = eligible(config, &endpoints, &signing, &wired)?;
     if style == Style::Human {
         banner(args, &endpoints, running.as_ref(), pairs.pairs().len())?;
     }
-    let opening = given::allocation(&config);
+    let opening = given::allocation(config);
     let start = Start {
-        mode: Mode::Demo,
-        config,
-        config_hash,
         guarded: args.rehearse.then_some(limits),
-        settings: loaded.origins,
-        endpoints,
-        pairs,
-        listed,
         signing: Some(signing),
         wired: Some(wired),
         findings,
-        adopts: false,
-        record: None,
+        ..Start::new(Mode::Demo, loaded, endpoints, pairs, listed)
     };
     let engine = Engine::start(start)?;
     let snapshot = engine.snapshot.clone();

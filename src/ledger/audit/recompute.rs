@@ -1,5 +1,5 @@
-//! Cash, positions and profit from fills and settlements alone, by a second road: what the engine kept while it ran must
-//! agree with this to the micro-dollar.
+//! Cash, positions and profit from fills and settlements alone, by a second road: what the engine kept while it ran
+//! must agree with this to the micro-dollar.
 
 use std::collections::BTreeMap;
 

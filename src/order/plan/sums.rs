@@ -16,8 +16,8 @@ impl Plan {
         [net(Leg::certain, Leg::possible), net(Leg::filled, Leg::filled), net(Leg::possible, Leg::certain)]
     }
 
-    /// What a venue's leg holds of the outcome that was bought to close it, because what it was to close is not there any
-    /// more: counted, and of that final.
+    /// What a venue's leg holds of the outcome that was bought to close it, because what it was to close is not there
+    /// any more: counted, and of that final.
     pub(super) fn reversed(&self, venue: Venue) -> [Qty; 2] {
         let wanted = self.wanted(venue);
         let opens = self.sum(venue, Leg::filled, |ask| self.opens(ask));
@@ -137,7 +137,8 @@ impl Plan {
         for long in Venue::ALL {
             let [all, sellable] = self.reversed(long);
             let qty = all.saturating_sub(self.crosswise());
-            // What is too small for its own venue is closed on the other one, once nothing of the other leg stands there.
+            // What is too small for its own venue is closed on the other one, once nothing of the other leg stands
+            // there.
             let waits = qty < self.minimum[long as usize] && !self.held(long.other())[1].is_zero();
             if !qty.is_zero() && !waits {
                 return Some(Excess { long, qty, sellable: sellable.min(qty), reversed: true, exit });

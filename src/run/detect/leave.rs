@@ -1,8 +1,8 @@
-//! Leaving what is held before it settles: early, where both exits pay more than the dollar that waits at the end; and by a
-//! person's word, within a budget, whatever the latch says.
+//! Leaving what is held before it settles: early, where both exits pay more than the dollar that waits at the end; and
+//! by a person's word, within a budget, whatever the latch says.
 //!
-//! What a newcomer gets wrong: selling YES takes the same bids as buying NO. So the edge of leaving a pair is the edge of
-//! the other direction, and its depth, fees and worst prices are found by the same walk.
+//! What a newcomer gets wrong: selling YES takes the same bids as buying NO. So the edge of leaving a pair is the edge
+//! of the other direction, and its depth, fees and worst prices are found by the same walk.
 
 use super::{Detector, Outbox, paper::LOOP_MAX};
 use crate::{
@@ -133,7 +133,8 @@ impl Detector {
         self.tell_flatten(dear, at, out);
     }
 
-    /// What selling everything would lose against what it cost, as the books stand, and how many markets nobody bids for.
+    /// What selling everything would lose against what it cost, as the books stand, and how many markets nobody bids
+    /// for.
     pub(super) fn flatten_cost(&self, at: Arrival) -> (Money, u32) {
         let (mut loss, mut unsellable) = (Money::ZERO, 0);
         for (slot, market) in self.markets.iter().enumerate().filter(|(_, market)| !market.settled) {
@@ -191,7 +192,8 @@ impl Detector {
         }
         let terms = slots.map(|slot| &self.markets[slot].terms);
         let least = terms[0].qty_min.max(terms[1].qty_min);
-        // One sale may come to nothing where the other one does not. What is held can be sold whatever the limit is now.
+        // One sale may come to nothing where the other one does not. What is held can be sold whatever the limit is
+        // now.
         let most = all.min(self.budget.contracts_max()).min(self.rules.naked_qty_max.max(least));
         let books = slots.map(|slot| &self.books[slot]);
         let gone = |market, side, price| self.paper.gone(market, side, price);

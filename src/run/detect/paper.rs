@@ -70,8 +70,8 @@ impl Detector {
         out.ready.push(Ready::Enter(Entry { plan: self.next_id, sighting, approved, first, reserved, floor }));
     }
 
-    /// Which leg leaves first. Where a venue holds orders that take, nobody knows for how long the other leg would stand
-    /// alone: that venue's fill is answered.
+    /// Which leg leaves first. Where a venue holds orders that take, nobody knows for how long the other leg would
+    /// stand alone: that venue's fill is answered.
     fn first(&self, intent: &Intent) -> First {
         self.held_first(&intent.legs).map_or_else(
             || match self.leg_order {
@@ -241,8 +241,8 @@ impl Detector {
         } else {
             self.offer(short.market, side, outcome, true, excess.qty, at)
         };
-        // What is not final yet cannot be sold, nor what closed the other outcome's contracts of an earlier plan: Kalshi
-        // keeps one number a market. Its complement can be bought.
+        // What is not final yet cannot be sold, nor what closed the other outcome's contracts of an earlier plan:
+        // Kalshi keeps one number a market. Its complement can be bought.
         let there = self.markets[long.market.0 as usize].held[held as usize];
         let sells = (excess.reversed || !excess.exit) && excess.qty <= excess.sellable && excess.qty <= there;
         let outcome = if sells { held } else { held.other() };

@@ -1,7 +1,7 @@
 //! Where tickets may soon be needed: pairs that are near the threshold, or beyond it.
 //!
-//! Looked at with the sweep, never in the way of an update, and told only when it changed. What is told is no promise and
-//! no decision: an order that was signed ahead is sent for a decision that is made as ever.
+//! Looked at with the sweep, never in the way of an update, and told only when it changed. What is told is no promise
+//! and no decision: an order that was signed ahead is sent for a decision that is made as ever.
 
 use super::{Detector, Outbox};
 use crate::{

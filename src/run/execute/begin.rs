@@ -1,5 +1,5 @@
-//! How orders come to leave: entries and exits begin a plan, remedies go on with one. Made ready, written down, synced where
-//! that has to be, and only then handed out.
+//! How orders come to leave: entries and exits begin a plan, remedies go on with one. Made ready, written down, synced
+//! where that has to be, and only then handed out.
 
 use std::cmp::Ordering;
 
@@ -137,8 +137,8 @@ impl<S: Store> Executor<S> {
         Ok(())
     }
 
-    /// Sells what is held of both legs of a pair, or of one that stands alone. Nothing is sold that is not final, or that
-    /// another plan may count on.
+    /// Sells what is held of both legs of a pair, or of one that stands alone. Nothing is sold that is not final, or
+    /// that another plan may count on.
     pub(super) fn leave(
         &mut self,
         leave: &Leave,
@@ -203,16 +203,16 @@ impl<S: Store> Executor<S> {
         }
     }
 
-    /// A venue's own name for an order has to outlive a power cut: it is the only way to ask for the order afterwards. A
-    /// ticket's does already.
+    /// A venue's own name for an order has to outlive a power cut: it is the only way to ask for the order afterwards.
+    /// A ticket's does already.
     pub(super) fn sync_names(&mut self, prepared: &[Prepared]) -> Result<(), Unwritten> {
         let named = prepared.iter().any(|ready| ready.digest.is_some() && !ready.ahead);
         self.tickets.counts.inline += u64::from(named);
         if named { self.journal.sync() } else { Ok(()) }
     }
 
-    /// A ticket for the Polymarket leg of an entry, and its size, to which both legs are cut: what it leaves after fees with
-    /// both legs at their limits still has to be worth it.
+    /// A ticket for the Polymarket leg of an entry, and its size, to which both legs are cut: what it leaves after fees
+    /// with both legs at their limits still has to be worth it.
     pub(super) fn ticket(&self, intent: &Intent, floor: Rate, now: Nanos) -> Option<(OrderId, Qty)> {
         let takes = [intent.legs.kalshi, intent.legs.polymarket];
         let limits = [0, 1].map(|v: usize| takes[v].cost(intent.limits[v]));
@@ -309,8 +309,8 @@ impl<S: Store> Executor<S> {
         // Not ready now: the excess is priced again in a moment.
         let Ok(ready) = door.prepare(&ask, at) else { return };
         let record = Record::Intended { plan: plan.aim.plan, ask, digest: ready.digest, at: at.unix };
-        // After a power cut the next start goes on with this plan by itself: an order of it that is not on the medium by then
-        // would be made a second time.
+        // After a power cut the next start goes on with this plan by itself: an order of it that is not on the medium
+        // by then would be made a second time.
         let written = self.write(&record).and_then(|()| if door.outlives() { self.journal.sync() } else { Ok(()) });
         if written.is_err() {
             door.withdraw(&ask);

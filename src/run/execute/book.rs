@@ -1,5 +1,5 @@
-//! What happened, in the positions: trades and failed trades, payouts, YES and NO put together, and what a person had taken over;
-//! and the words that tell the detector of it.
+//! What happened, in the positions: trades and failed trades, payouts, YES and NO put together, and what a person had
+//! taken over; and the words that tell the detector of it.
 
 use super::super::event::{Event, Fill, What, Word};
 use super::{Acts, Executor, MERGE_DEAD, Open};
@@ -21,8 +21,8 @@ impl<S: Store> Executor<S> {
         self.merging.map(|(market, qty, _)| (market, qty))
     }
 
-    /// Has YES and NO of a market put together, of which nothing is on its way. The transaction is somebody else's to send; only
-    /// the wallet says what became of it.
+    /// Has YES and NO of a market put together, of which nothing is on its way. The transaction is somebody else's to
+    /// send; only the wallet says what became of it.
     pub fn merge(&mut self, market: MarketId, at: Arrival, acts: &mut Acts) {
         let [yes, no] = self.positions.holding(market).qty;
         let qty = yes.min(no);
@@ -55,8 +55,8 @@ impl<S: Store> Executor<S> {
         }
     }
 
-    /// Takes what a venue holds of a market for ours, on a person's word. What is there beyond what was bought counts as having
-    /// cost a dollar each: nobody knows better, and exposure is not to be understated.
+    /// Takes what a venue holds of a market for ours, on a person's word. What is there beyond what was bought counts
+    /// as having cost a dollar each: nobody knows better, and exposure is not to be understated.
     pub fn adopt(&mut self, market: MarketId, held: [Qty; 2], at: Arrival, acts: &mut Acts) {
         let before = *self.positions.holding(market);
         let cost = [0, 1].map(|o: usize| {
@@ -176,8 +176,8 @@ impl<S: Store> Executor<S> {
         }
     }
 
-    /// Gives back what was promised to entries that are over. A leg that answers the other one's fill has its promise until
-    /// the plan is level.
+    /// Gives back what was promised to entries that are over. A leg that answers the other one's fill has its promise
+    /// until the plan is level.
     pub(super) fn give_back(&mut self, slot: usize, acts: &mut Acts) {
         let Open { plan, reserved, .. } = &mut self.plans[slot];
         for venue in Venue::ALL {

@@ -1,5 +1,5 @@
-//! What the executor is given and what it gives: facts of markets, the door that orders are made ready by, limits over many
-//! orders, and lists of what is to be done.
+//! What the executor is given and what it gives: facts of markets, the door that orders are made ready by, limits over
+//! many orders, and lists of what is to be done.
 
 use super::super::event::{Event, Word};
 use super::PLANS_MAX;

@@ -131,8 +131,8 @@ impl PlanBook {
     }
 }
 
-/// Books a fill. An exit sells what other plans hold, the oldest first, and takes over what that cost: so what it realises is
-/// its own, and theirs is what they still hold.
+/// Books a fill. An exit sells what other plans hold, the oldest first, and takes over what that cost: so what it
+/// realises is its own, and theirs is what they still hold.
 pub(super) fn book(books: &mut BTreeMap<u64, PlanBook>, plan: u64, moved: &Moved) {
     let Some(exit) = books.get(&plan) else { return };
     if exit.exit && !moved.bought {
@@ -151,8 +151,8 @@ pub(super) fn book(books: &mut BTreeMap<u64, PlanBook>, plan: u64, moved: &Moved
     }
 }
 
-/// Plans of earlier starts whose payout is still to come, from the database. Pairs that are not listed any more are left
-/// as they are.
+/// Plans of earlier starts whose payout is still to come, from the database. Pairs that are not listed any more are
+/// left as they are.
 pub fn books(reader: &AuditReader, pairs: &[PairName], markets: &[MarketName]) -> Result<Vec<PlanBook>, AuditError> {
     let settled = reader.settlements()?;
     let mut books = BTreeMap::new();

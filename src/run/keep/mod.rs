@@ -220,7 +220,8 @@ pub fn run(mut setup: KeepSetup, sources_ended: &[Stop]) {
     loop {
         let ended = sources_ended.iter().all(Stop::raised);
         let mut idle = true;
-        // What the executor tells of a plan follows what the detector told of it: its ring is counted first, and read last.
+        // What the executor tells of a plan follows what the detector told of it: its ring is counted first, and read
+        // last.
         let executed = keeper.setup.executed.as_ref().map_or(0, Consumer::slots);
         while let Ok(event) = keeper.setup.events.pop() {
             idle = false;
@@ -485,8 +486,8 @@ impl Keeper {
         self.show();
     }
 
-    /// Adds up what counts as evidence, and writes it down about once a minute. A database that cannot be written now is
-    /// told all of it the next time.
+    /// Adds up what counts as evidence, and writes it down about once a minute. A database that cannot be written now
+    /// is told all of it the next time.
     fn show(&mut self) {
         let (now, alive) = (clock::now(), &mut self.alive);
         let passed = if alive.at == Nanos::ZERO { 0 } else { now.since(alive.at).raw() / 1_000_000 };

@@ -1,7 +1,7 @@
 //! Kept-alive connections to one venue's REST, for calls that cannot wait for a dial: one call at a time on each.
 //!
-//! The first connection is for hedges and cancels alone. A call is written whole, at once; once its first byte is out it is
-//! answered exactly once, with what came or with the way it was lost, and it is never written again.
+//! The first connection is for hedges and cancels alone. A call is written whole, at once; once its first byte is out
+//! it is answered exactly once, with what came or with the way it was lost, and it is never written again.
 
 use std::{collections::VecDeque, io, net::SocketAddr, sync::Arc, time::Duration};
 

@@ -1,8 +1,8 @@
 //! The `execute` thread: owns the connections that orders leave by and that tell what became of them, and turns the
 //! [`Trader`] between them.
 //!
-//! The latch is looked at where an entry's bytes would leave, below everything that decides: once it has fallen no entry
-//! leaves, whatever is still on its way here. Hedges, cancels and questions pass.
+//! The latch is looked at where an entry's bytes would leave, below everything that decides: once it has fallen no
+//! entry leaves, whatever is still on its way here. Hedges, cancels and questions pass.
 
 mod http;
 mod stream;
@@ -50,8 +50,8 @@ const WAKER: Token = Token(1_000);
 const TOKENS: usize = 100;
 /// How long a parked executor sleeps at most: answers become overdue without any news.
 const NAP: Duration = Duration::from_millis(5);
-/// A process that is to end waits this long for plans that could still be moved on. What waits for finality alone goes on
-/// in the next process.
+/// A process that is to end waits this long for plans that could still be moved on. What waits for finality alone goes
+/// on in the next process.
 const CLOSING_MAX: Nanos = Nanos::secs(15);
 /// Dial requests of this thread: its calls' connections by venue, then its streams.
 const DIALS: u8 = 2;

@@ -1,4 +1,5 @@
-//! One venue's private stream: kept up, its frames handed on. What was missed while it was down is its gateway's to ask for.
+//! One venue's private stream: kept up, its frames handed on. What was missed while it was down is its gateway's to ask
+//! for.
 
 use std::{net::SocketAddr, sync::Arc};
 

@@ -25,7 +25,8 @@ const COMPARE_AGAIN: Nanos = Nanos::secs(2);
 const COMPARE_FIRST: Nanos = Nanos::millis(500);
 /// Reads may lag behind fills by a second or so; a difference that a third reading in a row shows is one.
 const DIFFERENCES_MAX: u32 = 3;
-/// Contracts that are gone may have been paid. Where the stream lost word of it, the catalogue brings it within a minute.
+/// Contracts that are gone may have been paid. Where the stream lost word of it, the catalogue brings it within a
+/// minute.
 const PAYOUT_WAIT: Nanos = Nanos::secs(90);
 /// Less than this of YES and NO is not worth a transaction.
 const MERGE_MIN: Qty = Qty::ONE;
@@ -185,8 +186,8 @@ impl<S: Store> Trader<S> {
         }
     }
 
-    /// Where YES and NO of a market are held, they are put together: a dollar now instead of one at the end. One market at a
-    /// time, as the relayer takes them.
+    /// Where YES and NO of a market are held, they are put together: a dollar now instead of one at the end. One market
+    /// at a time, as the relayer takes them.
     fn put_together(&mut self, at: Arrival) {
         if self.executor.merging().is_some() || self.executor.is_halted() {
             return;

@@ -1,4 +1,5 @@
-//! Taking orders back: by request, and by the dead-man switch. A refused cancel is a 200, with the reason beside the id.
+//! Taking orders back: by request, and by the dead-man switch. A refused cancel is a 200, with the reason beside the
+//! id.
 
 use alloy_primitives::B256;
 use serde_json::{Map, Value, json};

@@ -6,7 +6,8 @@
 //! channel says. One desk belongs to one world: every call must bring the same one.
 //!
 //! * `typed`, `account`, `sign_in`: who somebody is; `payload`, `admit`: what an order says and whether it is taken;
-//! * `fill`, `trade`, `fee`: matches, what becomes of them, what they cost; `cancel`, `read`, `stream`: the other calls;
+//! * `fill`, `trade`, `fee`: matches, what becomes of them, what they cost; `cancel`, `read`, `stream`: the other
+//!   calls;
 //! * `mode`, `limit`, `fault`: when the venue is not itself; [`audit`]: what the engine under test must never do;
 //! * `relay`: redeeming and merging.
 

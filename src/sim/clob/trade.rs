@@ -1,5 +1,6 @@
-//! A trade's life after the match: MATCHED at once, MINED when its transaction is in a block, CONFIRMED some blocks later;
-//! or RETRYING, and then MINED or FAILED. Funds are locked from the match on, move at MINED, and come free at FAILED.
+//! A trade's life after the match: MATCHED at once, MINED when its transaction is in a block, CONFIRMED some blocks
+//! later; or RETRYING, and then MINED or FAILED. Funds are locked from the match on, move at MINED, and come free at
+//! FAILED.
 
 use serde_json::{Value, json};
 

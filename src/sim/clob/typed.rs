@@ -1,5 +1,5 @@
-//! What wallets sign, hashed a second time: sign-ins, orders, a deposit wallet's nested form of them, and the batches it
-//! lets the relayer send. Bytes in, the signer's address out.
+//! What wallets sign, hashed a second time: sign-ins, orders, a deposit wallet's nested form of them, and the batches
+//! it lets the relayer send. Bytes in, the signer's address out.
 //!
 //! What a newcomer gets wrong: for a deposit wallet the digest that is signed is another one than the order's id.
 

@@ -1,7 +1,7 @@
 //! Who can pay, and who owns what after a match: the cash and the positions of everybody with an account.
 //!
-//! Cash lies on shards and pays only there. A position is one signed number: buying NO while holding YES closes pairs at
-//! once, a dollar each. Whoever has no purse here (the simulated crowd) can always pay and is not booked.
+//! Cash lies on shards and pays only there. A position is one signed number: buying NO while holding YES closes pairs
+//! at once, a dollar each. Whoever has no purse here (the simulated crowd) can always pay and is not booked.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -311,7 +311,8 @@ impl Desk {
         }
     }
 
-    /// What is due by the clock: expiries, the rest of a cancel-all, money and requests on their way, the end of a fault.
+    /// What is due by the clock: expiries, the rest of a cancel-all, money and requests on their way, the end of a
+    /// fault.
     pub(super) fn on_time(&mut self, world: &mut World, now: UnixMs) {
         self.live.retain(|&at| self.orders[at].is_resting());
         for at in self.live.clone() {

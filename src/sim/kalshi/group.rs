@@ -1,4 +1,5 @@
-//! Order groups: a cap on what a group of orders may match in fifteen seconds, and a switch to stop all of them at once.
+//! Order groups: a cap on what a group of orders may match in fifteen seconds, and a switch to stop all of them at
+//! once.
 
 use std::collections::VecDeque;
 

@@ -1,8 +1,8 @@
 //! Order entry at Kalshi without I/O (dossier 2, 3.9 to 3.14, 4.6 to 4.12).
 //!
-//! What a newcomer gets wrong: only a request that provably never left may be taken for "not there". Every other silence,
-//! error or odd answer leaves the order in doubt until the venue's own record ends it, and that record is read in a set
-//! order of questions: see `look`.
+//! What a newcomer gets wrong: only a request that provably never left may be taken for "not there". Every other
+//! silence, error or odd answer leaves the order in doubt until the venue's own record ends it, and that record is read
+//! in a set order of questions: see `look`.
 
 mod holdings;
 mod line;

@@ -1,7 +1,8 @@
 //! Order groups: the venue's own switch for entries (dossier 4.8).
 //!
-//! A group lives on one shard and caps what its orders match in fifteen seconds. Beyond the cap, or when it is triggered,
-//! its orders are cancelled and new ones refused until somebody resets it. Hedges join none: they have to pass.
+//! A group lives on one shard and caps what its orders match in fifteen seconds. Beyond the cap, or when it is
+//! triggered, its orders are cancelled and new ones refused until somebody resets it. Hedges join none: they have to
+//! pass.
 
 use serde::Deserialize;
 

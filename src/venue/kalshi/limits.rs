@@ -22,8 +22,8 @@ pub struct Refill {
     pub capacity: u32,
 }
 
-/// Both budgets and what is taken out of them. Every shard has a write bucket of its own; ours counts all of them as one,
-/// so it is the smaller budget.
+/// Both budgets and what is taken out of them. Every shard has a write bucket of its own; ours counts all of them as
+/// one, so it is the smaller budget.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Rates {
     pub read: Refill,

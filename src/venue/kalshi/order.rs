@@ -184,8 +184,8 @@ fn nested(status: u16, item: Item<'_, '_>) -> Result<Option<Refusal>, Malformed>
     Ok(code_of(status, code.text()?, details.text_if_any()?.unwrap_or_default()))
 }
 
-/// The refusal that a code and its details mean at this status. Codes may embed ids, so they are matched by their start;
-/// those of the documentation come in either case.
+/// The refusal that a code and its details mean at this status. Codes may embed ids, so they are matched by their
+/// start; those of the documentation come in either case.
 fn code_of(status: u16, code: &str, details: &str) -> Option<Refusal> {
     let starts = |word: &str| code.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word));
     let says = |word: &str| details.contains(word);

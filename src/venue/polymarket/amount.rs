@@ -1,9 +1,9 @@
 //! What an order gives and gets, as the chain counts it: price and size on a tick → makerAmount and takerAmount
 //! (dossier 3.5).
 //!
-//! Both are integers in millionths, of a pUSD or of a share. Nothing is rounded behind the caller's back: a size with too
-//! many decimals is refused, and [`whole_lots`] is there to round it first, so that the other leg can be cut to match.
-//! What a newcomer gets wrong: a limit buy is sized in shares, but a buy that takes at once (FOK, FAK) fixes the
+//! Both are integers in millionths, of a pUSD or of a share. Nothing is rounded behind the caller's back: a size with
+//! too many decimals is refused, and [`whole_lots`] is there to round it first, so that the other leg can be cut to
+//! match. What a newcomer gets wrong: a limit buy is sized in shares, but a buy that takes at once (FOK, FAK) fixes the
 //! dollars, so a better price brings more shares than were asked for.
 
 use crate::unit::{Band, Grid, Money, Price, Qty};
@@ -141,8 +141,8 @@ impl Amounts {
         Ok(Self { side, sizing: Sizing::Shares, dollars, shares })
     }
 
-    /// A market buy (FOK, FAK): the dollars are spent, `price` is the worst one and only sets the fewest shares. Those are
-    /// rounded down, so the price that is signed lies above `price` by less than a tick.
+    /// A market buy (FOK, FAK): the dollars are spent, `price` is the worst one and only sets the fewest shares. Those
+    /// are rounded down, so the price that is signed lies above `price` by less than a tick.
     pub fn spend(price: Price, dollars: Money, terms: &Terms, decimals: ShareDecimals) -> Result<Self, AmountError> {
         on_grid(price, terms.tick)?;
         if dollars.raw() % CENT != 0 {
@@ -343,7 +343,8 @@ mod tests {
             prop_assert_eq!(u128::from(ours.taker()), theirs);
         }
 
-        /// Four decimals fit the venue's message, cost at most a ten-thousandth of a share, and keep the price in its tick.
+        /// Four decimals fit the venue's message, cost at most a ten-thousandth of a share, and keep the price in its
+        /// tick.
         #[test]
         fn four_decimals_of_shares_keep_the_worst_price(cents in 100_u64..=10_000_000, tick in 0_usize..6, at in 1_u16..10_000) {
             let terms = terms([1_000, 100, 50, 25, 10, 1][tick], 0);

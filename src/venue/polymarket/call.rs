@@ -63,7 +63,8 @@ enum Kind {
 }
 
 impl Condition {
-    /// A market's condition from its 32 bytes. `None` for one of `v2` whose last byte, which only fills it up, is not zero.
+    /// A market's condition from its 32 bytes. `None` for one of `v2` whose last byte, which only fills it up, is not
+    /// zero.
     #[must_use]
     pub fn new(version: Version, neg_risk: bool, condition: [u8; 32]) -> Option<Self> {
         let ctf = |adapter| Kind::Ctf { adapter, condition: condition.into() };
@@ -115,8 +116,8 @@ impl Condition {
         }
     }
 
-    /// Turns tokens of a resolved market into what they pay. A `v1` market knows no outcome and no amount here: it redeems
-    /// **all** of both outcomes, so one call is enough.
+    /// Turns tokens of a resolved market into what they pay. A `v1` market knows no outcome and no amount here: it
+    /// redeems **all** of both outcomes, so one call is enough.
     #[must_use]
     pub fn redeem(&self, outcome: Outcome, amount: Qty) -> Call {
         match self.0 {

@@ -1,8 +1,8 @@
 //! Polymarket's catalogue over REST: Gamma's events and markets, the CLOB's parameters and books, and the Data API's
 //! resolutions (dossier 5).
 //!
-//! Gamma is for finding and understanding markets, never for prices: its answers are up to five minutes old. What trading
-//! needs (tick, minimum, fee, holds) is read again from the CLOB's `/clob-markets`.
+//! Gamma is for finding and understanding markets, never for prices: its answers are up to five minutes old. What
+//! trading needs (tick, minimum, fee, holds) is read again from the CLOB's `/clob-markets`.
 
 mod parse;
 

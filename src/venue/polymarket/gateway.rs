@@ -1,10 +1,10 @@
 //! Polymarket's order entry as a protocol without I/O (dossier 2.2, 3, 4.6, 5.5): orders, cancels, looks at an order's
 //! record, the account, the user channel and heartbeats.
 //!
-//! What a newcomer gets wrong: nothing here is ever sent again, and it need not be. An order's id is the digest that was
-//! signed, known before the first byte leaves, so the venue can always be asked what became of it; and every order ends
-//! by itself, because a buy carries its expiry and a sell takes at once. An order that cannot be found is therefore
-//! absent only once its time has passed.
+//! What a newcomer gets wrong: nothing here is ever sent again, and it need not be. An order's id is the digest that
+//! was signed, known before the first byte leaves, so the venue can always be asked what became of it; and every order
+//! ends by itself, because a buy carries its expiry and a sell takes at once. An order that cannot be found is
+//! therefore absent only once its time has passed.
 //!
 //! An order may be signed ahead, as a ticket: its expiry is not signed, so what is written and signed for the call at
 //! sending is the same as ever. A ticket that is not the order that is wanted now, word for word, is not used.
@@ -334,8 +334,8 @@ impl Gateway for PolymarketGateway {
         if !self.orders.take(1, if hedges { 0 } else { KEPT_FOR_HEDGES }, at.now) {
             return Err(Unready::Pace);
         }
-        // What is taken is what would be signed now but for the time, or it is signed now: a market whose tick, token or
-        // contract is another one by now has no tickets.
+        // What is taken is what would be signed now but for the time, or it is signed now: a market whose tick, token
+        // or contract is another one by now has no tickets.
         let ticket = self.tickets.remove(&ask.id).filter(|t| t.order == Order { created: t.order.created, ..order });
         let ahead = ticket.is_some();
         let Ticket { tag, digest, body, .. } = match ticket {
@@ -453,8 +453,8 @@ impl Gateway for PolymarketGateway {
 
     fn terms(&mut self, market: MarketId, terms: &crate::spread::Terms) {
         let known = self.markets.get_mut(market.0 as usize).and_then(Option::as_mut);
-        // A tick that nobody knows is one that the catalogue refuses: nothing is entered there. Orders that are ready on the
-        // old one are their owner's to withdraw.
+        // A tick that nobody knows is one that the catalogue refuses: nothing is entered there. Orders that are ready
+        // on the old one are their owner's to withdraw.
         if let (Some(known), Some(tick)) = (known, Tick::of(&terms.grid)) {
             known.terms = Terms { tick, qty_min: terms.qty_min };
         }

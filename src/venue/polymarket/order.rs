@@ -1,9 +1,9 @@
 //! An order as the chain knows it: amounts, token and salt → the digest that is its id, and the signature over it
 //! (dossier 3.1, 3.2 and 2.3).
 //!
-//! The id is known before anything is sent, and is the only way to ask for an order whose answer was lost. When it expires
-//! and how long it rests is not signed: that is chosen at sending ([`OrderType`]). What a newcomer gets wrong: for a
-//! deposit wallet the digest that is signed is another one than the id.
+//! The id is known before anything is sent, and is the only way to ask for an order whose answer was lost. When it
+//! expires and how long it rests is not signed: that is chosen at sending ([`OrderType`]). What a newcomer gets wrong:
+//! for a deposit wallet the digest that is signed is another one than the id.
 
 mod body;
 
@@ -211,8 +211,8 @@ impl OrderSigner {
         self.wallet
     }
 
-    /// A transaction of these calls, as the relayer takes it; `None` for wallets that cannot use it: a plain account pays
-    /// its own gas, a proxy needs the relay's address, and a delegated key may not.
+    /// A transaction of these calls, as the relayer takes it; `None` for wallets that cannot use it: a plain account
+    /// pays its own gas, a proxy needs the relay's address, and a delegated key may not.
     #[must_use]
     pub fn relay(&self, action: &Action<'_>, chain: Chain, now: UnixMs) -> Option<Submission> {
         match self.wallet {

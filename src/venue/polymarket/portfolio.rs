@@ -1,4 +1,5 @@
-//! What a wallet holds on chain, as the Data API lists it, and what the relayer says of a transaction (dossier 5.6, 7.4).
+//! What a wallet holds on chain, as the Data API lists it, and what the relayer says of a transaction (dossier 5.6,
+//! 7.4).
 
 use serde::Deserialize;
 
@@ -9,8 +10,8 @@ use crate::{
 
 /// Path of the list; `user` is the wallet, `cursor` the page.
 pub const POSITIONS: &str = "/v2/positions";
-/// Path by which the relayer names the number of a wallet's next transaction; `address` is the owner's, `type` WALLET or
-/// SAFE.
+/// Path by which the relayer names the number of a wallet's next transaction; `address` is the owner's, `type` WALLET
+/// or SAFE.
 pub const PARAMS: &str = "/v1/account/transactions/params";
 /// Path that takes a signed transaction.
 pub const SUBMIT: &str = "/submit";

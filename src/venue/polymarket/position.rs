@@ -94,8 +94,8 @@ const FIELD: U256 =
 const ROOT: U256 =
     uint!(5_472_060_717_959_818_805_561_601_436_314_318_772_174_077_789_324_455_915_672_259_473_661_306_552_146_U256);
 
-/// A condition and a set of its outcomes as a point of the curve: the first x above their hash that has one. The sign of
-/// y is the hash's highest bit, and is kept in bit 254 of x.
+/// A condition and a set of its outcomes as a point of the curve: the first x above their hash that has one. The sign
+/// of y is the hash's highest bit, and is kept in bit 254 of x.
 fn collection_id(condition: [u8; 32], index_set: u8) -> B256 {
     let mut bytes = [0; 64];
     bytes[..32].copy_from_slice(&condition);

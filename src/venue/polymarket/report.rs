@@ -1,8 +1,8 @@
 //! What Polymarket tells of our orders: the user channel and the private listings (dossier 3.12, 3.13, 4.6).
 //!
-//! A trade is told once for each step of its settlement, from the taker's side. What the taker paid stands in the orders it
-//! met, each at its own price, and each of them counts as one fill: `<trade>/<number>`, and `<trade>/<number>m` for the
-//! order that was met, where that is ours.
+//! A trade is told once for each step of its settlement, from the taker's side. What the taker paid stands in the
+//! orders it met, each at its own price, and each of them counts as one fill: `<trade>/<number>`, and
+//! `<trade>/<number>m` for the order that was met, where that is ours.
 
 use smallvec::SmallVec;
 
@@ -136,8 +136,8 @@ impl Head<'_> {
         self.report(&number.to_string(), order, self.outcome, self.bought, price, met.qty, at)
     }
 
-    /// What one of our resting orders has of it: on its own token, at its own price, without a fee. It trades against the
-    /// taker there, and with it on the other token.
+    /// What one of our resting orders has of it: on its own token, at its own price, without a fee. It trades against
+    /// the taker there, and with it on the other token.
     fn as_maker(
         &self,
         number: usize,

@@ -1,8 +1,8 @@
 //! The venue's checksum, checked beside the hot path: a second copy of each book, kept with what hashing needs.
 //!
-//! The `hash` of a change is the SHA-1 of the whole book after it (dossier 4.5). Three rules make it usable. Frames that
-//! carry the same time may all carry the hash of the last of them, so a time is judged when the next one begins, or
-//! after a second. The text that is hashed contains the market's last trade price, which the stream does not give in
+//! The `hash` of a change is the SHA-1 of the whole book after it (dossier 4.5). Three rules make it usable. Frames
+//! that carry the same time may all carry the hash of the last of them, so a time is judged when the next one begins,
+//! or after a second. The text that is hashed contains the market's last trade price, which the stream does not give in
 //! that form: the old one, p and 1 − p of the print are tried. And between a trade's books and its print, some 35 ms
 //! later, nothing can be judged at all. Two times in a row that fit no candidate make the book unfit.
 

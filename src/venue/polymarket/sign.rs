@@ -242,7 +242,8 @@ impl ApiSigner {
         &self.api_key
     }
 
-    /// The first message of the user channel, for every market (dossier 4.6). It holds the secret: for the socket alone.
+    /// The first message of the user channel, for every market (dossier 4.6). It holds the secret: for the socket
+    /// alone.
     #[must_use]
     pub fn hello(&self) -> String {
         let auth = serde_json::json!({

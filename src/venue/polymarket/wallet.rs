@@ -1,7 +1,7 @@
 //! Which account's funds an order moves, and who may sign for it (dossier 2.3).
 //!
-//! Proxies, Safes and deposit wallets live at addresses that follow from their owner's, so a wallet that does not belong
-//! to the key is found out here, offline, and not by the venue's "invalid signature".
+//! Proxies, Safes and deposit wallets live at addresses that follow from their owner's, so a wallet that does not
+//! belong to the key is found out here, offline, and not by the venue's "invalid signature".
 
 use alloy_primitives::{Address, B256, hex, keccak256};
 
@@ -116,7 +116,8 @@ pub fn checksummed(text: &str) -> Result<String, WalletError> {
     address(text).map(|address| address.to_checksum(None))
 }
 
-/// Reads an address that is somebody's. Capitals, where there are any, must be those of the checksum: a mistyped digit is found.
+/// Reads an address that is somebody's. Capitals, where there are any, must be those of the checksum: a mistyped digit
+/// is found.
 pub(super) fn address(text: &str) -> Result<Address, WalletError> {
     let text = text.trim();
     let digits = text.strip_prefix("0x").ok_or(WalletError::NotAnAddress)?;

@@ -257,8 +257,8 @@ impl Watch {
         }
     }
 
-    /// Bytes leave. I2, I6, I8: each order once, after its record, as it was recorded, and none that adds risk after the
-    /// latch.
+    /// Bytes leave. I2, I6, I8: each order once, after its record, as it was recorded, and none that adds risk after
+    /// the latch.
     pub fn leaves(&mut self, venue: Venue, lane: Lane, bytes: &[u8], halted: bool) {
         if lane == Lane::Read {
             return;

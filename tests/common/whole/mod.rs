@@ -1,5 +1,5 @@
-//! The whole engine and both simulated exchanges in one thread, in virtual time, from one seed: the same stages, gateways
-//! and feeds as behind sockets, the exchanges' real frames, and a network that loses, delays and cuts.
+//! The whole engine and both simulated exchanges in one thread, in virtual time, from one seed: the same stages,
+//! gateways and feeds as behind sockets, the exchanges' real frames, and a network that loses, delays and cuts.
 //!
 //! * [`venues`]: the exchanges, one account on each, the crowd;
 //! * [`engine`]: one start of the engine;
@@ -46,8 +46,8 @@ const CALM: Nanos = Nanos::millis(250);
 /// How often what is due at the exchanges is looked for.
 const PULSE: Nanos = Nanos::millis(50);
 /// The longest rest that all may take to come to its end once nothing goes wrong any more: an order on Polymarket that
-/// was lost is known to be absent three and a quarter minutes after it was written, and the order that was then to close
-/// the other leg may have been lost too, with the process that had just written it down.
+/// was lost is known to be absent three and a quarter minutes after it was written, and the order that was then to
+/// close the other leg may have been lost too, with the process that had just written it down.
 pub const REST: Nanos = Nanos::secs(540);
 
 /// What comes back for a call.

@@ -73,8 +73,8 @@ pub struct Power {
     pub lost: u64,
 }
 
-/// A trade that nobody waits for, and whose report is lost, is seen in the accounts: they are read every ten seconds while
-/// tickets of an earlier start are asked for, and the third reading in a row is believed.
+/// A trade that nobody waits for, and whose report is lost, is seen in the accounts: they are read every ten seconds
+/// while tickets of an earlier start are asked for, and the third reading in a row is believed.
 const NOTICED: Nanos = Nanos::secs(30);
 
 impl Whole {

@@ -1,5 +1,5 @@
-//! Both simulated exchanges on one world, one funded account on each, and the crowd that the books are made of. What they
-//! say on the four connections that the engine keeps is gathered as text; requests come in as bytes.
+//! Both simulated exchanges on one world, one funded account on each, and the crowd that the books are made of. What
+//! they say on the four connections that the engine keeps is gathered as text; requests come in as bytes.
 
 use alloy_primitives::Address;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
@@ -35,7 +35,7 @@ use orion::{
     },
 };
 
-use super::super::call::Read;
+use super::super::call::{Read, decoded};
 
 pub const START: UnixMs = UnixMs::new(1_795_175_100_000);
 /// What each of Kalshi's shards and the wallet begin with.
@@ -505,18 +505,4 @@ fn customer(clob: &mut ClobDesk, number: usize) -> Customer {
     let delegate: Address = WalletSigner::from_hex(OTHER).unwrap().address().parse().unwrap();
     clob.wallet_mut(wallet).delegates.insert(delegate, UnixMs::new(START.raw() + 86_400_000));
     Customer { secret: OTHER, form: Wallet::delegated(DEPOSIT).unwrap(), wallet, key: clob.credentials(delegate) }
-}
-
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(if byte == b'%' {
-            let digits = [rest.next().unwrap(), rest.next().unwrap()];
-            u8::from_str_radix(std::str::from_utf8(&digits).unwrap(), 16).unwrap()
-        } else {
-            byte
-        });
-    }
-    String::from_utf8(bytes).unwrap()
 }

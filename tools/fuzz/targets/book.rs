@@ -1,4 +1,5 @@
-//! Messages → feed → books and detector's fitness, with the rules that hold whatever the bytes were. Included by both feed targets.
+//! Messages → feed → books and detector's fitness, with the rules that hold whatever the bytes were. Included by both
+//! feed targets.
 
 use orion::{
     book::{Book, Fitness, Links},

@@ -104,7 +104,8 @@ impl Line {
         Some(Place { ticker: &market.ticker, shard: market.shard, subaccount: self.subaccount })
     }
 
-    /// Signed headers with this moment's timestamp; `None` if nobody signs, or for a path that signing and sending might spell in two ways.
+    /// Signed headers with this moment's timestamp; `None` if nobody signs, or for a path that signing and sending
+    /// might spell in two ways.
     fn sign(&mut self, method: &'static str, path: &str) -> Option<Headers> {
         if !path.bytes().all(|byte| byte == b'/' || is_plain(byte)) {
             return None;

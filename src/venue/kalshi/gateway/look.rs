@@ -6,9 +6,9 @@
 //!                                                └──► not found: fills of the market ──► absent
 //! ```
 //!
-//! What a newcomer gets wrong: the order of the questions is the proof. The record of fills is read after the order's own,
-//! so it is never the older of the two; and the venue's word of how fresh its listings are is read before any of them, so
-//! what it says holds for all. A question that fails ends the look, and nothing of it is told.
+//! What a newcomer gets wrong: the order of the questions is the proof. The record of fills is read after the order's
+//! own, so it is never the older of the two; and the venue's word of how fresh its listings are is read before any of
+//! them, so what it says holds for all. A question that fails ends the look, and nothing of it is told.
 
 use std::collections::HashSet;
 
@@ -149,7 +149,8 @@ impl Look {
             }
             Step::Fills => {
                 let page = page::fills(body, names, at, parser)?;
-                // Fills do not name our number. One of an order that the listing does not show says that it is not whole.
+                // Fills do not name our number. One of an order that the listing does not show says that it is not
+                // whole.
                 if !page.rows.iter().all(|(order, _)| self.others.contains(order)) {
                     return None;
                 }

@@ -1,7 +1,7 @@
 //! The private stream: fills, orders and order groups as they happen (dossier 3).
 //!
-//! What a newcomer gets wrong: fills and orders carry no sequence numbers, so a lost frame leaves no trace. What is told
-//! here is early news; the record is in the listings, and every new connection is a reason to read them.
+//! What a newcomer gets wrong: fills and orders carry no sequence numbers, so a lost frame leaves no trace. What is
+//! told here is early news; the record is in the listings, and every new connection is a reason to read them.
 
 use std::fmt::Write as _;
 

@@ -1,5 +1,5 @@
-//! The whole account: cash, standing orders, and the balance of every token that we know (dossier 3.12). Whole or nothing:
-//! a listing in part would look like a position that is gone.
+//! The whole account: cash, standing orders, and the balance of every token that we know (dossier 3.12). Whole or
+//! nothing: a listing in part would look like a position that is gone.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
 //! A look at an order: its own record and its trades, asked for together (dossier 3.12).
 //!
-//! Neither listing leads the other: the record may know of a match before the trades do, and the other way round. So the
-//! trades are told first, and what they lack the plan asks for again. Nothing is concluded from what is missing unless
-//! both were read whole, twice, after the order's own end.
+//! Neither listing leads the other: the record may know of a match before the trades do, and the other way round. So
+//! the trades are told first, and what they lack the plan asks for again. Nothing is concluded from what is missing
+//! unless both were read whole, twice, after the order's own end.
 
 use super::{
     END_MS, Life, PolymarketGateway,
