@@ -240,7 +240,7 @@ fn a_segment_that_fills_up_stops_entries_before_it_stops_hedges() {
     journal.rotate(next.clone()).unwrap();
     let number = journal.append(&record).unwrap();
     let replayed = journal::replay(&next.bytes(), 2, Some(number)).unwrap();
-    assert_eq!(replayed.records, [(number, record)]);
+    assert_eq!(replayed.records, [(number, record.clone())]);
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn a_rotation_waits_for_no_medium_and_the_next_sync_reaches_both_segments() {
     journal.sync().unwrap();
     for (store, segment, number) in [(&old, 1, 1), (&new, 2, 2)] {
         let replayed = journal::replay(&store.after_power_cut(), segment, Some(number)).unwrap();
-        assert_eq!(replayed.records, [(number, record)]);
+        assert_eq!(replayed.records, [(number, record.clone())]);
     }
     assert_eq!(journal.synced(), 3);
 }
@@ -280,7 +280,7 @@ fn the_files_of_a_journal_are_read_as_one_and_a_missing_one_is_noticed() {
     // And another by a start that was killed while it wrote the zeros.
     fs::write(segments::path(folder.path(), 5), [0; 100]).unwrap();
     let opened = segments::open(folder.path()).unwrap();
-    assert_eq!(opened.records.iter().map(|(_, r)| *r).collect::<Vec<_>>(), all);
+    assert_eq!(opened.records.iter().map(|(_, r)| r.clone()).collect::<Vec<_>>(), all);
     assert_eq!((opened.journal.segment(), opened.journal.next_sequence()), (3, 10));
     fs::remove_file(segments::path(folder.path(), 2)).unwrap();
     assert!(matches!(segments::open(folder.path()), Err(Unusable::Damage(Damage::Order { segment: 3, .. }))));

@@ -19,7 +19,7 @@ use orion::{
     },
     unit::{MarketId, Outcome, Picture, Price, Qty, Refusal, Sent, Tag, Told, Unclear, UnixMs},
     venue::{
-        gateway::{CallNo, Gateway as _, Lane, Unready},
+        gateway::{CallNo, Gateway as _, Lane, Said, Unready},
         kalshi::{
             gateway::{Market, Setup, SignCalls},
             group,
@@ -205,7 +205,13 @@ fn every_fate_of_an_order_is_told_as_what_is_known_of_it() {
         rig.send(&ask(1));
         rig.wait(6_000);
         assert_eq!(rig.told(), [told], "{fault:?}");
-        assert_eq!(rig.out.strange.is_empty(), fault != OrderFault::Refused("something_new"), "{:?}", rig.out.strange);
+        assert!(rig.out.strange.is_empty(), "{:?}", rig.out.strange);
+        let said = std::mem::take(&mut rig.out.said);
+        assert_eq!(said.len(), usize::from(Said::is_wanted(&told)), "{fault:?}: {said:?}");
+        assert!(said.iter().all(|said| said.order == ask(1).id && 200 <= said.status), "{said:?}");
+        if fault == OrderFault::Refused("something_new") {
+            assert!(said[0].words.contains("something_new"), "{said:?}");
+        }
         if !matches!(told, Told::Sent(Sent::Unknown(_))) {
             continue;
         }

@@ -23,7 +23,7 @@ use orion::sim::clob::fault::{Class, Loss, OrderFault};
 use orion::sim::clob::mode::Mode;
 use orion::spread::{FeeCurve, Terms};
 use orion::unit::{BookSide, Grid, MarketId, Money, Nanos, Outcome, Qty, Refusal, Sent, Told, Unclear, UnixMs, Venue};
-use orion::venue::gateway::{Answer, Gateway as _, Lane, Out, Unready};
+use orion::venue::gateway::{Answer, Gateway as _, Lane, Out, Said, Unready};
 use serde_json::{Value, json};
 
 const PURE: Who = Who::Own(Kind::Deposit);
@@ -369,9 +369,23 @@ fn an_answer_for_another_order_is_no_answer() {
     rig.gateway.answered(no, Answer::Whole { status: 200, body: &mut bytes }, rig.at(), &mut out);
     assert_eq!(out.heard[0].told, Told::Sent(Sent::Unknown(Unclear::Unreadable)));
     assert_eq!((out.heard.len(), out.strange.len()), (1, 1));
+    let said = |words: String, status| [Said { order: ask.id, status, words }];
+    assert_eq!(out.said, said(body.to_string(), 200), "every byte of it is for the journal");
     let mut again = Out::default();
     rig.gateway.answered(no, Answer::Lost(Unclear::Cut), rig.at(), &mut again);
     assert!(again.heard.is_empty(), "a call is answered once");
+
+    // Nothing that signs in, and not without end.
+    let (ask, _) = rig.prepare(&taking(&rig)).unwrap();
+    rig.gateway.send(ask.id, &mut out);
+    let secret = rig.trader.key.secret.clone();
+    let mut bytes = format!("the moon is in the wrong phase: {secret} {}", "!".repeat(9_000)).into_bytes();
+    let answer = Answer::Whole { status: 400, body: &mut bytes };
+    let mut last = Out::default();
+    rig.gateway.answered(out.calls.last().unwrap().no, answer, rig.at(), &mut last);
+    assert_eq!(last.heard[0].told, Told::Sent(Sent::Unknown(Unclear::Unfamiliar)));
+    let words = &last.said[0].words;
+    assert!(words.starts_with("the moon is in the wrong phase: *** !!!") && words.len() < 2_100, "{words}");
 }
 
 #[test]

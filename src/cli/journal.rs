@@ -85,7 +85,7 @@ fn show(records: &Records, args: &ShowArgs) -> Done {
             (None, _) => true,
             (Some(plan), Record::Planned { plan: of, .. } | Record::Ended { plan: of, .. }) => plan == *of,
             (Some(plan), Record::Intended { plan: of, ask, .. }) => plan == *of && orders.insert(ask.id),
-            (Some(_), Record::Told { order, .. }) => orders.contains(order),
+            (Some(_), Record::Told { order, .. } | Record::Said { order, .. }) => orders.contains(order),
             _ => false,
         };
         if let Record::Market { id, venue, name } = record {
@@ -131,7 +131,8 @@ fn verify(global: &Global, mode: &ModeArgs) -> Done {
             | Record::Merged { .. }
             | Record::Adopted { .. }
             | Record::Ticket { .. }
-            | Record::Cleared { .. } => {}
+            | Record::Cleared { .. }
+            | Record::Said { .. } => {}
         }
     }
     say!("{} records of {epochs} starts: {orders} orders, {told} reports", records.len());
@@ -190,6 +191,9 @@ fn words(record: &Record, names: &HashMap<MarketId, String>) -> String {
         Record::Ticket { order, market, outcome, qty, limit, at, .. } => {
             let (outcome, name) = (outcome.name(), name(market));
             format!("{}  order {order} is signed ahead: {qty} {outcome} at {limit} or better on {name}", time(*at))
+        }
+        Record::Said { order, status, words, at } => {
+            format!("{}  order {order} was answered with {status}, in words on no list: {words}", time(*at))
         }
         Record::Cleared { below } => format!("no order signed ahead before start {below} is left to be asked for"),
     }

@@ -31,13 +31,15 @@ const HEADER_LEN: usize = 24;
 const FRAME_LEN: usize = 2 + 8 + 4;
 /// The longest record.
 const RECORD_MAX: usize = 512;
+/// The most bytes of a venue's words in one record.
+pub const WORDS_MAX: usize = 400;
 /// Records that are written in one piece: a plan and its two orders.
 const TOGETHER_MAX: usize = 3;
 /// Room that entries leave for hedges, cancels and what is learnt of them.
 pub const RESERVE: usize = 64 * 1024;
 
 /// One thing that is to happen, or has happened.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Record {
     /// An engine started. Everything before the last of these belongs to earlier epochs.
     Opened { epoch: u32, at: UnixMs },
@@ -67,6 +69,9 @@ pub enum Record {
     Ticket { order: OrderId, market: MarketId, outcome: Outcome, qty: Qty, limit: Price, digest: [u8; 32], at: UnixMs },
     /// No ticket of an epoch below this one can still be found at the venue as an order of which nothing is on record.
     Cleared { below: u32 },
+    /// A venue answered an order with what is on no list: its status and words as they came, secrets cut. What is longer
+    /// than [`WORDS_MAX`] bytes goes on in the next record.
+    Said { order: OrderId, status: u16, words: String, at: UnixMs },
 }
 
 /// Where a segment's bytes lie. A file outside of tests; in them, memory that forgets what was not synced.

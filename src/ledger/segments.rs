@@ -182,7 +182,7 @@ pub fn salvage(folder: &Path) -> Result<Salvaged, Unusable> {
             opened.journal.rotate(store)?;
         }
         let sequence = opened.journal.append(record)?;
-        opened.records.push((sequence, *record));
+        opened.records.push((sequence, record.clone()));
     }
     opened.journal.sync()?;
     Ok(Salvaged { opened, aside })

@@ -24,7 +24,7 @@ use crate::{
     fill::{Heard, Whose},
     ledger::{
         Positions,
-        journal::{Journal, Record, Store, Unwritten},
+        journal::{Journal, Record, Store, Unwritten, WORDS_MAX},
         position::Holding,
     },
     order::{
@@ -34,6 +34,7 @@ use crate::{
     },
     risk::Latch,
     unit::{MarketId, Money, Nanos, OrderId, Outcome, Qty, Reaction, Refusal, Sent, Tag, Told, Venue},
+    venue::gateway::Said,
     wire::Arrival,
 };
 
@@ -255,6 +256,23 @@ impl<S: Store> Executor<S> {
             self.react(self.markets[market.0 as usize].venue, market, sent, acts);
         }
         true
+    }
+
+    /// A venue's words about an order are on no list: they are kept for a person.
+    pub fn said(&mut self, said: &Said, at: Arrival, acts: &mut Acts) {
+        let Said { order, status, ref words } = *said;
+        let mut rest = words.as_str();
+        loop {
+            let (part, after) = rest.split_at(rest.floor_char_boundary(WORDS_MAX));
+            let record = Record::Said { order, status, words: part.to_owned(), at: at.unix };
+            if self.write(&record).is_err() {
+                return self.halt(Latch::Journal, acts);
+            }
+            if after.is_empty() {
+                return;
+            }
+            rest = after;
+        }
     }
 
     /// What an answer calls for beyond its plan.

@@ -330,6 +330,7 @@ impl Walk<'_> {
                 let tag = Tag::new(&hex::encode_prefixed(digest));
                 self.tickets.insert(order, (About { ask, tag }, at));
             }
+            Record::Said { .. } => {}
             Record::Cleared { below } => self.tickets.retain(|order, _| below <= order.epoch()),
         }
         Ok(())

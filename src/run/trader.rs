@@ -26,12 +26,14 @@ use crate::{
     order::{Ask, Leg, Plan, leg::State},
     risk::Latch,
     unit::{Nanos, OrderId, Picture, Tag, Told, Venue},
-    venue::gateway::{Answer, Call, CallNo, Gateway, Minted, Out, Prepared, Unready},
+    venue::gateway::{Answer, Call, CallNo, Gateway, Minted, Out, Prepared, Said, Unready},
     wire::Arrival,
 };
 
 /// What venues said that nobody understood, kept until somebody takes it for the log; more of it is dropped.
 const STRANGE_MAX: usize = 64;
+/// Letters of an answer to an order in the log; the journal has more.
+const WORDS_SHOWN: usize = 200;
 
 /// One venue's side.
 pub struct Side {
@@ -283,6 +285,13 @@ impl<S: Store> Trader<S> {
         let side = &mut self.sides[venue as usize];
         let (mut strangers, mut heard) = (false, std::mem::take(&mut side.out.heard));
         let before = self.acts.events.len();
+        // Before what they are taken for.
+        for said in side.out.said.drain(..) {
+            self.executor.said(&said, at, &mut self.acts);
+            let Said { order, status, words } = said;
+            let words: String = words.chars().filter(|letter| !letter.is_control()).take(WORDS_SHOWN).collect();
+            side.out.strange.push(format!("order {order} was answered with {status}, in words on no list: {words}"));
+        }
         for report in heard.drain(..) {
             if let Some(stray) = self.strays.hear(&report) {
                 strangers |= self.stray(venue, &stray, report.told, at);

@@ -9,7 +9,7 @@ use crate::{
     fill::{Heard, Whose},
     order::Ask,
     spread::Terms,
-    unit::{MarketId, Money, Nanos, OrderId, Qty, Tag, Told, Unclear, UnixMs},
+    unit::{MarketId, Money, Nanos, OrderId, Qty, Sent, Tag, Told, Unclear, UnixMs},
     wire::Arrival,
 };
 
@@ -109,6 +109,43 @@ pub struct Account {
     pub standing: Vec<(Tag, Option<OrderId>)>,
 }
 
+/// An answer to an order that is on no list.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Said {
+    pub order: OrderId,
+    pub status: u16,
+    /// As they came, secrets cut: the first [`Kept::MAX`] bytes.
+    pub words: String,
+}
+
+impl Said {
+    /// Is what an answer came to on no list?
+    pub const fn is_wanted(told: &Told) -> bool {
+        use Unclear::{Status, Unfamiliar, Unreadable};
+        matches!(told, Told::Sent(Sent::Unknown(Status(_) | Unfamiliar | Unreadable)))
+    }
+}
+
+/// The bytes of an answer as they came: reading it overwrites them.
+#[derive(Debug, Default)]
+pub struct Kept(Vec<u8>);
+
+impl Kept {
+    /// More of an answer is not kept.
+    pub const MAX: usize = 2_048;
+
+    /// Keeps these, and nothing of those before.
+    pub fn keep(&mut self, body: &[u8]) {
+        self.0.clear();
+        self.0.extend_from_slice(&body[..body.len().min(Self::MAX)]);
+    }
+
+    /// What was kept.
+    pub fn words(&self) -> String {
+        String::from_utf8_lossy(&self.0).into_owned()
+    }
+}
+
 /// What a gateway wants done, and what it learnt. Filled by it, emptied by its caller.
 #[derive(Debug, Default)]
 pub struct Out {
@@ -123,6 +160,8 @@ pub struct Out {
     pub missed: bool,
     /// An account that was asked for, whole.
     pub account: Option<Account>,
+    /// Answers to orders that are on no list, for the journal.
+    pub said: Vec<Said>,
     /// Something the venue says that this build does not know, secrets cut: for the log, and a reason to look.
     pub strange: Vec<String>,
     /// The venue has thrown a switch that stops entries, and nobody here asked for it: the latch is to fall.

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use holdings::Reading;
 use line::{Asked, Line, Progress, Request};
 use look::{HISTORY_MS, Look, ours};
-use stream::{Stream, excerpt};
+use stream::Stream;
 
 use super::{
     group::{self, Throw},
@@ -25,9 +25,9 @@ use super::{
 };
 use crate::{
     order::{Ask, Purpose},
-    unit::{Nanos, OrderId, Refusal, Sent, Tag, Told, Unclear, UnixMs},
+    unit::{Nanos, OrderId, Refusal, Sent, Tag, Told, UnixMs},
     venue::{
-        gateway::{Answer, CallNo, Gateway, Lane, Out, Prepared, Unready},
+        gateway::{Answer, CallNo, Gateway, Kept, Lane, Out, Prepared, Said, Unready},
         pace::Bucket,
     },
     wire::{Arrival, json::Parser},
@@ -42,8 +42,6 @@ const TRIGGER_AGAIN: Nanos = Nanos::secs(2);
 const TRIGGERS_MAX: u8 = 5;
 /// Balance reads in a second of the lower tiers (dossier 4.9).
 const BALANCES: u32 = 1;
-/// Of an answer in unknown words, so much goes into the log.
-const EXCERPT_BYTES: usize = 200;
 
 /// Who signs requests.
 pub trait SignCalls {
@@ -115,6 +113,7 @@ struct Switch {
 pub struct KalshiGateway {
     line: Line,
     parser: Parser,
+    kept: Kept,
     ready: Vec<Ready>,
     known: BTreeMap<OrderId, Known>,
     looks: Vec<Look>,
@@ -138,6 +137,7 @@ impl KalshiGateway {
             known: sent.into_iter().map(|(order, sent)| (order, Known { sent, tag: None })).collect(),
             line: Line::new(setup),
             parser: Parser::default(),
+            kept: Kept::default(),
             ready: Vec::new(),
             looks: Vec::new(),
             reading: None,
@@ -248,24 +248,35 @@ impl KalshiGateway {
         }
     }
 
-    /// Tells what the answer to an order means. Words that are on no list are told too: a person has to read them.
+    /// Tells what the answer to an order means. One that is on no list is kept as it came.
     fn created(&mut self, order: OrderId, status: u16, body: &mut [u8], out: &mut Out) {
-        let words = (400..500).contains(&status).then(|| {
-            let head = &body[..body.len().min(EXCERPT_BYTES)];
-            excerpt(&String::from_utf8_lossy(head))
-        });
+        self.kept.keep(body);
         for told in order::created(status, body, &mut self.parser) {
-            match told {
-                Told::Sent(Sent::Accepted(tag)) => self.learn(order, tag),
-                Told::Sent(Sent::Unknown(Unclear::Unfamiliar)) => {
-                    let words = words.as_deref().unwrap_or_default();
-                    out.strange.push(format!("an order was answered with {status}: {words}"));
-                }
-                _ => {}
+            if let Told::Sent(Sent::Accepted(tag)) = told {
+                self.learn(order, tag);
+            }
+            if Said::is_wanted(&told) {
+                out.said.push(Said { order, status, words: without_signatures(&self.kept.words()) });
             }
             out.heard.push(ours(order, told, self.line.at));
         }
     }
+}
+
+/// A signature is longer than any name of the venue's.
+fn without_signatures(words: &str) -> String {
+    let is_part = |letter: char| letter.is_ascii_alphanumeric() || "+/=_-".contains(letter);
+    let mut out = String::with_capacity(words.len());
+    for run in words.split_inclusive(|letter| !is_part(letter)) {
+        let name = run.trim_end_matches(|letter| !is_part(letter));
+        if Tag::LEN < name.len() {
+            out.push_str("***");
+            out.push_str(&run[name.len()..]);
+        } else {
+            out.push_str(run);
+        }
+    }
+    out
 }
 
 impl Switch {

@@ -30,7 +30,7 @@ use crate::{
     order::{Ask, Purpose},
     unit::{MarketId, Nanos, OrderId, Outcome, Refusal, Sent, Tag, Told, Unclear, UnixMs},
     venue::{
-        gateway::{Answer, CallNo, Gateway, Lane, Minted, Out, Prepared, Unready},
+        gateway::{Answer, CallNo, Gateway, Kept, Lane, Minted, Out, Prepared, Said, Unready},
         pace::Bucket,
     },
     wire::{Arrival, json::Parser},
@@ -168,6 +168,7 @@ pub struct PolymarketGateway {
     signature_type: u8,
     signer: Box<dyn SignOrders + Send>,
     line: Line,
+    kept: Kept,
     parser: Parser,
     /// The latest time that anybody told.
     clock: Arrival,
@@ -206,6 +207,7 @@ impl PolymarketGateway {
             signer,
             line: Line::new(host, api),
             parser: Parser::default(),
+            kept: Kept::default(),
             clock: Arrival::default(),
             born: None,
             asked: BTreeMap::new(),
@@ -283,8 +285,13 @@ impl PolymarketGateway {
     }
 
     fn posted(&mut self, ask: &Ask, tag: &Tag, answer: Answer<'_>, at: Arrival, out: &mut Out) {
+        let mut whole = None;
         let mut told = match answer {
-            Answer::Whole { status, body } => answer::posted(status, body, ask, !ask.buys, &mut self.parser),
+            Answer::Whole { status, body } => {
+                self.kept.keep(body);
+                whole = Some(status);
+                answer::posted(status, body, ask, !ask.buys, &mut self.parser)
+            }
             Answer::NotSent => [Told::Sent(Sent::Refused(Refusal::Unsent))].into_iter().collect(),
             Answer::Lost(why) => [Told::Sent(Sent::Unknown(why))].into_iter().collect(),
         };
@@ -293,6 +300,9 @@ impl PolymarketGateway {
         {
             out.strange.push(format!("order {} is {tag}, and the venue answers with {other}", ask.id));
             told = [Told::Sent(Sent::Unknown(Unclear::Unreadable))].into_iter().collect();
+        }
+        if let Some(status) = whole.filter(|_| told.iter().any(Said::is_wanted)) {
+            out.said.push(Said { order: ask.id, status, words: self.line.api().cut(&self.kept.words()) });
         }
         if told.contains(&Told::Sent(Sent::Refused(Refusal::Rate))) {
             self.orders.drain(at.now);

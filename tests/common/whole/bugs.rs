@@ -50,10 +50,12 @@ pub enum Bug {
     TicketAgain,
     /// The journal is said to be on the medium, and is not.
     SyncIsSaid,
+    /// What a venue said in words on no list is thrown away.
+    WordsForgotten,
 }
 
 impl Bug {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::LatchIgnored,
         Self::EntryIsHedge,
         Self::ResendOnTimeout,
@@ -72,6 +74,7 @@ impl Bug {
         Self::TwiceTheSize,
         Self::TicketAgain,
         Self::SyncIsSaid,
+        Self::WordsForgotten,
     ];
 }
 
@@ -113,6 +116,9 @@ impl Saboteur {
             for call in out.calls.iter_mut().filter(|call| call.lane == Lane::Entry) {
                 call.lane = Lane::Safety;
             }
+        }
+        if self.bug == Bug::WordsForgotten {
+            out.said.clear();
         }
         let heard = std::mem::take(&mut out.heard);
         for Heard { order, told, at, met } in heard {

@@ -9,7 +9,7 @@ use orion::{
     run::event::{Entry, Event, What},
     sim::kalshi::account::SHARDS,
     unit::{MarketId, Money, Nanos, OrderId, Outcome, PairId, Price, Qty, Reaction, Sent as Answer, Told, Venue},
-    venue::gateway::{Call, Lane},
+    venue::gateway::{Call, Lane, Said},
 };
 use serde_json::Value;
 
@@ -51,6 +51,8 @@ pub struct Watch {
     records: u64,
     reread: u64,
     intents: BTreeMap<OrderId, Ask>,
+    /// Orders that were answered in words on no list, by the journal.
+    said: BTreeSet<OrderId>,
     /// How far the medium was read, and the orders whose digest it has.
     synced: usize,
     named: BTreeSet<OrderId>,
@@ -87,6 +89,7 @@ impl Watch {
             records: 0,
             reread: 0,
             intents: BTreeMap::new(),
+            said: BTreeSet::new(),
             synced: HEADER,
             named: BTreeSet::new(),
             open: BTreeMap::new(),
@@ -246,6 +249,10 @@ impl Watch {
                     self.wrong.push(format!("I8 {ask:?} buys"));
                 }
                 self.intents.insert(ask.id, ask);
+            }
+            Record::Said { order, .. } => _ = self.said.insert(order),
+            Record::Told { order, told, .. } if Said::is_wanted(&told) && !self.said.contains(&order) => {
+                self.wrong.push(format!("I6 {told:?} of order {order}, and nobody wrote down what was said"));
             }
             Record::Told { told: Told::Sent(Answer::Refused(refusal)), .. }
                 if refusal.reaction() == Reaction::Venue =>
