@@ -158,6 +158,16 @@ fn what_cannot_be_is_told_and_never_booked() {
     assert!(matches!(over.next(&trade(1, 10, Stage::Confirmed), NOW), Err(Impossible::Overfilled { .. })));
     assert_eq!(over.filled(), Qty::whole(10), "the same fill under a second name stays outside");
 
+    // Where there would be room for it: the record that ended the order counts each fill once, told before it or after.
+    let twice = [trade(0, 4, Stage::Matched), picture(4, false), trade(1, 4, Stage::Mined)];
+    let before = [trade(0, 4, Stage::Matched), trade(1, 4, Stage::Mined), picture(4, false)];
+    for told in [twice, before] {
+        let mut leg = leg(10);
+        let last = told.iter().map(|told| leg.next(told, NOW)).last().unwrap();
+        let (shown, told) = (Qty::whole(4), Qty::whole(8));
+        assert_eq!(last, Err(Impossible::BeyondRecord { shown, told }));
+    }
+
     let mut refused = leg(10);
     refused.next(&Told::Sent(Sent::Refused(Refusal::Funds)), NOW).unwrap();
     assert_eq!(refused.state(), State::Done(End::Refused(Refusal::Funds)));

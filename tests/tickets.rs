@@ -394,7 +394,7 @@ fn used(order: OrderId, seconds: u64) -> Record {
 }
 
 fn strays(records: &[Record]) -> Vec<OrderId> {
-    let numbered: Vec<_> = records.iter().enumerate().map(|(at, record)| (at as u64 + 1, *record)).collect();
+    let numbered: Vec<_> = records.iter().enumerate().map(|(at, record)| (at as u64 + 1, record.clone())).collect();
     // This start numbers the markets the other way round.
     let names = [(Venue::Polymarket, Tag::new("0xp1").unwrap()), (Venue::Kalshi, Tag::new("K-1").unwrap())];
     let known = Known { markets: &names, minimum: &[Qty::ONE; 2], pairs: &[], budget: BUDGET };

@@ -23,12 +23,12 @@ use orion::venue::kalshi::account;
 use orion::venue::kalshi::catalog::{Catalog, MarketFilter};
 use orion::venue::kalshi::sign::{KalshiSigner, KeyKind};
 use orion::venue::polymarket::catalog::{Catalog as PolymarketCatalog, Filter};
-use orion::venue::rest::{Access, BODY_BYTES_MAX, Rest, RestError};
+use orion::venue::rest::{Access, BODY_BYTES_MAX, PATIENCE, Rest, RestError};
 
 const STATUS: &str = r#"{"exchange_active":true,"trading_active":true}"#;
 
 fn access(base: &str) -> Access<'_> {
-    Access { base, extra_root: None, per_second: NonZeroU32::new(1_000).unwrap(), jitter_seed: 7 }
+    Access { base, extra_root: None, per_second: NonZeroU32::new(1_000).unwrap(), jitter_seed: 7, patience: PATIENCE }
 }
 
 /// Runs a venue on loopback for as long as `story` takes.

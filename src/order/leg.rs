@@ -52,6 +52,8 @@ pub enum End {
 pub enum Impossible {
     #[error("filled {filled} of {asked}: more than was asked for")]
     Overfilled { asked: Qty, filled: Qty },
+    #[error("trades of {told} of an order whose record ended at {shown}")]
+    BeyondRecord { shown: Qty, told: Qty },
     #[error("{filled} filled of an order that the venue refused or never had")]
     FilledAfterEnd { filled: Qty },
     #[error("trade {0} is told with another price, quantity or direction than before")]
@@ -330,6 +332,11 @@ impl Leg {
         if trade.stage != Stage::Failed && DUST < filled.saturating_sub(self.ask.qty) {
             return Err(Impossible::Overfilled { asked: self.ask.qty, filled });
         }
+        // One fill under two names: the record of an order that has ended counts each once.
+        let told = self.sum(|_| true).checked_add(trade.qty).unwrap_or(Qty::MAX);
+        if self.state == State::Done(End::Closed) && DUST < told.saturating_sub(self.shown) {
+            return Err(Impossible::BeyondRecord { shown: self.shown, told });
+        }
         self.trades.push(trade);
         let _ = self.found();
         // A failed trade that was never known as matched moves nothing.
@@ -363,6 +370,10 @@ impl Leg {
         }
         let before = (self.state, self.shown);
         self.shown = self.shown.max(picture.filled);
+        let told = self.sum(|_| true);
+        if !picture.open && DUST < told.saturating_sub(self.shown) {
+            return Err(Impossible::BeyondRecord { shown: self.shown, told });
+        }
         if picture.open {
             // An old picture may be late: what has ended stays ended. One that shows the order standing after it was
             // cancelled says that the cancel was lost, or has not arrived; a second one does no harm.

@@ -24,7 +24,7 @@ use crate::{
             contract::Chain,
             sign::{ApiSigner, KeyCall},
         },
-        rest::{Access, Rest, RestError},
+        rest::{Access, PATIENCE, Rest, RestError},
     },
 };
 
@@ -33,22 +33,29 @@ const GROUP_LIMIT: Qty = Qty::whole(1_000_000);
 
 /// A cold client at the usual pace.
 pub(super) fn rest(base: &str, endpoints: &Endpoints) -> Result<Rest, RestError> {
-    client(base, endpoints, 5)
+    client(base, endpoints, 5, PATIENCE)
+}
+
+/// For questions that a start waits for.
+fn brisk(base: &str, endpoints: &Endpoints) -> Result<Rest, RestError> {
+    client(base, endpoints, 5, BRISK)
 }
 
 /// For cancels when everything else hangs: no pace of ours holds them up.
 pub(super) fn hasty(base: &str, endpoints: &Endpoints) -> Result<Rest, RestError> {
-    client(base, endpoints, 80)
+    client(base, endpoints, 80, PATIENCE)
 }
 
-fn client(base: &str, endpoints: &Endpoints, per_second: u32) -> Result<Rest, RestError> {
+fn client(base: &str, endpoints: &Endpoints, per_second: u32, patience: Duration) -> Result<Rest, RestError> {
     let per_second = std::num::NonZeroU32::new(per_second).expect("callers ask for some");
     let extra_root = endpoints.root.as_ref().map(String::as_bytes);
-    Rest::new(&Access { base, extra_root, per_second, jitter_seed: clock::unix().raw() })
+    Rest::new(&Access { base, extra_root, per_second, jitter_seed: clock::unix().raw(), patience })
 }
 
 /// Questions at start are asked so often: one that fails says little, and a group more than is needed does no harm.
 const TRIES: u32 = 5;
+/// An answer that is lost must not keep an engine that holds positions from its accounts.
+const BRISK: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(300);
 
 /// Kalshi's request budgets, and a group for entries on each shard.
@@ -69,7 +76,7 @@ fn tried<T>(mut ask: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
 fn kalshi_once(endpoints: &Endpoints, desk: &SignDesk, shards: &[u8]) -> anyhow::Result<(Rates, Vec<(u8, Tag)>)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let rest = rest(&endpoints.kalshi_rest, endpoints)?;
+        let rest = brisk(&endpoints.kalshi_rest, endpoints)?;
         let sign = |method: &'static str| {
             move |path: &str| {
                 let signed =
@@ -125,7 +132,7 @@ fn polymarket_once(
 ) -> anyhow::Result<ApiSigner> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let body = runtime.block_on(async {
-        let rest = rest(&endpoints.clob, endpoints)?;
+        let rest = brisk(&endpoints.clob, endpoints)?;
         let sign = |_: &str| {
             let signed = desk.sign_in(clock::unix(), chain).ok_or("the sign thread does not answer")?;
             headers(&signed.pairs())

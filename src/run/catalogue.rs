@@ -16,7 +16,7 @@ use crate::{
         kalshi::{self, catalog as kalshi_catalog},
         listing::Refused,
         polymarket::{self, catalog as polymarket_catalog, shadow::Hashed},
-        rest::Access,
+        rest::{Access, PATIENCE},
     },
     wire::Trading,
 };
@@ -65,6 +65,7 @@ impl Reader {
             extra_root: root,
             per_second: NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN),
             jitter_seed: super::clock::unix().raw(),
+            patience: PATIENCE,
         };
         Ok(Self {
             kalshi: kalshi_catalog::Catalog::new(&access(&endpoints.kalshi_rest, 10))?,

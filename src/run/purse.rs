@@ -6,7 +6,7 @@
 
 use crate::unit::{MarketId, Money, UnixMs};
 
-/// A reading begun so soon after the last trade may not have seen it.
+/// A reading begun so soon after the last trade became final may not have seen it.
 const LAG_MS: u64 = 5_000;
 /// Readings in a row that say the same.
 const READINGS: u32 = 2;
@@ -47,6 +47,11 @@ impl Purse {
         if !self.markets.contains(&market) {
             self.markets.push(market);
         }
+        self.last = at;
+    }
+
+    /// A trade is final: its cash moved just now.
+    pub fn settled(&mut self, at: UnixMs) {
         self.last = at;
     }
 
@@ -147,6 +152,15 @@ mod tests {
         purse.traded(MarketId(8), usd(-10), usd(1), at(60));
         let late = [purse.read(usd(128), at(61)), purse.read(usd(128), at(70)), purse.read(usd(128), at(100))];
         assert_eq!(late, [None, None, Some(Off { by: usd(1), predicted: usd(1) })], "too soon; once; twice");
+    }
+
+    #[test]
+    fn cash_moves_when_a_trade_is_final_and_readings_lag_behind_that() {
+        let mut purse = traded();
+        purse.settled(at(40));
+        // A reading that has not seen it shows more than was booked, as if somebody had paid in.
+        assert_eq!(purse.read(usd(100), at(41)), None);
+        assert_eq!((purse.read(usd(49), at(50)), purse.read(usd(49), at(80))), (None, None));
     }
 
     #[test]

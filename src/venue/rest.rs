@@ -24,7 +24,8 @@ pub const BODY_BYTES_MAX: usize = 8 << 20;
 pub const HEAD_BYTES_MAX: usize = 64 << 10;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const TOTAL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a whole page of a listing may take.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 /// The first try and four more.
 const RETRIES_MAX: usize = 4;
 const RETRY_FIRST: Duration = Duration::from_millis(250);
@@ -44,6 +45,8 @@ pub struct Access<'a> {
     pub per_second: NonZeroU32,
     /// Spreads retries; from the engine's seed.
     pub jitter_seed: u64,
+    /// No answer is waited for longer.
+    pub patience: Duration,
 }
 
 /// Why a read brought nothing.
@@ -130,7 +133,7 @@ impl Rest {
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TOTAL_TIMEOUT)
+            .timeout(access.patience)
             .user_agent(concat!("orion/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| failed(&error))?;

@@ -20,7 +20,7 @@ use crate::{
     vault::{Hold, Name, Secret, Vault, file, sealed},
     venue::{
         kalshi::{self, account, account::KeyRights, sign::KalshiSigner},
-        rest::Access,
+        rest::{Access, PATIENCE},
     },
 };
 
@@ -241,8 +241,13 @@ fn ask_kalshi(vault: &Vault) -> Result<Option<(String, account::Keys)>, Fault> {
         return Ok(None);
     };
     let signer = KalshiSigner::from_pem(id.expose(), pem.expose().as_bytes()).map_err(anyhow::Error::from)?;
-    let access =
-        Access { base: kalshi::REST, extra_root: None, per_second: NonZeroU32::MIN, jitter_seed: clock::unix().raw() };
+    let access = Access {
+        base: kalshi::REST,
+        extra_root: None,
+        per_second: NonZeroU32::MIN,
+        jitter_seed: clock::unix().raw(),
+        patience: PATIENCE,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let keys = runtime.block_on(account::keys(&access, &signer, clock::unix)).map_err(anyhow::Error::from)?;
     Ok(Some((id.expose().to_owned(), keys)))

@@ -208,6 +208,7 @@ impl<S: Store> Trader<S> {
                 What::Settled { market, paid, .. } if self.names[market.0 as usize].0 == Venue::Polymarket => {
                     self.purse.paid(paid);
                 }
+                What::Confirmed { fill, .. } if fill.venue == Venue::Polymarket => self.purse.settled(at.unix),
                 _ => {
                     if let Some((market, cash, fee)) = moved(&event.what) {
                         self.purse.traded(market, cash, fee, at.unix);

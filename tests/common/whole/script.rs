@@ -71,12 +71,18 @@ impl Whole {
 
     pub fn come_to_rest(&mut self) {
         self.calm();
-        let end = self.now + REST;
-        while self.now < end && !self.is_quiet() {
-            self.pass(Nanos::secs(1));
+        loop {
+            let (kills, end) = (self.kills, self.now + REST);
+            while self.now < end && !self.is_quiet() {
+                self.pass(Nanos::secs(1));
+            }
+            // Reports that come late may not change anything any more, and both accounts are read once more.
+            self.pass(Nanos::secs(35));
+            // A process that was to die may do so as late as here.
+            if self.kills == kills {
+                break;
+            }
         }
-        // Reports that come late may not change anything any more, and both accounts are read once more.
-        self.pass(Nanos::secs(35));
         self.tickets += self.engine.trader.executor().ticket_counts().used;
     }
 
