@@ -13,6 +13,10 @@ use crate::{
     wire::Arrival,
 };
 
+/// The answer to a question is waited for this long: asking again is free, and a start that is to agree with both
+/// accounts within five seconds may lose one.
+pub const READ_WAIT: Nanos = Nanos::secs(3);
+
 /// A call's number, given by its gateway.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct CallNo(pub u32);

@@ -7,7 +7,7 @@ use crate::{
     order::Ask,
     unit::{MarketId, Nanos, OrderId},
     venue::{
-        gateway::{Call, CallNo, Lane, Out},
+        gateway::{Call, CallNo, Lane, Out, READ_WAIT},
         http::write_request,
         kalshi::{
             limits::Rates,
@@ -21,8 +21,8 @@ use crate::{
 
 /// What stands before every path.
 pub(super) const API: &str = "/trade-api/v2";
-/// No answer is waited for longer.
-pub(super) const WAIT: Nanos = Nanos::secs(5);
+/// The answer to an order or a cancel is waited for this long.
+const WAIT: Nanos = Nanos::secs(5);
 /// Rows of a page: the most the venue gives; more is an error, not a clamp.
 pub(super) const PAGE: u32 = 1_000;
 /// Pages of one listing. A cursor that leads further is a loop.
@@ -128,7 +128,8 @@ impl Line {
         self.last = self.last.wrapping_add(1);
         let no = CallNo(self.last);
         self.waiting.push((no, asked));
-        out.calls.push(Call { no, lane, wait: WAIT, bytes });
+        let wait = if lane == Lane::Read { READ_WAIT } else { WAIT };
+        out.calls.push(Call { no, lane, wait, bytes });
     }
 
     /// Signs and hands out. `false` if it cannot be signed: nothing has left.

@@ -7,7 +7,7 @@ use crate::{
     order::Ask,
     unit::{Nanos, OrderId, Tag, UnixMs},
     venue::{
-        gateway::{Call, CallNo, Lane, Out},
+        gateway::{Call, CallNo, Lane, Out, READ_WAIT},
         http::write_request,
         polymarket::sign::ApiSigner,
     },
@@ -17,8 +17,6 @@ use crate::{
     },
 };
 
-/// A read's answer is waited for this long.
-const READ_WAIT: Nanos = Nanos::secs(5);
 /// Behind the last page of a listing.
 const END: &str = "LTE=";
 /// A text of the venue's in a log is no longer than this.
