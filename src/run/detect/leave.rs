@@ -180,6 +180,12 @@ impl Detector {
         (outcome, market.held[outcome as usize], market.cost[outcome as usize])
     }
 
+    /// The most that one sale sells: what it was to answer may come to nothing. What is held can be sold whatever the
+    /// limit is now.
+    fn at_once(&self, least: Qty) -> Qty {
+        self.budget.contracts_max().min(self.rules.naked_qty_max.max(least))
+    }
+
     /// Both legs that are held against `direction`, as far as both books take them.
     fn both(&self, id: PairId, direction: Direction, reach: &Reach, at: Arrival) -> Option<Sale> {
         let legs = self.pair_lines[id.0 as usize].pair.legs(direction);
@@ -192,9 +198,7 @@ impl Detector {
         }
         let terms = slots.map(|slot| &self.markets[slot].terms);
         let least = terms[0].qty_min.max(terms[1].qty_min);
-        // One sale may come to nothing where the other one does not. What is held can be sold whatever the limit is
-        // now.
-        let most = all.min(self.budget.contracts_max()).min(self.rules.naked_qty_max.max(least));
+        let most = all.min(self.at_once(least));
         let books = slots.map(|slot| &self.books[slot]);
         let gone = |market, side, price| self.paper.gone(market, side, price);
         let walk = |most: Qty| {
@@ -202,12 +206,8 @@ impl Detector {
             pair::walk(&legs, books, [&terms[0].fee, &terms[1].fee], reach, most, gone)
         };
         // A level may end between two steps of what may be ordered.
-        let Walk { mut qty, worst, .. } = walk(walk(most).qty);
-        // What is left has to be an order again, or it stays.
-        let rest = all.saturating_sub(qty);
-        if !rest.is_zero() && rest < least {
-            qty = qty.saturating_sub(least);
-        }
+        let Walk { qty, worst, .. } = walk(walk(most).qty);
+        let qty = leaving_an_order(all, qty, least);
         let enough = !qty.is_zero() && terms.iter().all(|terms| terms.qty_min <= qty);
         let limit = |v: usize| worst[v].map(|price| takes[v].cost(price).complement());
         enough.then(|| self.sale(&legs, qty, [limit(0), limit(1)]))
@@ -227,8 +227,10 @@ impl Detector {
             let legs = Direction::ALL.map(against).into_iter().find(|legs| legs[venue as usize] == take);
             legs.map_or(Qty::ZERO, |legs| self.held(legs[venue.other() as usize]).1)
         });
-        let alone = matched.fold(held, Qty::saturating_sub).min(self.budget.contracts_max());
-        let offer = self.offer(take.market, take.side, outcome, false, alone, at)?;
+        let alone = matched.fold(held, Qty::saturating_sub);
+        let least = self.markets[take.market.0 as usize].terms.qty_min;
+        let most = leaving_an_order(alone, alone.min(self.at_once(least)), least);
+        let offer = self.offer(take.market, take.side, outcome, false, most, at)?;
         let mut limits = [None; 2];
         limits[venue as usize] = Some(offer.limit);
         Some(self.sale(&legs, offer.qty, limits))
@@ -303,4 +305,10 @@ impl Detector {
             out.events.push(Event { at: at.unix, what: What::Flatten { state: now } });
         }
     }
+}
+
+/// As much of `qty` that what is left of `all` is an order again, or nothing: less would stay.
+fn leaving_an_order(all: Qty, qty: Qty, least: Qty) -> Qty {
+    let rest = all.saturating_sub(qty);
+    if !rest.is_zero() && rest < least { qty.saturating_sub(least) } else { qty }
 }

@@ -113,8 +113,13 @@ impl<S: Store> Trader<S> {
             self.acts.events.extend(markets.map(|market| Event { at: at.unix, what: What::Suspect { market } }));
             return;
         }
+        if self.adopts && !whole {
+            // A market was left out: what is there is taken over once its order has ended, and not before all of it is.
+            compare.agrees = false;
+            return;
+        }
         let markets: BTreeSet<_> = found.iter().filter_map(Difference::market).collect();
-        if self.adopts && whole && !markets.is_empty() {
+        if self.adopts && !markets.is_empty() {
             for market in markets {
                 let mut held = self.executor.holding(market).qty;
                 for difference in found {

@@ -498,27 +498,17 @@ impl Whole {
         let Venues { world, desk, clob, customer, .. } = &self.venues;
         let wallet = clob.wallet(customer.wallet);
         let mut flows = [Money::ZERO; 2];
-        for (pair, &(_, k, p, inverted)) in self.ground.pairs.iter().enumerate() {
+        for (pair, &(_, _, _, inverted)) in self.ground.pairs.iter().enumerate() {
             let [kalshi, polymarket] = Venue::ALL.map(|venue| *executor.holding(slot(pair, venue)));
             flows[0] += kalshi.cash;
             flows[1] += polymarket.cash;
             let ours = kalshi.qty[0].micros() as i64 - kalshi.qty[1].micros() as i64;
-            let theirs = desk.position(world, 0, 0, k);
             // YES here against NO there; a plan may end with less on one leg alone than any venue takes an order for.
             let on_polymarket = polymarket.qty[0].micros() as i64 - polymarket.qty[1].micros() as i64;
             let apart = if inverted { ours - on_polymarket } else { ours + on_polymarket };
             let paid = Venue::ALL.into_iter().any(|venue| executor.has_paid(slot(pair, venue)));
             if self.plans * DUST.micros() < apart.unsigned_abs() && !paid {
                 wrong.push(format!("I10 pair {pair}: {apart} stand alone"));
-            }
-            if ours != theirs {
-                wrong.push(format!("I10 pair {pair}: Kalshi {ours} here, {theirs} there"));
-            }
-            for (outcome, number) in [(Outcome::Yes, 0), (Outcome::No, 1)] {
-                let (ours, theirs) = (polymarket.qty[outcome as usize], wallet.expected(p, number));
-                if ours != theirs {
-                    wrong.push(format!("I10 pair {pair}: Polymarket {ours} {} here, {theirs} there", outcome.name()));
-                }
             }
         }
         let kalshi: Money = (0..SHARDS).map(|shard| desk.cash(world, 0, 0, shard)).sum();
@@ -527,6 +517,30 @@ impl Whole {
             let (ours, theirs) = (flows[venue as usize], there[venue as usize]);
             if ours != theirs {
                 wrong.push(format!("I10 {venue}: cash {ours:#} here, {theirs:#} there"));
+            }
+        }
+        wrong.extend(self.unequal());
+        wrong
+    }
+
+    /// What is held here is what is held there.
+    pub fn unequal(&mut self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let executor = self.engine.trader.executor();
+        let Venues { world, desk, clob, customer, .. } = &self.venues;
+        let wallet = clob.wallet(customer.wallet);
+        for (pair, &(_, k, p, _)) in self.ground.pairs.iter().enumerate() {
+            let [kalshi, polymarket] = Venue::ALL.map(|venue| *executor.holding(slot(pair, venue)));
+            let ours = kalshi.qty[0].micros() as i64 - kalshi.qty[1].micros() as i64;
+            let theirs = desk.position(world, 0, 0, k);
+            if ours != theirs {
+                wrong.push(format!("I10 pair {pair}: Kalshi {ours} here, {theirs} there"));
+            }
+            for (outcome, number) in [(Outcome::Yes, 0), (Outcome::No, 1)] {
+                let (ours, theirs) = (polymarket.qty[outcome as usize], wallet.expected(p, number));
+                if ours != theirs {
+                    wrong.push(format!("I10 pair {pair}: Polymarket {ours} {} here, {theirs} there", outcome.name()));
+                }
             }
         }
         wrong

@@ -1,5 +1,7 @@
 //! What happens in a run besides trading: the crowd, calm, kills, a person who halts.
 
+use orion::ledger::journal::{self, Record};
+
 use super::*;
 
 impl Whole {
@@ -112,6 +114,18 @@ impl Whole {
     pub fn kill(&mut self) {
         let journal = self.engine.trader.executor().journal_mut().store().bytes().to_vec();
         self.restart(&journal);
+    }
+
+    /// Half of the journal is lost, with an order on its way where it breaks off; a person has the venues taken for right.
+    pub fn rebuild(&mut self) {
+        let mut bytes = self.engine.trader.executor().journal_mut().store().bytes().to_vec();
+        let records = journal::replay(&bytes, 1, Some(1)).unwrap().records;
+        let orders =
+            records[..records.len() / 2].iter().filter(|(_, record)| matches!(record, Record::Intended { .. }));
+        let end = checks::end_of(&bytes, orders.last().map_or(1, |(number, _)| *number));
+        bytes[end..].fill(0);
+        self.restart(&bytes);
+        self.engine.trader.adopt();
     }
 
     pub(super) fn restart(&mut self, journal: &[u8]) {
