@@ -120,9 +120,9 @@ impl Whole {
     pub fn rebuild(&mut self) {
         let mut bytes = self.engine.trader.executor().journal_mut().store().bytes().to_vec();
         let records = journal::replay(&bytes, 1, Some(1)).unwrap().records;
-        let orders =
+        let mut orders =
             records[..records.len() / 2].iter().filter(|(_, record)| matches!(record, Record::Intended { .. }));
-        let end = checks::end_of(&bytes, orders.last().map_or(1, |(number, _)| *number));
+        let end = checks::end_of(&bytes, orders.next_back().map_or(1, |(number, _)| *number));
         bytes[end..].fill(0);
         self.restart(&bytes);
         self.engine.trader.adopt();
