@@ -147,10 +147,13 @@ impl Faults {
         self.take(|of, _| of == Some(class)).or_else(|| self.by_luck(choices)).map(Spoiled)
     }
 
-    /// What befalls a match.
-    pub(super) fn befall_match(&mut self) -> Option<OrderFault> {
+    /// What befalls a match. By luck alone a second name comes where it overfills the order (`whole`: it is all of it):
+    /// nobody can tell which of two that fit is the real one.
+    pub(super) fn befall_match(&mut self, whole: bool) -> Option<OrderFault> {
         let suits = |fault| matches!(fault, OrderFault::TradeFails | OrderFault::TradeTwin);
-        self.take(|_, fault| suits(fault)).or_else(|| self.by_luck(&[OrderFault::TradeFails, OrderFault::TradeTwin]))
+        let choices: &[_] =
+            if whole { &[OrderFault::TradeFails, OrderFault::TradeTwin] } else { &[OrderFault::TradeFails] };
+        self.take(|_, fault| suits(fault)).or_else(|| self.by_luck(choices))
     }
 
     /// What befalls an event of a trade.

@@ -178,7 +178,9 @@ impl ClobDesk {
         world: &World,
         now: UnixMs,
     ) -> Vec<usize> {
-        let fault = self.faults.befall_match();
+        let mut parties = std::iter::once(&taker).chain(&makers);
+        let whole = parties.all(|party| party.order.is_none_or(|order| self.orders[order].wish.shares == party.qty));
+        let fault = self.faults.befall_match(whole);
         let ahead = self.life(fault == Some(OrderFault::TradeFails), now);
         let id = self.fresh_id();
         let trade = Trade {
