@@ -305,7 +305,7 @@ fn with_bug(bug: Bug, seed: u64) -> Vec<String> {
 #[test]
 fn every_planted_mistake_is_found() {
     for bug in Bug::ALL {
-        let found = (0..60).find_map(|seed| {
+        let found = (0..200).find_map(|seed| {
             let wrong = with_bug(bug, seed);
             (!wrong.is_empty()).then_some((seed, wrong))
         });

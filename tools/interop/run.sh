@@ -36,14 +36,16 @@ environment() {
 
 # A folder and how much faster than the clock its world runs.
 start() {
-    "$orion" sim --dir "$work/sim-$1" --seed 42 --speed "$2" --duration 5m >"$work/sim.log" 2>&1 &
+    # A log of its own: the one before has long said that it is ready.
+    log=$work/sim-$1.log
+    "$orion" sim --dir "$work/sim-$1" --seed 42 --speed "$2" --duration 5m >"$log" 2>&1 &
     sim=$!
     for _ in $(seq 200); do
-        if grep -q '^next:' "$work/sim.log"; then return; fi
+        if grep -q '^next:' "$log"; then return; fi
         kill -0 "$sim" 2>/dev/null || break
         sleep 0.1
     done
-    cat "$work/sim.log" >&2
+    cat "$log" >&2
     echo "orion sim did not start" >&2
     return 1
 }
@@ -54,7 +56,7 @@ stop() {
     wait "$sim" || code=$?
     sim=
     if [ "$code" -ne 0 ]; then
-        cat "$work/sim.log" >&2
+        cat "$log" >&2
         echo "orion sim ended with $code" >&2
     fi
     return "$code"

@@ -24,7 +24,7 @@ use super::{
 const HEADER: usize = 24;
 const FRAME: usize = 14;
 /// How long a leg may stand alone once that is known, both exchanges work and nothing goes wrong.
-const NAKED_MAX: Nanos = Nanos::secs(3);
+const NAKED_MAX: Nanos = Nanos::secs(2);
 /// After a venue says that it takes no orders, none is begun for so long, once that is known everywhere.
 const SHUT: Nanos = Nanos::secs(29);
 const HANDED: Nanos = Nanos::millis(200);
