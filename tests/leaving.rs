@@ -300,6 +300,26 @@ fn flatten_sells_what_stands_alone_too() {
     );
 }
 
+#[test]
+fn flatten_sells_no_more_at_once_than_may_stand_alone_and_leaves_nothing() {
+    for qty in [5, 7, 11, 14, 23, 40].map(Qty::whole) {
+        for paired in [false, true] {
+            let mut desk = Desk::with(|setup| {
+                setup.rules.naked_qty_max = Qty::whole(10);
+                setup.held = vec![(POLYMARKET, Outcome::No, qty, Money::dollars(20))];
+                if paired {
+                    setup.held.push((KALSHI, Outcome::Yes, qty, Money::dollars(18)));
+                }
+            });
+            books(&mut desk, 4_800, 4_900);
+            flatten(&mut desk);
+            desk.pass(Nanos::secs(30));
+            assert_eq!(held(&desk), [[Qty::ZERO; 2]; 2], "{qty}, paired {paired}");
+            assert!(intended(&mut desk).iter().all(|ask| ask.qty <= Qty::whole(10)), "{qty}, paired {paired}");
+        }
+    }
+}
+
 /// The price of selling everything is known before anybody is asked.
 #[test]
 fn what_selling_everything_would_cost_is_told_every_second() {

@@ -379,13 +379,17 @@ fn an_answer_for_another_order_is_no_answer() {
     let (ask, _) = rig.prepare(&taking(&rig)).unwrap();
     rig.gateway.send(ask.id, &mut out);
     let secret = rig.trader.key.secret.clone();
-    let mut bytes = format!("the moon is in the wrong phase: {secret} {}", "!".repeat(9_000)).into_bytes();
+    let before = "the moon is in the wrong phase: ";
+    // The second one stands where the text ends.
+    let fill = "!".repeat(2_048 - before.len() - "*** ".len() - secret.len() / 2);
+    let mut bytes = format!("{before}{secret} {fill}{secret}{}", "!".repeat(9_000)).into_bytes();
     let answer = Answer::Whole { status: 400, body: &mut bytes };
     let mut last = Out::default();
     rig.gateway.answered(out.calls.last().unwrap().no, answer, rig.at(), &mut last);
     assert_eq!(last.heard[0].told, Told::Sent(Sent::Unknown(Unclear::Unfamiliar)));
     let words = &last.said[0].words;
-    assert!(words.starts_with("the moon is in the wrong phase: *** !!!") && words.len() < 2_100, "{words}");
+    assert!(words.starts_with(&format!("{before}*** !!!")) && words.len() == 2_048, "{words}");
+    assert!(!words.contains(&secret[..6]), "not even a part of it: {words}");
 }
 
 #[test]

@@ -272,7 +272,7 @@ pub(super) struct Risk {
     #[schemars(extend("x-unit" = "dollars"))]
     pub max_naked_usd: f64,
     /// The most contracts that one leg may ever hold alone, so no plan trades more: its other leg may come to nothing.
-    #[garde(range(min = 5, max = 100_000_000))]
+    #[garde(range(min = 10, max = 100_000_000))]
     #[schemars(extend("x-unit" = "contracts"))]
     pub max_naked_contracts: u32,
     /// Fall of the realised result from its highest point since the engine started that halts trading.

@@ -118,7 +118,7 @@ pub struct Account {
 pub struct Said {
     pub order: OrderId,
     pub status: u16,
-    /// As they came, secrets cut: the first [`Kept::MAX`] bytes.
+    /// As they came, secrets cut: the first [`Kept::MAX`] bytes of what is left.
     pub words: String,
 }
 
@@ -135,18 +135,20 @@ impl Said {
 pub struct Kept(Vec<u8>);
 
 impl Kept {
-    /// More of an answer is not kept.
+    /// The most bytes of [`Kept::words`].
     pub const MAX: usize = 2_048;
 
     /// Keeps these, and nothing of those before.
     pub fn keep(&mut self, body: &[u8]) {
         self.0.clear();
-        self.0.extend_from_slice(&body[..body.len().min(Self::MAX)]);
+        self.0.extend_from_slice(body);
     }
 
-    /// What was kept.
-    pub fn words(&self) -> String {
-        String::from_utf8_lossy(&self.0).into_owned()
+    /// What was kept, without what `cut` takes out. It is shortened afterwards: half a secret is not found.
+    pub fn words(&self, cut: impl Fn(&str) -> String) -> String {
+        let mut words = cut(&String::from_utf8_lossy(&self.0));
+        words.truncate(words.floor_char_boundary(Self::MAX));
+        words
     }
 }
 

@@ -180,10 +180,10 @@ impl Detector {
         (outcome, market.held[outcome as usize], market.cost[outcome as usize])
     }
 
-    /// The most that one sale sells: what it was to answer may come to nothing. What is held can be sold whatever the
-    /// limit is now.
+    /// The most that one sale sells: what it was to answer may come to nothing. Two of the smallest orders always may be
+    /// sold at once, so that what is held can be sold whatever the limit is now, down to its last contract.
     fn at_once(&self, least: Qty) -> Qty {
-        self.budget.contracts_max().min(self.rules.naked_qty_max.max(least))
+        self.budget.contracts_max().min(self.rules.naked_qty_max).max(least.times(2))
     }
 
     /// Both legs that are held against `direction`, as far as both books take them.

@@ -115,7 +115,7 @@ impl Detector {
         let depth = pair::walk(&legs, books, fees, &reach, Qty::MAX, gone).qty;
         let shards = states.map(|state| state.terms.shard);
         let caps = self.budget.caps(shards, self.pairs[slot].setup.event as usize);
-        let most = affordable(&caps, [(k, fees[0]), (p, fees[1])]).min(depth);
+        let most = affordable(&caps, [(k, fees[0]), (p, fees[1])]).min(depth).min(self.rules.naked_qty_max);
         let mut sizes = [step_below(most), Qty::ZERO];
         sizes[1] = step_below(Qty::new(sizes[0].micros().saturating_sub(1)).unwrap_or(Qty::ZERO));
         let least = |qty: &Qty| {

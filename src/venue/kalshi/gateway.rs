@@ -256,7 +256,7 @@ impl KalshiGateway {
                 self.learn(order, tag);
             }
             if Said::is_wanted(&told) {
-                out.said.push(Said { order, status, words: without_signatures(&self.kept.words()) });
+                out.said.push(Said { order, status, words: self.kept.words(without_signatures) });
             }
             out.heard.push(ours(order, told, self.line.at));
         }

@@ -302,7 +302,7 @@ impl PolymarketGateway {
             told = [Told::Sent(Sent::Unknown(Unclear::Unreadable))].into_iter().collect();
         }
         if let Some(status) = whole.filter(|_| told.iter().any(Said::is_wanted)) {
-            out.said.push(Said { order: ask.id, status, words: self.line.api().cut(&self.kept.words()) });
+            out.said.push(Said { order: ask.id, status, words: self.kept.words(|words| self.line.api().cut(words)) });
         }
         if told.contains(&Told::Sent(Sent::Refused(Refusal::Rate))) {
             self.orders.drain(at.now);
