@@ -106,6 +106,9 @@ fn sizes_are_what_money_and_books_allow_and_none_are_below_a_minimum() {
         let mut watch = Watch::new(poor(dollars));
         assert_eq!(watch.books(4_200).wish[0], sizes.map(wish), "{dollars} dollars");
     }
+    // Nor is one larger than a plan may be: no decision would ever fit it.
+    let mut watch = Watch::new(|setup| setup.rules.naked_qty_max = Qty::whole(60));
+    assert_eq!(watch.books(4_200).wish[0], Some(wish([50, 20])));
 }
 
 #[test]
