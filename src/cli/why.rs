@@ -130,8 +130,7 @@ fn one(reader: &AuditReader, id: u64, json: bool) -> Done {
 
 /// The sentence behind a code.
 fn explained(code: &str) -> &'static str {
-    let known = Reason::every().find(|reason| reason.code() == code);
-    known.map_or("the plan ended so; its fills tell the rest", Reason::sentence)
+    Reason::of_code(code).map_or("the plan ended so; its fills tell the rest", Reason::sentence)
 }
 
 fn as_json(record: &OpportunityRecord) -> serde_json::Value {

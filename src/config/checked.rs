@@ -17,6 +17,7 @@ pub struct Config {
     pub pairs: Pairs,
     pub vault: Vault,
     pub promotion: Promotion,
+    pub dashboard: Dashboard,
     pub log: Log,
 }
 
@@ -139,6 +140,13 @@ pub struct Promotion {
     /// Parts per million.
     pub feed_uptime_ppm: u32,
     pub opportunities: u32,
+}
+
+/// `[dashboard]`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Dashboard {
+    /// On loopback; `None`: no page.
+    pub port: Option<u16>,
 }
 
 /// `[log]`.
@@ -289,6 +297,7 @@ pub(super) fn convert(raw: &Raw, state_dir: PathBuf) -> Result<Config, Vec<Broke
         pairs: Pairs { file: PathBuf::from(&raw.pairs.file) },
         vault: Vault { file: vault, polymarket_key_until },
         promotion,
+        dashboard: Dashboard { port: u16::try_from(raw.dashboard.port).ok().filter(|port| *port != 0) },
         log: Log { level },
     })
 }

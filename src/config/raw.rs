@@ -40,6 +40,9 @@ pub(super) struct Raw {
     /// What a mode must have shown before `orion promote` lets the next one begin.
     #[garde(dive)]
     pub promotion: Promotion,
+    /// The page in a browser, and what programs ask over HTTP.
+    #[garde(dive)]
+    pub dashboard: Dashboard,
     /// What is written to the log.
     #[garde(dive)]
     pub log: Log,
@@ -63,6 +66,7 @@ pub(super) struct Engine {
     pub idle: Idle,
     /// Live trading goes on by itself after a run that ended without a farewell. Off: it comes up halted and disarmed.
     #[garde(skip)]
+    #[schemars(extend("x-looser" = "on"))]
     pub resume_after_crash: bool,
 }
 
@@ -103,52 +107,65 @@ pub(super) struct Trading {
     /// The least edge that is worth a trade. 0.01 is one cent per contract.
     #[garde(range(min = 0.0, max = 0.5))]
     #[schemars(extend("x-unit" = "dollars per $1 of payout"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "down"))]
     pub threshold_spread: f64,
     /// What the threshold is compared with: the edge after both fees (net) or before them (gross).
     #[garde(skip)]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "other"))]
     pub threshold_basis: Basis,
     /// The most that one trade may cost, both legs together. 0.05 is 5 %.
     #[garde(range(min = 0.0001, max = 1.0))]
     #[schemars(extend("x-unit" = "share of capital.initial_bankroll"))]
+    #[schemars(extend("x-looser" = "up"))]
     pub max_trade_size_pct: f64,
     /// Smaller trades are not made. At most `max_trade_size_pct` of the bankroll.
     #[garde(range(min = 0.0, max = 1_000_000.0))]
     #[schemars(extend("x-unit" = "dollars"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "down"))]
     pub min_trade_size_usd: f64,
     /// Depth that both books must show within the slippage tolerance.
     #[garde(range(min = 0.0, max = 10_000_000.0))]
     #[schemars(extend("x-unit" = "dollars"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "down"))]
     pub target_liquidity_depth: f64,
     /// How far past the touch a limit may lie: worst price = touch + tolerance, or one tick where that is more.
     #[garde(range(min = 0.0, max = 0.1))]
     #[schemars(extend("x-unit" = "dollars per contract"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "up"))]
     pub slippage_tolerance: f64,
     /// Send orders without asking. In live mode this still needs `orion arm`.
     #[garde(skip)]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "on"))]
     pub auto_execute: bool,
     /// The least net profit per year on the capital that a trade locks until it settles. 0.10 is 10 %; 0 is off.
     #[garde(range(min = 0.0, max = 10.0))]
     #[schemars(extend("x-unit" = "share per year"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "down"))]
     pub min_annualized_yield: f64,
     /// Markets that settle later than this are left alone. 0 is off.
     #[garde(range(max = 3_650))]
     #[schemars(extend("x-unit" = "days"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "up or 0"))]
     pub max_days_to_settle: u32,
     /// The part of the Kelly size that is used.
     #[garde(range(min = 0.01, max = 1.0))]
     #[schemars(extend("x-unit" = "share"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "up"))]
     pub kelly_fraction: f64,
     /// No new trade in a market this short before it closes.
     #[garde(range(max = 604_800))]
     #[schemars(extend("x-unit" = "seconds"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "down"))]
     pub stop_before_close_s: u32,
     /// No new trade in a market this short before its game starts.
     #[garde(range(max = 604_800))]
     #[schemars(extend("x-unit" = "seconds"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "down"))]
     pub stop_before_game_s: u32,
     /// Rest of a pair after a plan of it ended.
     #[garde(range(max = 3_600))]
     #[schemars(extend("x-unit" = "seconds"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "down"))]
     pub cooldown_s: u32,
     /// Sign Polymarket orders ahead where a pair is near the threshold, and send them up to a minute later. Off: every
     /// order is signed when it is sent. Whether the venue takes an order that was signed a minute ago is unproven.
@@ -165,6 +182,7 @@ pub(super) struct Trading {
     /// A held pair is sold before it settles where both exits pay a dollar and this much more, after fees.
     #[garde(range(min = 0.0, max = 1.0))]
     #[schemars(extend("x-unit" = "dollars per $1 of payout"))]
+    #[schemars(extend("x-looser" = "down"))]
     pub exit_min_gain: f64,
 }
 
@@ -199,18 +217,22 @@ pub(super) struct Capital {
     /// Paper: the balance to start with. Live: an upper bound, never above the real balances.
     #[garde(range(min = 1.0, max = 1_000_000_000.0))]
     #[schemars(extend("x-unit" = "dollars"))]
+    #[schemars(extend("x-looser" = "up"))]
     pub initial_bankroll: f64,
     /// The part that lies at Kalshi. The two allocations sum to 1.
     #[garde(range(min = 0.0, max = 1.0))]
     #[schemars(extend("x-unit" = "share of capital.initial_bankroll"))]
+    #[schemars(extend("x-looser" = "other"))]
     pub kalshi_allocation_pct: f64,
     /// The part that lies at Polymarket. The two allocations sum to 1.
     #[garde(range(min = 0.0, max = 1.0))]
     #[schemars(extend("x-unit" = "share of capital.initial_bankroll"))]
+    #[schemars(extend("x-looser" = "other"))]
     pub polymarket_allocation_pct: f64,
     /// Kept untouched on each venue.
     #[garde(range(min = 0.0, max = 0.9))]
     #[schemars(extend("x-unit" = "share of each allocation"))]
+    #[schemars(extend("x-looser" = "down"))]
     pub reserve_pct: f64,
     /// How often it is looked at where the money lies. Transfers between venues are advice: Orion makes none.
     #[garde(range(min = 1, max = 720))]
@@ -219,6 +241,7 @@ pub(super) struct Capital {
     /// Move cash between Kalshi's shards where it lies wrong. Needs a key with the scope `write::transfer`. Left to the
     /// venue where its own `target_balance_allocation` is set.
     #[garde(skip)]
+    #[schemars(extend("x-looser" = "on"))]
     pub shard_transfers: bool,
 }
 
@@ -242,59 +265,73 @@ pub(super) struct Risk {
     /// Pairs that may be held at once.
     #[garde(range(min = 1, max = 1_000))]
     #[schemars(extend("x-unit" = "pairs"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "up"))]
     pub max_open_positions: u32,
     /// The most that may depend on one event, both venues together.
     #[garde(range(min = 0.001, max = 1.0))]
     #[schemars(extend("x-unit" = "share of capital.initial_bankroll"))]
+    #[schemars(extend("x-looser" = "up"))]
     pub max_exposure_per_event: f64,
     /// Realised loss of a day (UTC), with unwinds and marked naked legs, that halts trading.
     #[garde(range(min = 0.001, max = 1.0))]
     #[schemars(extend("x-unit" = "share of capital.initial_bankroll"))]
+    #[schemars(extend("x-looser" = "up"))]
     pub max_daily_loss_pct: f64,
     /// A book whose newest news is older than this is not traded on.
     #[garde(range(min = 50, max = 60_000))]
     #[schemars(extend("x-unit" = "milliseconds"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "up"))]
     pub max_feed_age_ms: u32,
     /// An edge above this is too good to be true: it is shown, never traded. Above `trading.threshold_spread`.
     #[garde(range(min = 0.001, max = 1.0))]
     #[schemars(extend("x-unit" = "dollars per $1 of payout"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "up"))]
     pub max_edge: f64,
     /// Orders sent to one venue within a second.
     #[garde(range(min = 1, max = 100))]
     #[schemars(extend("x-unit" = "orders per second"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "up"))]
     pub max_orders_per_second: u32,
     /// One leg may stand alone for this long before the latch falls; closing it goes on.
     #[garde(range(min = 0.1, max = 60.0))]
     #[schemars(extend("x-unit" = "seconds"))]
+    #[schemars(extend("x-looser" = "up"))]
     pub max_naked_seconds: f64,
     /// The most that closing one leg that stands alone may lose; where every way loses more, it waits for a better one.
     #[garde(range(min = 0.01, max = 1_000_000.0))]
     #[schemars(extend("x-unit" = "dollars"))]
+    #[schemars(extend("x-looser" = "up"))]
     pub max_naked_usd: f64,
     /// The most contracts that one leg may ever hold alone, so no plan trades more: its other leg may come to nothing.
     #[garde(range(min = 10, max = 100_000_000))]
     #[schemars(extend("x-unit" = "contracts"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "up"))]
     pub max_naked_contracts: u32,
     /// Fall of the realised result from its highest point since the engine started that halts trading.
     #[garde(range(min = 0.001, max = 1.0))]
     #[schemars(extend("x-unit" = "share of capital.initial_bankroll"))]
+    #[schemars(extend("x-looser" = "up"))]
     pub max_drawdown_pct: f64,
     /// So many orders in a row that a venue refuses, or leaves in doubt, halt trading; finding nothing to match is no
     /// refusal.
     #[garde(range(min = 1, max = 1_000))]
     #[schemars(extend("x-unit" = "orders"))]
+    #[schemars(extend("x-looser" = "up"))]
     pub max_consecutive_refusals: u32,
     /// Of the last 20 orders of a venue, the share refused or in doubt that halts trading.
     #[garde(range(min = 0.05, max = 1.0))]
     #[schemars(extend("x-unit" = "share of 20 orders"))]
+    #[schemars(extend("x-looser" = "up"))]
     pub max_error_rate: f64,
     /// What Polymarket has matched and not made final may be worth this much; beyond it nothing new is entered.
     #[garde(range(min = 1.0, max = 100_000_000.0))]
     #[schemars(extend("x-unit" = "dollars"))]
+    #[schemars(extend("x-looser" = "up"))]
     pub provisional_usd_max: f64,
     /// What `orion kill --flatten` may lose against what was paid for everything that it sells. The rest is kept.
     #[garde(range(min = 0.0, max = 100_000_000.0))]
     #[schemars(extend("x-unit" = "dollars"))]
+    #[schemars(extend("x-looser" = "up"))]
     pub max_flatten_loss: f64,
 }
 
@@ -334,6 +371,7 @@ pub(super) struct Feed {
     /// A book that was silent this long is compared with the venue over REST.
     #[garde(range(min = 5, max = 3_600))]
     #[schemars(extend("x-unit" = "seconds"))]
+    #[schemars(extend("x-looser" = "up"))]
     pub quiet_look_s: u32,
 }
 
@@ -370,6 +408,7 @@ pub(super) struct Pairs {
     /// The pair book: what a person approved.
     #[garde(length(min = 1, max = 4096))]
     #[schemars(extend("x-unit" = "path"))]
+    #[schemars(extend("x-looser" = "other"))]
     pub file: String,
 }
 
@@ -401,24 +440,44 @@ pub(super) struct Promotion {
     /// On paper, before alert mode.
     #[garde(range(min = 1, max = 8_760))]
     #[schemars(extend("x-unit" = "hours"))]
+    #[schemars(extend("x-looser" = "down"))]
     pub paper_hours: u32,
     /// In alert mode, before live.
     #[garde(range(min = 1, max = 8_760))]
     #[schemars(extend("x-unit" = "hours"))]
+    #[schemars(extend("x-looser" = "down"))]
     pub alert_hours: u32,
     /// Of that time, with both venues connected.
     #[garde(range(min = 0.5, max = 1.0))]
     #[schemars(extend("x-unit" = "share"))]
+    #[schemars(extend("x-looser" = "down"))]
     pub feed_uptime: f64,
     /// In alert mode, that would have been taken.
     #[garde(range(max = 1_000_000))]
     #[schemars(extend("x-unit" = "opportunities"))]
+    #[schemars(extend("x-looser" = "down"))]
     pub opportunities: u32,
 }
 
 impl Default for Promotion {
     fn default() -> Self {
         Self { paper_hours: 24, alert_hours: 72, feed_uptime: 0.99, opportunities: 20 }
+    }
+}
+
+/// The page.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Dashboard {
+    /// The port on 127.0.0.1; no other address is ever served. 0: no page. The demo takes another one where it is in use.
+    #[garde(range(max = 65_535))]
+    #[schemars(extend("x-unit" = "port"))]
+    pub port: u32,
+}
+
+impl Default for Dashboard {
+    fn default() -> Self {
+        Self { port: 8_501 }
     }
 }
 

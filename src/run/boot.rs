@@ -36,7 +36,7 @@ use super::{
     redeem::{self, RedeemSetup},
     ring::{self, Idle, Stop, Waker},
     sign::Signing,
-    snapshot::Snapshot,
+    snapshot::{LimitLine, PairShown, Snapshot},
     stops::{self, Fallen, Stops},
     sync,
     tables::{kalshi_links, polymarket_links, setup, tables},
@@ -46,7 +46,7 @@ use super::{
 use crate::{
     config::{Config, Loaded, Setting},
     ledger::{
-        audit::{Audit, RunInfo},
+        audit::{self, Audit, AuditReader, RunInfo},
         journal::Record,
     },
     order::Ids,
@@ -151,12 +151,18 @@ pub struct Engine {
     pub told: Receiver<Told>,
     pub snapshot: Arc<Mutex<Snapshot>>,
     pub latencies: Arc<Mutex<Latencies>>,
+    /// Its pairs, and what bars them.
+    pub pairs: Arc<Mutex<Vec<PairShown>>>,
     pub state: PathBuf,
     pub stops: Stops,
     /// Transfers between Kalshi's shards, on a person's word.
     pub orders: Sender<treasury::Order>,
     /// What people ordered, for the audit trail.
     pub commands: Sender<keep::Ordered>,
+    /// Settings that were changed while it runs, for the audit trail.
+    pub changes: Sender<audit::ConfigChange>,
+    /// Words for the detector.
+    pub controls: Sender<Control>,
     /// Of the thread that sends orders, where there is one.
     pub lines: Option<Arc<LineGauge>>,
     stalled: Stop,
@@ -201,6 +207,7 @@ impl Engine {
             tracing::warn!("the run before ended without a farewell: halted and disarmed until a person looked at it");
             stops::crashed(&state)?;
         }
+        let realised_total = AuditReader::open(&database)?.realised_of_plans()?.raw();
         let mut tables = tables(&pairs, &listed);
         let over_polymarket = polymarket_links(&tables, &endpoints, config.feed.assets_per_connection)?;
         let stop = Stop::default();
@@ -243,7 +250,7 @@ impl Engine {
         let held = setup.held.clone();
         let trading_state = setup.state;
         let ending = Ending::default();
-        let stops = Stops::new(Fallen::default(), controls.clone(), &state, guarded);
+        let (stops, words) = (Stops::new(Fallen::default(), controls.clone(), &state, guarded), controls.clone());
         let detector_ended = ending.detector.clone();
         let (dial_in, dial_out) = bounded(64);
         let mut routes = HashMap::new();
@@ -252,6 +259,7 @@ impl Engine {
         let (orders_in, ordered) = bounded(4);
         let (found_in, found) = bounded(16);
         let (commands_in, commands) = bounded(64);
+        let (changes_in, changes) = bounded(256);
         let (merges_in, merges_out) = bounded(4);
         let mut seat = match (wired, &signing) {
             (Some(wired), Some(signing)) => {
@@ -325,6 +333,18 @@ impl Engine {
                 seat.control(&Control::Settled { market, yes_payout }, super::clock::arrival());
             }
         }
+        let shown: Vec<_> = tables
+            .pair_names
+            .iter()
+            .zip(&tables.pairs)
+            .map(|(name, pair)| PairShown {
+                key: name.key.clone(),
+                title: name.title.clone(),
+                inverted: pair.pair.inverted,
+                barred: pair.barred,
+            })
+            .collect();
+        let shown = Arc::new(Mutex::new(shown));
         let mut collectors = Vec::new();
         let mut recorder = || {
             let (recorder, collector) = latency::recorder();
@@ -344,6 +364,9 @@ impl Engine {
             },
             auto_execute: config.trading.auto_execute,
             armed,
+            accounts: treasury.is_some(),
+            limits: LimitLine::of(&config),
+            realised_total,
             sources: sources(&endpoints, polled, &config, idle),
             pairs: tables.pairs.len() as u32,
             barred: tables.barred as u32,
@@ -402,7 +425,7 @@ impl Engine {
             Some(Signing { desk, thread, .. }) => {
                 let links = kalshi_links(&tables, &endpoints);
                 spawn(Venue::Kalshi, links, kalshi_rings, &endpoints.kalshi_ws, Some(desk), recorder())?;
-                sign = Some(thread);
+                sign = thread;
             }
             None => look.poll = Some((config.feed.kalshi_poll, kalshi_rings, gauges[0].1.clone())),
         }
@@ -469,6 +492,7 @@ impl Engine {
             audit,
             markets: tables.names,
             pairs: tables.pair_names,
+            shown: shown.clone(),
             collectors,
             gauges,
             verdicts,
@@ -480,6 +504,7 @@ impl Engine {
             latencies: latencies.clone(),
             stops: stops.clone(),
             commands,
+            changes,
             found,
             merges: merges_in,
             simulated,
@@ -494,10 +519,13 @@ impl Engine {
             told,
             snapshot,
             latencies,
+            pairs: shown,
             state,
             stops,
             orders: orders_in,
             commands: commands_in,
+            changes: changes_in,
+            controls: words,
             lines: line_gauge,
             stalled,
             detector_ended,

@@ -3,7 +3,7 @@
 
 use super::reconcile::Difference;
 use crate::{
-    decide::{Quote, Reason},
+    decide::{Quote, Reason, Rules},
     order::{
         Ask, Impossible,
         plan::{Came, Ending, Excess, First, Offers},
@@ -181,6 +181,11 @@ pub enum What {
     Looped {
         pair: PairId,
     },
+    /// The catalogue bars a pair, or frees it.
+    Barred {
+        pair: PairId,
+        reason: Option<Reason>,
+    },
     /// An edge too good to be true: the pair is not traded until a person looked at it and started anew.
     Suspended {
         pair: PairId,
@@ -188,6 +193,10 @@ pub enum What {
     },
     State {
         state: TradingState,
+    },
+    /// Opportunities are filled from here on, or only shown.
+    AutoExecute {
+        on: bool,
     },
     /// A person has armed live trading, or disarmed it.
     Armed {
@@ -325,6 +334,9 @@ pub struct Stats {
     pub fit: [u32; 2],
     pub realised_today: Money,
     pub naked: Money,
+    /// Since when something stands alone on one leg, if it does, and for how long something has since the start.
+    pub naked_since: Option<UnixMs>,
+    pub naked_span: Nanos,
     /// What selling everything held would lose against what it cost, as the books stand; and markets that nobody bids
     /// for.
     pub flatten_loss: Money,
@@ -481,6 +493,17 @@ pub enum Control {
     /// A person's word: live orders may leave, or may not any more.
     Arm {
         armed: bool,
+    },
+    /// A person's word: rules and limits that may change while the engine runs.
+    Rules {
+        rules: Rules,
+        positions_max: usize,
+        orders_per_second: u32,
+        cooldown: Nanos,
+    },
+    /// A person's word: fill opportunities, or only show them.
+    AutoExecute {
+        on: bool,
     },
     /// A person's word: no new plans.
     Pause,

@@ -2,5 +2,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod command;
 pub mod control;
+pub mod health;
+pub mod keyring;
+pub mod log;
+pub mod metric;
+pub mod settings;
 pub mod status;
+pub mod tax;
+pub mod web;

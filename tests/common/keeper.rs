@@ -58,6 +58,7 @@ pub fn kept_beside(events: &[Event], storms: u64) -> Kept {
         executed: None,
         audit: Audit::open(&path, &run).expect("a new database"),
         markets: vec![name(Venue::Kalshi, "FED-DEC"), name(Venue::Polymarket, "0xc")],
+        shown: Arc::new(Mutex::new(vec![PairShown::default()])),
         pairs: vec![PairName {
             key: "FED-DEC|0xc".into(),
             title: "Will the Fed cut?".into(),

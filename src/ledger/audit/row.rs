@@ -114,6 +114,8 @@ pub struct Plan {
     pub expected_net: Money,
     /// Set once the profit is realised: settled, unwound or closed early.
     pub realised_net: Option<Money>,
+    /// Both legs were paid, or sold.
+    pub realised_at: Option<UnixMs>,
 }
 
 /// A trade.

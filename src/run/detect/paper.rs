@@ -151,7 +151,7 @@ impl Detector {
                 self.moved = true;
                 self.mark(pair);
             }
-            Word::Naked { value } => self.stats.naked = value,
+            Word::Naked { value } => self.naked(value, at),
             Word::Halt { latch } => self.halt(latch, at.unix, out),
             Word::Doubtful { market } => self.canary(market, Canary::OrderRefused, at, out),
             Word::Shut { venue, span } => {

@@ -23,7 +23,7 @@ use super::{
     event::{Control, Event, Fill, What},
     latency::{Collector, Latencies, Stage},
     ring::Stop,
-    snapshot::{Balances, FeedStatus, ReasonLine, Snapshot, StageLine},
+    snapshot::{Balances, FeedStatus, PairShown, ReasonLine, Snapshot, StageLine},
     stops::Stops,
 };
 use crate::{
@@ -115,7 +115,7 @@ pub enum Told {
 pub struct Ordered {
     pub at: UnixMs,
     /// By which way it came.
-    pub who: &'static str,
+    pub who: String,
     pub command: &'static str,
     pub args: String,
     pub result: String,
@@ -129,6 +129,8 @@ pub struct KeepSetup {
     pub audit: Audit,
     pub markets: Vec<MarketName>,
     pub pairs: Vec<PairName>,
+    /// The same as people see them.
+    pub shown: Arc<Mutex<Vec<PairShown>>>,
     pub collectors: Vec<Collector>,
     pub gauges: Vec<(Venue, Arc<super::feed::FeedGauge>)>,
     pub verdicts: Receiver<Verdicts>,
@@ -142,6 +144,8 @@ pub struct KeepSetup {
     pub stops: Stops,
     /// What people ordered.
     pub commands: Receiver<Ordered>,
+    /// Settings that they changed.
+    pub changes: Receiver<audit::ConfigChange>,
     /// What is found of the accounts, and what is advised.
     pub found: Receiver<(Vec<String>, Vec<String>)>,
     /// YES and NO that are to be put together, by the venue's name of their market.
@@ -216,7 +220,7 @@ pub fn run(mut setup: KeepSetup, sources_ended: &[Stop]) {
         storms: HashMap::new(),
         alive: Alive::default(),
     };
-    keeper.take_profits();
+    keeper.take_profits(clock::unix());
     loop {
         let ended = sources_ended.iter().all(Stop::raised);
         let mut idle = true;
@@ -340,6 +344,11 @@ impl Keeper {
                 let _ = self.setup.reread.try_send(market);
             }
             What::FeeOff { market, charged, predicted } => {
+                for pair in 0..self.setup.pairs.len() {
+                    if self.setup.pairs[pair].markets.contains(&market) {
+                        self.bar(PairId(pair as u32), Some(Reason::FeeMismatch));
+                    }
+                }
                 let name = &self.market(market).name;
                 let text = format!(
                     "{name}: charged {charged:#} in fees where {predicted:#} was predicted; its pairs are not traded. A restart lifts it"
@@ -347,7 +356,9 @@ impl Keeper {
                 self.push(Row::Event(audit::Event { at, kind: "fee".into(), text: text.clone() }));
                 let _ = self.setup.told.try_send(Told::Note(text));
             }
+            What::Barred { pair, reason } => self.bar(pair, reason),
             What::Looped { pair } => {
+                self.bar(pair, Some(Reason::LossLoop));
                 let name = self.pair(pair);
                 let text = format!(
                     "{} ({}) is suspended: three of its plans had to close one leg again, or one was left alone. A restart lifts it",
@@ -357,6 +368,7 @@ impl Keeper {
                 let _ = self.setup.told.try_send(Told::Note(text));
             }
             What::Suspended { pair, quote } => {
+                self.bar(pair, Some(Reason::TooGood));
                 let name = self.pair(pair);
                 let text = format!(
                     "{} ({}) is suspended: {} gross is above risk.max_edge. First suspect the pair, then the feed; a restart lifts it",
@@ -381,6 +393,12 @@ impl Keeper {
                 }
             }
             What::State { state } => self.state(at, state),
+            What::AutoExecute { on } => {
+                self.status.auto_execute = on;
+                let text = format!("auto-execute is {}", if on { "on" } else { "off" });
+                self.push(Row::Event(audit::Event { at, kind: "auto_execute".into(), text: text.clone() }));
+                let _ = self.setup.told.try_send(Told::Note(text));
+            }
             What::Armed { armed } => {
                 self.status.armed = Some(armed);
                 let text = if armed { "live trading is armed" } else { "live trading is disarmed" };
@@ -397,6 +415,8 @@ impl Keeper {
                 self.status.fit = stats.fit;
                 self.status.realised_today = stats.realised_today.raw();
                 self.status.naked = stats.naked.raw();
+                self.status.naked_since_ms = stats.naked_since.map(UnixMs::raw);
+                self.status.naked_ms_total = stats.naked_span.raw() / 1_000_000;
                 self.status.flatten_loss = stats.flatten_loss.raw();
                 self.status.unsellable = stats.unsellable;
                 self.status.at_ms = at.raw();
@@ -478,10 +498,12 @@ impl Keeper {
         while let Ok((findings, advice)) = self.setup.found.try_recv() {
             (self.status.findings, self.status.advice) = (findings, advice);
         }
+        while let Ok(change) = self.setup.changes.try_recv() {
+            self.push(Row::ConfigChange(change));
+        }
         while let Ok(command) = self.setup.commands.try_recv() {
             let Ordered { at, who, command, args, result } = command;
-            let (who, command) = (who.into(), command.into());
-            self.push(Row::Control(audit::Control { at, who, command, args, result }));
+            self.push(Row::Control(audit::Control { at, who, command: command.into(), args, result }));
         }
         self.show();
     }
@@ -531,6 +553,12 @@ impl Keeper {
         status.audit_error.clone_from(&self.write_error);
         if let Ok(mut shared) = self.setup.snapshot.lock() {
             shared.clone_from(status);
+        }
+    }
+
+    fn bar(&self, pair: PairId, reason: Option<Reason>) {
+        if let Ok(mut shown) = self.setup.shown.lock() {
+            shown[pair.0 as usize].barred = reason;
         }
     }
 
