@@ -21,8 +21,9 @@ use crate::{
     run::{boot::Engine, clock, keep::Told, mode::Mode, ring::Stop, snapshot::Snapshot},
     unit::Nanos,
     watch::{
-        command::{Answer, Handles, Phase, Request, Wanted},
+        command::{Answer, Request},
         control,
+        handles::{Handles, Phase, Wanted},
         log::Logs,
         settings::Settings,
         web,

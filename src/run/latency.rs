@@ -108,7 +108,7 @@ impl Latencies {
         &self.stages[stage as usize]
     }
 
-    /// All stages as an HdrHistogram interval log, a tag each, which other tools read: everything from `from` to `to`.
+    /// All stages as an interval log of `HdrHistogram`, a tag each, which other tools read: everything from `from` to `to`.
     /// Values are nanoseconds; the log's maxima are milliseconds.
     pub fn hlog(&self, out: &mut impl io::Write, from: UnixMs, to: UnixMs) -> io::Result<()> {
         let mut serializer = V2DeflateSerializer::new();

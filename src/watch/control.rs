@@ -14,7 +14,10 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::command::{Answer, Handles, Request};
+use super::{
+    command::{Answer, Request},
+    handles::Handles,
+};
 use crate::run::ring::Stop;
 
 /// A request is one short line.

@@ -61,7 +61,7 @@ struct Scrape {
     log_dropped: u64,
 }
 
-/// The text of a scrape, in the OpenMetrics format.
+/// The text of a scrape, in the format `OpenMetrics`.
 pub fn text(status: &Snapshot, latencies: Option<&Latencies>, log_dropped: u64, now_ms: u64) -> String {
     let spans = latencies.map(|all| Stage::ALL.into_iter().map(|stage| spans(all, stage)).collect());
     let mut registry = Registry::default();
@@ -202,7 +202,7 @@ impl Out<'_, '_> {
     }
 
     fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
-        self.family(name, help, MetricType::Counter, |mut metric| count(&mut metric, &value))
+        self.family(name, help, MetricType::Counter, |mut metric| count(&mut metric, value))
     }
 
     fn counter_f(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
@@ -213,7 +213,7 @@ impl Out<'_, '_> {
 
     fn counters<const N: usize>(&mut self, name: &str, help: &str, values: &[([(&str, &str); N], u64)]) -> fmt::Result {
         self.family(name, help, MetricType::Counter, |mut metric| {
-            values.iter().try_for_each(|(labels, value)| count(&mut metric.encode_family(labels)?, value))
+            values.iter().try_for_each(|(labels, value)| count(&mut metric.encode_family(labels)?, *value))
         })
     }
 
@@ -228,8 +228,8 @@ impl Out<'_, '_> {
     }
 }
 
-fn count(metric: &mut MetricEncoder<'_>, value: &u64) -> fmt::Result {
-    metric.encode_counter::<NoLabelSet, _, u64>(value, None)
+fn count(metric: &mut MetricEncoder<'_>, value: u64) -> fmt::Result {
+    metric.encode_counter::<NoLabelSet, _, u64>(&value, None)
 }
 
 #[cfg(test)]

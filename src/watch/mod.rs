@@ -4,6 +4,7 @@
 
 pub mod command;
 pub mod control;
+pub mod handles;
 pub mod health;
 pub mod keyring;
 pub mod log;

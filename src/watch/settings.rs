@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::command::Handles;
+use super::handles::Handles;
 use crate::{
     config::{
         Config, ConfigError, Loaded, Sources,

@@ -11,12 +11,12 @@ use orion::{
         feed::FeedGauge,
         keep::{self, KeepSetup, MarketName, PairName, Told},
         ring::Stop,
-        snapshot::Snapshot,
+        snapshot::{PairShown, Snapshot},
         stops::{Fallen, Stops},
     },
     unit::{UnixMs, Venue},
 };
-use std::sync::{Arc, atomic::AtomicU64};
+use std::sync::{Arc, Mutex, atomic::AtomicU64};
 use tempfile::TempDir;
 
 /// What the keeper left.
@@ -74,6 +74,7 @@ pub fn kept_beside(events: &[Event], storms: u64) -> Kept {
         snapshot: Arc::clone(&snapshot),
         latencies: Arc::default(),
         commands: bounded(1).1,
+        changes: bounded(1).1,
         found: bounded(1).1,
         merges: bounded(1).0,
         simulated: true,

@@ -133,7 +133,10 @@ impl Listener {
                 }
                 changed = self.opportunities.changed() => {
                     changed.ok()?;
-                    break ("opportunities", self.opportunities.borrow_and_update().clone());
+                    let text = self.opportunities.borrow_and_update().clone();
+                    if !text.is_empty() {
+                        break ("opportunities", text);
+                    }
                 }
             }
         };

@@ -28,7 +28,7 @@ pub fn funnel(app: &App, ask: &Ask) -> Answered {
     let minutes = ask.number("minutes", 60, 60 * 24 * 31)?;
     let from = UnixMs::new(clock::unix().raw().saturating_sub(minutes * 60_000));
     let mut counts = BTreeMap::<Step, u64>::new();
-    let mut reasons = Vec::new();
+    let mut reasons = BTreeMap::<&'static str, (Reason, u64)>::new();
     for fate in app.reader()?.fates(from)? {
         let reason = Reason::of_code(&fate.reason);
         let reached = match (fate.outcome, reason) {
@@ -39,12 +39,20 @@ pub fn funnel(app: &App, ask: &Ask) -> Answered {
         };
         *counts.entry(reached).or_default() += fate.times - fate.settled.min(fate.times);
         *counts.entry(Step::Settled).or_default() += fate.settled.min(fate.times);
-        if let (false, Some(reason)) = (fate.reason.is_empty(), reason) {
-            reasons.push(json!({
-                "code": fate.reason, "sentence": reason.sentence(), "count": fate.times, "step": reached.name(),
-            }));
+        if let Some(reason) = reason {
+            reasons.entry(reason.code()).or_insert((reason, 0)).1 += fate.times;
         }
     }
+    let mut reasons: Vec<_> = reasons.into_values().collect();
+    reasons.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
+    let reasons: Vec<_> = reasons
+        .into_iter()
+        .map(|(reason, times)| {
+            json!({
+                "code": reason.code(), "sentence": reason.sentence(), "count": times, "step": reason.reached().name(),
+            })
+        })
+        .collect();
     let steps: Vec<_> = Step::ALL
         .into_iter()
         .map(|step| json!({ "step": step.name(), "count": counts.range(step..).map(|(_, n)| n).sum::<u64>() }))

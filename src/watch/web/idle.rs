@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, Sleep, sleep},
+    time::{Sleep, sleep},
 };
 
 /// A stream with a limit on its stillness. Whatever is read or written begins the time anew.
@@ -28,8 +28,7 @@ impl<S> Watched<S> {
     /// Something moved, or the time is over.
     fn moved<T>(&mut self, poll: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         if let Poll::Ready(done) = poll {
-            let until = Instant::now() + self.most;
-            self.still.as_mut().reset(until);
+            self.still.set(sleep(self.most));
             return Poll::Ready(done);
         }
         ready!(self.still.as_mut().poll(cx));

@@ -26,7 +26,7 @@ use std::{
 use hyper_util::{rt::TokioIo, rt::TokioTimer, service::TowerToHyperService};
 use tokio::sync::Semaphore;
 
-use super::{command::Handles, log::Logs, settings::Settings};
+use super::{handles::Handles, log::Logs, settings::Settings};
 use crate::{
     ledger::audit::AuditReader,
     run::{clock, ring::Stop},

@@ -1,6 +1,6 @@
 //! The settings as the page shows and saves them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use axum::{
     http::StatusCode,
@@ -69,7 +69,7 @@ pub fn save(app: &App, ask: &Ask) -> Answered {
     let wish: Wish = ask.json()?;
     let saved = app.settings.save(&wish.changes, &wish.fingerprint, &wish.phrase, &app.handles, "page");
     match saved {
-        Ok(draft) => Ok(answer(&outcome(&draft.changes, Some(draft.path.display().to_string())))),
+        Ok(draft) => Ok(answer(&outcome(&draft.changes, Some(&draft.path)))),
         Err(unchanged) => refused(&unchanged),
     }
 }
@@ -78,15 +78,15 @@ pub fn save(app: &App, ask: &Ask) -> Answered {
 pub fn undo(app: &App, ask: &Ask) -> Answered {
     let wish: Wish = ask.json()?;
     match app.settings.undo(&wish.fingerprint, &wish.phrase, &app.handles, "page") {
-        Ok(draft) => Ok(answer(&outcome(&draft.changes, Some(draft.path.display().to_string())))),
+        Ok(draft) => Ok(answer(&outcome(&draft.changes, Some(&draft.path)))),
         Err(unchanged) => refused(&unchanged),
     }
 }
 
-fn outcome(changes: &[Change], written: Option<String>) -> Value {
+fn outcome(changes: &[Change], written: Option<&Path>) -> Value {
     let phrase = changes.iter().any(|change| change.loosens).then_some(PHRASE);
     let diff: Vec<_> = changes.iter().map(change_json).collect();
-    json!({ "diff": diff, "phrase": phrase, "errors": [], "written": written })
+    json!({ "diff": diff, "phrase": phrase, "errors": [], "written": written.map(|path| path.display().to_string()) })
 }
 
 fn wrong(error: &ConfigError) -> Value {

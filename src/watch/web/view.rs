@@ -16,7 +16,7 @@ use crate::{
         mode::Promotion,
         snapshot::Snapshot,
     },
-    unit::{UnixMs, Venue},
+    unit::{Money, UnixMs, Venue},
     watch::{health, log, metric},
 };
 
@@ -233,7 +233,7 @@ fn plan_json(reader: &AuditReader, plan: &Plan) -> Result<Value, Problem> {
         "yes_on": plan.yes_on.name(), "qty": plan.qty.micros(), "yes_limit": plan.yes_limit.raw(),
         "no_limit": plan.no_limit.raw(), "state": plan.state, "opened_ms": plan.opened_at.raw(),
         "closed_ms": plan.closed_at.map(UnixMs::raw), "realised_ms": plan.realised_at.map(UnixMs::raw),
-        "expected": plan.expected_net.raw(), "realised": plan.realised_net.map(|net| net.raw()),
+        "expected": plan.expected_net.raw(), "realised": plan.realised_net.map(Money::raw),
         "spent": sums.spent.raw(), "fees": sums.fees.raw(), "provisional": sums.provisional,
     }))
 }
