@@ -7,7 +7,7 @@ import { onPref, prefs } from './prefs.js';
 const css = getComputedStyle(document.documentElement);
 /** A colour of the style sheet, by its name. */
 export const ink = (name) => css.getPropertyValue(`--${name}`).trim();
-const FONT = '11px ui-sans-serif, "Segoe UI", Roboto, Inter, "Liberation Sans", Arial, sans-serif';
+const FONT = '11px Inter, ui-sans-serif, "Segoe UI", Roboto, "Liberation Sans", Arial, sans-serif';
 const all = new Set();
 
 onPref((name) => {

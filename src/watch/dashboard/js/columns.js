@@ -1,6 +1,6 @@
 // Columns that several tables share: opportunities, plans, holdings.
 
-import { cents, clock, full, money, number, percent, price, quantity, result, shown, span, trend, venue } from './format.js';
+import { age, cents, clock, full, money, number, percent, price, quantity, result, shown, span, trend, venue } from './format.js';
 import { prefs } from './prefs.js';
 
 const OUTCOMES = { open: 'OPEN', skipped: 'SKIP', planned: 'PLANNED', filled: 'FILLED', partial: 'PARTIAL', missed: 'MISSED' };
@@ -22,7 +22,7 @@ const time = (ms) => ({ text: clock(ms, prefs.zone), title: full(ms, prefs.zone)
 export const opportunityColumns = [
   { label: 'Seen', cell: (o) => time(o.seen_ms) },
   { label: 'Market', pick: true, class: 'title', cell: (o) => ({ foreign: o.title, title: shown(o.title) }) },
-  { label: 'Direction', class: 'dim', cell: direction },
+  { label: 'YES on', class: 'dim', cell: (o) => ({ text: venue(o.yes_on), title: direction(o) }) },
   { label: 'YES', num: true, cell: (o) => price(o.yes_price), title: 'Price of YES at the best moment' },
   { label: 'NO', num: true, cell: (o) => price(o.no_price), title: 'Price of NO at the best moment' },
   { label: 'Gross', num: true, cell: (o) => per(o.gross), title: 'A dollar less both prices, per contract' },
@@ -47,14 +47,14 @@ export function tradeColumns(short) {
     { label: 'Closed', cell: (t) => ({ ms: t.closed_ms }) },
     { label: 'Market', class: 'title', pick: true, cell: (t) => ({ foreign: t.title, title: shown(t.title) }) },
     { label: 'Direction', class: 'dim', wide: true, cell: direction },
-    { label: 'Contracts', num: true, cell: (t) => quantity(t.qty) },
+    { label: 'Contracts', num: true, wide: true, cell: (t) => quantity(t.qty) },
     { label: 'Limits', num: true, wide: true, cell: (t) => `${price(t.yes_limit)} + ${price(t.no_limit)}` },
     { label: 'Spent', num: true, wide: true, cell: (t) => money(t.spent) },
     { label: 'Fees', num: true, wide: true, cell: (t) => money(t.fees) },
     { label: 'Expected', num: true, wide: true, cell: (t) => money(t.expected) },
     { label: 'Net', num: true, class: 'strong', cell: (t) => gain(t.realised) },
-    { label: 'Held', num: true, cell: (t) => (held(t) === null ? '–' : span(held(t) * 1e6)) },
     { label: 'State', cell: (t) => ({ ...planState(t), title: t.provisional ? 'provisional: a venue may still reverse it' : '' }) },
+    { label: 'Held', num: true, cell: (t) => (held(t) === null ? '–' : age(held(t))) },
   ];
   return short ? all.filter((column) => !column.wide) : all;
 }

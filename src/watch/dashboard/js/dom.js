@@ -60,7 +60,7 @@ const SHAPES = {
   live: 'M1.5 1.5h13v13h-13Z',
   ready: 'M8 1.5a6.5 6.5 0 1 0 0 13a6.5 6.5 0 0 0 0-13Z',
   warn: 'M8 1.2 15.4 14.6H0.6Z',
-  stop: 'M5 1h6l4 4v6l-4 4H5l-4-4V5Z',
+  stop: 'M2 2h12v12H2Z',
   pause: 'M3 2h3.6v12H3ZM9.4 2H13v12H9.4Z',
   play: 'M3.5 1.5 14 8 3.5 14.5Z',
 };

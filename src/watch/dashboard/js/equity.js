@@ -2,7 +2,7 @@
 
 import { axis, chart, ink, uPlot } from './chart.js';
 import { h } from './dom.js';
-import { axisMoney, full, money, number, percent, ratio, result, signed, trend } from './format.js';
+import { axisMoney, clock, day, full, money, number, percent, ratio, result, signed, trend } from './format.js';
 import { extremes } from './maths.js';
 import { prefs } from './prefs.js';
 import { SPANS, choice, performance } from './sources.js';
@@ -38,14 +38,14 @@ export function equityChart(height = 210) {
         { label: 'equity', scale: 'y', stroke: () => ink('blue'), width: 2, points: { show: false }, paths: uPlot.paths.stepped({ align: 1 }) },
       ],
       bands: [{ series: [1, 2], fill: () => ink('shade') }],
-      axes: [axis({ space: 70 }), axis({ scale: 'y', side: 1, size: 68, space: 32, values: (u, splits) => splits.map((v) => axisMoney(v, splits[1] - splits[0])) })],
+      axes: [axis({ space: 72, values: timeLabels }), axis({ scale: 'y', side: 1, size: 68, space: 32, values: (u, splits) => splits.map((v) => axisMoney(v, splits[1] - splits[0])) })],
       hooks: { draw: [marks] },
     }),
     summary([times, peaks, equity]) {
       const e = extremes(equity);
       if (!e) return 'No equity was recorded in this span.';
       const down = Math.max(0, ...peaks.map((peak, i) => peak - equity[i]));
-      return `${trend(e.change).mark || '='} ${signed(e.change)} to ${money(e.last)}; low ${money(e.min)}, high ${money(e.max)}, deepest drawdown ${money(down)}${unwinds.length ? `; ${unwinds.length} unwinds marked ▲` : ''}.`;
+      return `${trend(e.change).mark || '='} ${signed(e.change)} to ${money(e.last)}; low ${money(e.min)}, high ${money(e.max)}, deepest drawdown ${money(down)}${unwinds.length ? `; ${number(unwinds.length)} ${unwinds.length === 1 ? 'unwind' : 'unwinds'}, marked with a triangle` : ''}.`;
     },
     table: ([times, peaks, equity]) => ({
       columns: ['Time', 'Equity', 'Drawdown'],
@@ -59,6 +59,12 @@ export function equityChart(height = 210) {
     one.update([points.map((p) => p[0] / 1e3), points.map((p) => p[1] + Math.abs(p[2] ?? 0)), points.map((p) => p[1])]);
   });
   return one.el;
+}
+
+/** Hours within two days, else dates: in the zone that was chosen, 24 hours a day. */
+function timeLabels(u, splits) {
+  const long = 2 * 86_400 < splits.at(-1) - splits[0];
+  return splits.map((s) => (long ? day(s * 1e3, prefs.zone).slice(5) : clock(s * 1e3, prefs.zone).slice(0, 5)));
 }
 
 function pad(min, max) {

@@ -52,9 +52,10 @@ export function result(micros, digits = 2) {
 export function axisMoney(micros, step = Infinity) {
   const dollars = micros / 1e6;
   const size = Math.abs(dollars);
-  const [unit, of] = size < 1e4 ? ['', 1] : size < 1e6 ? ['k', 1e3] : ['M', 1e6];
+  // A unit that would need more than one digit behind the point says less than the plain dollars.
+  const [unit, of] = [['M', 1e6, 1e6], ['k', 1e3, 1e4]].find(([, of, from]) => from <= size && of * 0.1 <= step / 1e6) ?? ['', 1];
   const finest = step / 1e6 / of;
-  const digits = finest < 0.1 ? 2 : finest < 1 ? 1 : finest === Infinity && unit ? 1 : 0;
+  const digits = finest === Infinity ? (unit ? 1 : 0) : finest < 0.01 ? 3 : finest < 0.1 ? 2 : finest < 1 ? 1 : 0;
   return (dollars < 0 ? MINUS : '') + '$' + group(size / of, digits) + unit;
 }
 

@@ -72,7 +72,7 @@ function strip() {
     canvas.style.height = `${height}px`;
     const ctx = canvas.getContext('2d');
     ctx.scale(ratio, ratio);
-    ctx.font = '11px ui-sans-serif, "Segoe UI", Roboto, Inter, "Liberation Sans", Arial, sans-serif';
+    ctx.font = '11px Inter, ui-sans-serif, "Segoe UI", Roboto, "Liberation Sans", Arial, sans-serif';
     ctx.textBaseline = 'middle';
     const cell = (width - left) / SLOTS;
     rows.forEach(({ stage, worst }, y) => {
