@@ -75,7 +75,7 @@ export function flatten() {
     ],
     actions: [
       { label: 'Halt + cancel only', class: 'danger-quiet', act: (close) => { close(); send('kill'); } },
-      { label: 'Halt and sell everything', class: 'danger', act: (close) => {
+      { label: 'Halt and sell everything', class: 'danger', enter: true, act: (close) => {
         if (!code.input.value.trim()) { code.input.focus(); return; }
         close();
         send('flatten', { code: code.input.value.trim() });
@@ -100,7 +100,7 @@ export function arm() {
     title: `Arm ${mode()}: orders may leave`,
     wide: true,
     body: [p('From then on Orion sends orders with real money, within these limits:'), limitList(), hints.length ? h('ul', {}, hints) : null, code.el, phrase.el],
-    actions: [{ label: `Arm: send ${mode()} orders`, class: 'danger', act: (close) => {
+    actions: [{ label: `Arm: send ${mode()} orders`, class: 'danger', enter: true, act: (close) => {
       const empty = [code.input, phrase.input].find((input) => !input.value.trim());
       if (empty) { empty.focus(); return; }
       close();

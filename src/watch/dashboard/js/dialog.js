@@ -5,8 +5,8 @@ import { fill, h } from './dom.js';
 let count = 0;
 
 /**
- * `build(close)` gives `{title, body, actions}`; an action is `{label, class, act, first}`. Resolves with what `close`
- * was given, or null.
+ * An action is `{label, class, act, first, enter}`: `first` has the focus, `enter` is what the Enter key in a field does.
+ * Resolves with what `close` was given, or null.
  */
 export function ask({ title, body, actions = [], wide = false, cancel = 'Cancel' }) {
   return new Promise((done) => {
@@ -15,12 +15,12 @@ export function ask({ title, body, actions = [], wide = false, cancel = 'Cancel'
     const el = h('dialog', { class: wide ? 'wide' : '', 'aria-labelledby': name });
     let answer = null;
     const close = (value = null) => { answer = value; el.close(); };
-    const buttons = actions.map(({ label, class: look, act, first, disabled }) => {
-      const button = h('button', { type: 'button', class: look ?? '', autofocus: first, disabled }, label);
+    const buttons = actions.map(({ label, class: look, act, first, enter = first, disabled }) => {
+      const button = h('button', { type: 'button', class: look ?? '', autofocus: first, 'data-enter': enter, disabled }, label);
       button.addEventListener('click', () => act(close, button));
       return button;
     });
-    const form = h('form', { on: { submit: (event) => { event.preventDefault(); buttons.find((b) => b.hasAttribute('data-enter') || b.autofocus)?.click(); } } },
+    const form = h('form', { on: { submit: (event) => { event.preventDefault(); buttons.find((b) => b.hasAttribute('data-enter'))?.click(); } } },
       h('h2', { id: name }, title),
       h('div', { class: 'dialog-body' }, typeof body === 'function' ? body(close) : body),
       h('div', { class: 'dialog-buttons' }, h('button', { type: 'button', class: 'quiet', on: { click: () => close() } }, cancel), h('span', { class: 'grow' }), buttons));

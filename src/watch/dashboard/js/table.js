@@ -13,7 +13,7 @@ export function table({ caption, columns, key, empty, onPick, visible = false, l
   const head = h('tr', {}, columns.map((c) => h('th', { scope: 'col', class: c.num ? 'num' : '', title: c.title }, c.label)));
   const grid = h('table', {}, h('caption', { class: visible ? '' : 'sr' }, caption), h('thead', {}, head), body);
   const none = h('div', { class: 'empty', hidden: true });
-  const el = h('div', { class: 'scroll', role: 'region', tabindex: '0', 'aria-label': label ?? caption }, grid, none);
+  const el = h('div', { class: 'scroll', role: 'region', tabindex: '0', 'aria-label': `${label ?? caption}, table` }, grid, none);
   const known = new Map();
   let picked = null;
   let roving = null;

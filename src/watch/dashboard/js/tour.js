@@ -22,7 +22,7 @@ export function tour(again = false) {
   const back = h('button', { type: 'button', class: 'quiet', on: { click: () => go(at - 1) } }, 'Back');
   const next = h('button', { type: 'button', class: 'primary', on: { click: () => (at + 1 < STEPS.length ? go(at + 1) : end()) } });
   const before = document.activeElement;
-  card = h('aside', { class: 'tour', role: 'dialog', 'aria-modal': 'false', 'aria-labelledby': 'tour-title', on: { keydown: (event) => { if (event.key === 'Escape') end(); } } },
+  card = h('div', { class: 'tour', role: 'dialog', 'aria-modal': 'false', 'aria-labelledby': 'tour-title', on: { keydown: (event) => { if (event.key === 'Escape') end(); } } },
     heading, words, h('div', { class: 'line' }, count, h('span', { class: 'grow' }),
       h('button', { type: 'button', class: 'quiet', on: { click: end } }, 'Do not show again'), back, next));
   const mark = (on) => document.querySelector(STEPS[at][0])?.classList.toggle('toured', on);

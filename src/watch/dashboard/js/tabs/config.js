@@ -38,7 +38,7 @@ function make(key) {
   const one = {
     input, wrong: h('p', { class: 'wrong', id: `key-${key.key}-wrong`, hidden: true }), origin: h('span', { class: 'origin' }),
     badge: h('span', { class: 'badge' }), pin: h('p', { class: 'hint pin', hidden: true }),
-    reset: h('button', { type: 'button', class: 'quiet', 'aria-label': `Take ${key.key} out of the overlay`, on: { click: () => { edits.set(key.key, null); changed(); paint(); } } }, 'Reset'),
+    reset: h('button', { type: 'button', class: 'quiet', 'aria-label': `Reset ${key.key}: take it out of the overlay`, on: { click: () => { edits.set(key.key, null); changed(); paint(); } } }, 'Reset'),
   };
   const about = [key.unit ? `Unit: ${shown(key.unit)}.` : '', key.range ? `Allowed: ${shown(key.range)}.` : '', `Default: ${shown(plain(key.default)) || 'empty'}.`].filter(Boolean).join(' ');
   one.el = h('div', { class: 'setting', 'data-key': key.key },
@@ -141,7 +141,7 @@ async function saveNow() {
   const done = await ask({
     title: 'Save to the overlay', wide: true,
     body: [h('p', {}, `Written to ${shown(config.value.overlay ?? 'the overlay')}. It can be taken back with Undo.`), diffTable(answer.diff), phrase?.el, wrong],
-    actions: [{ label: answer.phrase ? 'Save and loosen risk' : 'Save', class: answer.phrase ? 'danger' : 'primary', first: !phrase, act: async (close, button) => {
+    actions: [{ label: answer.phrase ? 'Save and loosen risk' : 'Save', class: answer.phrase ? 'danger' : 'primary', first: !phrase, enter: true, act: async (close, button) => {
       if (phrase && !phrase.input.value.trim()) { phrase.input.focus(); return; }
       if (button.disabled) return;
       button.disabled = true;
@@ -174,7 +174,7 @@ async function undo() {
     let answer = await send();
     if (answer.phrase && !answer.written) {
       const typed = field('Type this phrase', { class: 'code' }, answer.phrase);
-      const go = await ask({ title: 'Undoing it loosens risk', wide: true, body: [diffTable(answer.diff ?? []), typed.el], actions: [{ label: 'Undo and loosen risk', class: 'danger', act: (close) => close(typed.input.value.trim() || null) }] });
+      const go = await ask({ title: 'Undoing it loosens risk', wide: true, body: [diffTable(answer.diff ?? []), typed.el], actions: [{ label: 'Undo and loosen risk', class: 'danger', enter: true, act: (close) => close(typed.input.value.trim() || null) }] });
       if (!go) return;
       answer = await send(go);
     }

@@ -20,7 +20,7 @@ function balances() {
   const view = table({
     caption: 'Balances by venue', key: (row) => row.name, label: 'Balances by venue',
     columns: [
-      { label: '', head: true, cell: (row) => ({ text: row.label, title: row.title }) },
+      { label: 'Dollars', head: true, cell: (row) => ({ text: row.label, title: row.title }) },
       { label: 'Kalshi', num: true, cell: (row) => row.cells[0] },
       { label: 'Polymarket', num: true, cell: (row) => row.cells[1] },
       { label: 'Total', num: true, class: 'strong', cell: (row) => row.cells[2] },
