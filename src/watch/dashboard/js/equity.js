@@ -8,7 +8,7 @@ import { prefs } from './prefs.js';
 import { SPANS, choice, performance } from './sources.js';
 
 /** A chart of `performance`; each tab makes its own. */
-export function equityChart(height = 210) {
+export function equityChart(height = 230) {
   let unwinds = [];
   const marks = (u) => {
     const { ctx } = u;

@@ -47,6 +47,8 @@ export function build(into) {
     controls.guard(pauseButton, 'pause', () => (running() ? null : 'the engine is stopped: start it on the overview')),
     controls.guard(killButton, 'kill'),
   ];
+  // What stays in view below the bar has to know how high it is.
+  new ResizeObserver(() => document.documentElement.style.setProperty('--top', `${into.offsetHeight}px`)).observe(into);
   status.watch(render);
   onCommands(renderCommand);
   renderControls();
@@ -143,7 +145,11 @@ export function tick() {
   const naked = value.naked_since_ms ? (value.naked_ms ?? Math.max(0, Date.now() - value.naked_since_ms)) : 0;
   say(exposed.value, `naked ${money(value.naked ?? 0, value.naked ? 2 : 0)}`);
   say(exposed.more, value.naked ? `for ${age(naked)}` : `both legs level · ${age(value.naked_ms_total ?? 0)} in all`);
-  if (STALE_MS < old && running()) say(health.value.lastChild ?? health.value, gone ? 'LOST' : 'STALE');
+  if (STALE_MS < old && running()) {
+    const word = gone ? 'LOST' : 'STALE';
+    if (health.value.textContent !== word) fill(health.value, shape('warn'), word);
+    health.el.dataset.is = 'bad';
+  }
 }
 
 /** After a login: who may act may have changed. */
