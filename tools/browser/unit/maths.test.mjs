@@ -28,7 +28,7 @@ test('merged buckets keep every count and their order', () => {
 test('the strip shows the worst of each slot and leaves gaps empty', () => {
   const hour = 3_600_000;
   const end = 100 * hour;
-  const worst = m.heat([{ at_ms: end - 1, p99_ns: { book: 5 } }, { at_ms: end - 2, p99_ns: { book: 9 } }, { at_ms: end, p99_ns: { book: 3 } }, { at_ms: end - 24 * hour, p99_ns: { book: 1 } }, { at_ms: 0, p99_ns: { book: 99 } }, { at_ms: end - 2 * hour, p99_ns: {} }], 'book', end, 24);
+  const worst = m.heat([{ at_ms: end - 1, p99_ns: { book: 5 } }, { at_ms: end - 2, p99_ns: { book: 9 } }, { at_ms: end, p99_ns: { book: 3 } }, { at_ms: end - 24 * hour, p99_ns: { book: 1 } }, { at_ms: 0, p99_ns: { book: 99 } }, { at_ms: end - 2 * hour, p99_ns: {} }, { at_ms: end - 3 * hour, p99_ns: { book: 0 } }], 'book', end, 24);
   assert.equal(worst[23], 9);
   assert.equal(worst[0], 1);
   assert.equal(worst.filter((v) => v !== null).length, 2);
@@ -52,7 +52,7 @@ test('old figures are told from new ones', () => {
 });
 
 test('only what differs is a change; texts keep their quotes', () => {
-  const keys = [{ key: 'a.n', value: '0.01', origin: 'overlay' }, { key: 'a.s', value: '"net"', origin: 'file' }, { key: 'a.x', value: '1', origin: 'default' }];
+  const keys = [{ key: 'a.n', value: '0.01', origin: 'overlay /var/lib/orion/overlay.toml:3' }, { key: 'a.s', value: '"net"', origin: 'file' }, { key: 'a.x', value: '1', origin: 'default' }];
   const edits = new Map([['a.n', ' 0.01 '], ['a.s', 'gross'], ['a.x', null]]);
   assert.deepEqual(m.changes(keys, edits), { 'a.s': '"gross"' });
   assert.deepEqual(m.changes(keys, new Map([['a.n', null], ['a.s', '"net"']])), { 'a.n': null });

@@ -58,6 +58,7 @@ export async function request(path, { body, signal, accept = 'application/json' 
     keep(null);
     lost(text);
   }
+  text ||= (parsed?.errors ?? []).map((e) => [e.key, e.what].filter(Boolean).join(': ')).join('; ');
   throw new Refused(answer.status, text || `the engine answered ${answer.status}`, parsed);
 }
 

@@ -92,7 +92,7 @@ export function drill() {
 export function arm() {
   const code = codeField();
   const value = status.value ?? {};
-  const known = value.arm_phrase;
+  const known = value.arming_phrase;
   const phrase = field('Phrase', { class: 'code', maxlength: '200' },
     known ? `Type: ${known}` : 'The one that “orion arm” asks for: arm, the mode, and the whole dollars at stake.');
   const hints = (value.findings ?? []).map((text) => h('li', {}, shown(text)));

@@ -211,8 +211,5 @@ export function shownState() {
   return value.engine && value.engine !== 'running' ? 'stopped' : value.state;
 }
 
-/** Why it is not ready, in words. The counts of why-not reasons have the same name in the engine's own snapshot. */
-export function notReady(value) {
-  if (value.ready !== false) return [];
-  return (value.not_ready ?? value.reasons ?? []).filter((reason) => typeof reason === 'string');
-}
+/** Why it is not ready, in words; `reasons` are the counts of why opportunities were left. */
+export const notReady = (value) => (value.ready === false ? value.reasons_not_ready ?? [] : []);

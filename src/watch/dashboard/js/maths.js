@@ -66,7 +66,8 @@ export function heat(strip, stage, end, slots = 96, hours = 24) {
   for (const { at_ms: at, p99_ns: p99 } of strip) {
     const ns = p99?.[stage];
     const slot = Math.floor((at - begin) / width);
-    if (ns === undefined || ns === null || slot < 0 || slots < slot) continue;
+    // 0 is a minute in which nothing was measured.
+    if (!ns || slot < 0 || slots < slot) continue;
     const i = Math.min(slot, slots - 1);
     worst[i] = Math.max(worst[i] ?? 0, ns);
   }
@@ -120,13 +121,16 @@ export function tomlText(typed, like) {
   return quoted(like) && !quoted(text) ? JSON.stringify(text) : text;
 }
 
+/** Does the value stand in the overlay? An origin is a word and where: `overlay /path:3`. */
+export const inOverlay = (key) => String(key.origin).startsWith('overlay');
+
 /** The edits that really change something: key → text, or null to take it out of the overlay. */
 export function changes(keys, edits) {
   const real = {};
   for (const key of keys) {
     if (!edits.has(key.key)) continue;
     const typed = edits.get(key.key);
-    if (typed === null) { if (key.origin === 'overlay') real[key.key] = null; continue; }
+    if (typed === null) { if (inOverlay(key)) real[key.key] = null; continue; }
     const text = tomlText(typed, key.value);
     if (text !== key.value) real[key.key] = text;
   }

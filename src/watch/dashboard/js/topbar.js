@@ -142,7 +142,7 @@ export function tick() {
   const old = Math.max(since, stream.moved === null ? 0 : now - stream.moved);
   const ages = (value.venues ?? []).map(({ venue: name, age_ms: ms }) => `${venue(name)} ${ms === null ? 'nothing yet' : age(ms + since)}`);
   say(health.more, ages.join(' · ') || shown(notReady(value)[0] ?? ''));
-  const naked = value.naked_since_ms ? (value.naked_ms ?? Math.max(0, Date.now() - value.naked_since_ms)) : 0;
+  const naked = value.naked_since_ms ? Math.max(0, (value.now_ms ?? Date.now()) - value.naked_since_ms + since) : 0;
   say(exposed.value, `naked ${money(value.naked ?? 0, value.naked ? 2 : 0)}`);
   say(exposed.more, value.naked ? `for ${age(naked)}` : `both legs level · ${age(value.naked_ms_total ?? 0)} in all`);
   if (STALE_MS < old && running()) {

@@ -6,7 +6,7 @@ import { announce } from '../announce.js';
 import { ask, field, tell } from '../dialog.js';
 import { download, fill, h, say, show } from '../dom.js';
 import { number, shown } from '../format.js';
-import { changes, plain } from '../maths.js';
+import { changes, inOverlay, plain } from '../maths.js';
 import { panel } from '../panel.js';
 import { config } from '../sources.js';
 import { table } from '../table.js';
@@ -64,7 +64,7 @@ function paint() {
     one.badge.className = `badge ${key.applies === 'now' ? 'now' : 'later'}`;
     say(one.pin, key.pinned ? `Set by ${shown(key.pinned)}, which wins over this page: change it there.` : operator() ? '' : 'This session may only look.');
     show(one.pin, Boolean(key.pinned) || !operator());
-    show(one.reset, operator() && !key.pinned && key.origin === 'overlay' && edit !== null);
+    show(one.reset, operator() && !key.pinned && inOverlay(key) && edit !== null);
   }
 }
 
@@ -127,7 +127,7 @@ function saveBar() {
     const errors = checked?.errors?.length ?? 0;
     const good = checked && !errors && !checked.failed;
     save.disabled = !good;
-    say(words, !checked ? `${number(count)} edited: being checked …` : errors ? `${number(errors)} not valid: see the fields` : checked.failed ? (checked.conflict ? 'Somebody else changed the settings: discard, look again, and edit anew.' : `Cannot be checked: ${checked.failed}`) : `${number(checked.diff.length)} would change${checked.phrase ? '; it loosens risk, so a phrase is asked for' : ''}`);
+    say(words, !checked ? `${number(count)} edited: being checked …` : errors ? `${number(errors)} not valid: ${checked.errors.map((e) => (rows.has(e.key) ? `see ${e.key}` : shown(e.what))).join('; ')}` : checked.failed ? (checked.conflict ? 'Somebody else changed the settings: discard, look again, and edit anew.' : `Cannot be checked: ${checked.failed}`) : `${number(checked.diff.length)} would change${checked.phrase ? '; it loosens risk, so a phrase is asked for' : ''}`);
     fill(place, checked?.diff?.length ? diffTable(checked.diff) : null);
   } };
 }
@@ -171,10 +171,14 @@ async function undo() {
   if (!sure) return;
   const send = async (phrase) => post('/api/v1/config/undo', { fingerprint: config.value.fingerprint, ...(phrase ? { phrase } : {}) });
   try {
-    let answer = await send();
-    if (answer.phrase && !answer.written) {
-      const typed = field('Type this phrase', { class: 'code' }, answer.phrase);
-      const go = await ask({ title: 'Undoing it loosens risk', wide: true, body: [diffTable(answer.diff ?? []), typed.el], actions: [{ label: 'Undo and loosen risk', class: 'danger', enter: true, act: (close) => close(typed.input.value.trim() || null) }] });
+    let answer;
+    try {
+      answer = await send();
+    } catch (error) {
+      // Taking a tighter limit back loosens it: the refusal names the phrase.
+      if (error.status !== 422 || error.body?.errors) throw error;
+      const typed = field('Phrase', { class: 'code' }, sentence(error));
+      const go = await ask({ title: 'Undoing it loosens risk', wide: true, body: typed.el, actions: [{ label: 'Undo and loosen risk', class: 'danger', enter: true, act: (close) => close(typed.input.value.trim() || null) }] });
       if (!go) return;
       answer = await send(go);
     }
@@ -228,7 +232,7 @@ export function build() {
     bar.render();
     filter();
     const pendingKeys = config.value?.pending ?? [];
-    say(waits, pendingKeys.length ? `Saved, and waiting for the next start: ${pendingKeys.map(shown).join(', ')}` : `Overlay: ${shown(config.value?.overlay ?? '–')}. What is saved here wins over the file; variables and flags win over it.`);
+    say(waits, pendingKeys.length ? `Saved, and waiting for the next start: ${pendingKeys.map((p) => `${shown(p.key ?? p)}${p.after === undefined ? '' : ` (${shown(p.before ?? '–')} → ${shown(p.after ?? '–')})`}`).join(', ')}` : `Overlay: ${shown(config.value?.overlay ?? '–')}. What is saved here wins over the file; variables and flags win over it.`);
     undoButton.disabled = !operator() || !config.value?.undo;
     say(undoButton, `Undo last save (${number(config.value?.undo ?? 0)})`);
     say(current, asToml());

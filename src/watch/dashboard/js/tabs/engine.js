@@ -85,6 +85,7 @@ export function healthPanel() {
       ['Checksums', { text: `${number(fit)} fit${differ || unfit ? `, ${number((differ ?? 0) + (unfit ?? 0))} differ` : ''}${unsettled ? `, ${number(unsettled)} unsettled` : ''}`, class: differ ? 'notable' : '' }],
       ['Agrees with venues', { text: value.agrees === true ? 'yes' : value.agrees === false ? 'NO' : 'not compared', class: value.agrees === false ? 'notable' : '' }],
       ['Clock', { text: clockText(value) }],
+      ['Orders allowed now', { text: Object.entries(value.budgets ?? {}).map(([name, n]) => `${venue(name)} ${number(n)}`).join(' · ') || '–', title: 'What the venues’ request budgets leave' }],
       ['Database queue', { text: `${number(value.audit_queue)} rows${value.audit_dropped ? `, ${number(value.audit_dropped)} dropped` : ''}`, class: value.audit_dropped ? 'notable' : '' }],
       ['Detect', { text: detectText(value) }],
       ['Orders in doubt', { text: number(value.doubts), class: value.doubts ? 'notable' : '' }],
@@ -96,10 +97,10 @@ export function healthPanel() {
 }
 
 function clockText(value) {
-  const offsets = value.clock_ms ?? value.clock;
-  if (offsets && typeof offsets === 'object') return Object.entries(offsets).map(([name, ms]) => `${venue(name)} ${number(ms, 1)} ms`).join(' · ');
-  const off = value.at_ms ? Math.abs(Date.now() - value.at_ms) : null;
-  return off === null ? '–' : off < 5_000 ? 'this browser agrees' : `this browser is ${age(off)} off`;
+  const venues = Object.entries(value.clock_offset_ms ?? {}).map(([name, ms]) => `${venue(name)} ${0 < ms ? '+' : ''}${number(ms)} ms`);
+  const off = Math.abs(Date.now() - (value.now_ms ?? Date.now()));
+  if (5_000 < off) venues.push(`this browser is ${age(off)} off`);
+  return venues.join(' · ') || 'no venue has told the time yet';
 }
 
 function detectText(value) {
