@@ -158,7 +158,7 @@ function onEvent({ event, data }) {
 }
 
 function takeStatus(value) {
-  if (value.at_ms !== engineTime || value.engine !== 'running') {
+  if (value.at_ms !== engineTime || engine(value) !== 'running') {
     engineTime = value.at_ms;
     stream.moved = now();
   }
@@ -204,11 +204,14 @@ export function close() {
   for (const source of [status, opportunities, logLines, commandEvents]) source.clear();
 }
 
+/** running, stopped, starting or stopping. */
+export const engine = (value = status.value) => value?.engine || 'running';
+
 /** The state that a command expects to find. */
 export function shownState() {
   const value = status.value;
   if (!value) return undefined;
-  return value.engine && value.engine !== 'running' ? 'stopped' : value.state;
+  return value.engine === 'stopped' ? 'stopped' : value.state;
 }
 
 /** Why it is not ready, in words; `reasons` are the counts of why opportunities were left. */

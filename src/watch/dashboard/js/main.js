@@ -8,7 +8,7 @@ import { close, open as openStream } from './live.js';
 import { loginCode } from './maths.js';
 import { tickPanels } from './panel.js';
 import { onPref, prefs, setPref } from './prefs.js';
-import { clearAll, showAgain } from './sources.js';
+import { clearAll, config as settings, showAgain } from './sources.js';
 import * as topbar from './topbar.js';
 import { hideTour, tour } from './tour.js';
 import * as audit from './tabs/audit.js';
@@ -65,6 +65,8 @@ function begin() {
   topbar.refresh();
   say(byId('role'), operator() ? 'operator' : 'viewer: looks only');
   openStream();
+  // The reserve of each venue follows from the settings.
+  settings.refresh();
   select(decodeURIComponent(/#tab=([a-z]+)/.exec(location.hash)?.[1] ?? current ?? 'overview'), false);
   tour();
 }

@@ -2,7 +2,7 @@
 
 import { h, say, show } from './dom.js';
 import { age } from './format.js';
-import { status } from './live.js';
+import { engine, status } from './live.js';
 
 const panels = new Set();
 
@@ -21,7 +21,7 @@ export function panel({ title, id, sources = [], tools = [], wide = '', note = n
 
 /** Called twice a second: what is old says so. */
 export function tickPanels() {
-  const stopped = status.value && status.value.engine && status.value.engine !== 'running';
+  const stopped = engine() !== 'running';
   for (const one of panels) {
     if (!one.el.isConnected || one.el.closest('[hidden]') || !one.sources.length) continue;
     let worst = null;

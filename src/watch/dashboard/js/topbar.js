@@ -6,7 +6,7 @@ import { onCommands, sent } from './commands.js';
 import * as controls from './controls.js';
 import { fill, h, moment, say, shape, show } from './dom.js';
 import { age, money, result, shown, trend, venue } from './format.js';
-import { notReady, status, stream } from './live.js';
+import { engine, notReady, status, stream } from './live.js';
 import { STALE_MS } from './maths.js';
 
 const MODES = {
@@ -34,7 +34,7 @@ const lastCommand = h('div', { class: 'last-command', role: 'status', hidden: tr
 const banner = h('div', { class: 'banner', role: 'alert', hidden: true });
 let guards = [];
 
-const running = () => (status.value?.engine ?? 'running') === 'running';
+const running = () => engine() === 'running';
 const pausable = () => status.value?.state === 'active' || !status.value;
 
 /** Builds the bar into the page's header. */
@@ -79,13 +79,13 @@ function renderCommand() {
 }
 
 function healthOf(value) {
-  if (!running()) return ['stop', value.engine.toUpperCase(), 'bad'];
+  if (!running()) return ['stop', engine(value).toUpperCase(), 'bad'];
   if (value.ready) return ['ready', 'READY', 'good'];
   return ['warn', 'NOT READY', 'bad'];
 }
 
 function actsOf(value) {
-  if (!running()) return ['STOPPED', 'the engine does not run', 'no'];
+  if (!running()) return [engine(value).toUpperCase(), 'the engine does not run', 'no'];
   if (value.state === 'halted') return ['HALTED', value.latch ? shown(value.latch) : 'the latch has fallen', 'no'];
   if (value.state === 'paused') return ['PAUSED', 'no new trades; open pairs are managed', 'no'];
   if (value.armed === false) return ['NOT ARMED', 'nothing is sent before somebody arms it', 'no'];
@@ -95,7 +95,7 @@ function actsOf(value) {
 
 let before = {};
 function render(value) {
-  const [name, word, meaning] = MODES[value.mode] ?? ['alert', String(value.mode ?? '?').toUpperCase(), ''];
+  const [name, word, meaning] = MODES[value.mode] ?? ['alert', String(value.mode || 'starting').toUpperCase(), ''];
   document.body.dataset.mode = name;
   fill(mode.value, shape(name), word);
   say(mode.more, meaning);

@@ -4,12 +4,12 @@ import { onCommands } from '../commands.js';
 import * as controls from '../controls.js';
 import { fill, h, say, shape, show } from '../dom.js';
 import { age, full, number, shown, span, venue } from '../format.js';
-import { notReady, status } from '../live.js';
+import { engine, notReady, status } from '../live.js';
 import { prefs } from '../prefs.js';
 import { facts, table } from '../table.js';
 import { panel } from '../panel.js';
 
-const running = () => (status.value?.engine ?? 'running') === 'running';
+const running = () => engine() === 'running';
 const stopped = () => (running() ? null : 'the engine is stopped');
 
 function control(command, label, act, rule, note, look = '') {
@@ -35,7 +35,7 @@ export function enginePanel() {
     if (!value) return;
     const up = value.started_ms ? age(Math.max(0, (value.at_ms ?? Date.now()) - value.started_ms)) : '–';
     list.update([
-      ['Engine', { text: (value.engine ?? 'running').toUpperCase(), class: running() ? 'strong' : 'strong way-down' }],
+      ['Engine', { text: engine(value).toUpperCase(), class: running() ? 'strong' : 'strong way-down' }],
       ['Since', { text: running() ? up : '–', title: full(value.started_ms, prefs.zone) }],
       ['Next start', { text: String(value.promoted ?? value.mode ?? '–').toUpperCase(), title: 'The mode that the next start takes' }],
       ['Auto-execute', { text: value.auto_execute ? 'ON' : 'OFF', class: 'strong' }],

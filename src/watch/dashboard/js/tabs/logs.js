@@ -21,6 +21,7 @@ export function build() {
   const copied = h('span', { class: 'note', role: 'status' });
   let lines = [];
   let newest = -1;
+  let history = false;
 
   const fits = (line) => LEVELS.indexOf(String(line.level).toLowerCase()) <= LEVELS.indexOf(level.value);
   const row = (line) => h('li', { class: `level-${String(line.level).toLowerCase()}` },
@@ -41,12 +42,15 @@ export function build() {
   }
 
   logs.watch((value) => {
-    add(value.lines ?? [], lines.length === 0);
+    add(value.lines ?? [], !history);
+    history = true;
     say(note, value.dropped ? `${number(value.dropped)} lines were dropped: the log could not keep up` : '');
   });
-  logLines.watch((more) => { if (Array.isArray(more)) add(more, false); });
+  logLines.watch((more) => { // What came before is asked for first, so that it stands before.
+    if (history && Array.isArray(more)) add(more, false); });
   level.addEventListener('change', () => {
     choice.level = level.value;
+    history = false;
     add([], true);
     logs.refresh(true);
   });
@@ -65,5 +69,5 @@ export function build() {
   } } }, 'Copy');
   const filters = h('div', { class: 'filters' }, h('label', { for: 'log-level' }, 'Level'), level, h('label', { class: 'check' }, follow, 'follow'), copy, copied, note);
   return { el: h('div', { class: 'grid' }, panel({ title: 'Log', id: 'p-log', sources: [logs], wide: 'full', note: 'secrets never reach it' }, filters, place)), sources: [logs],
-    forget() { lines = []; newest = -1; fill(list); } };
+    forget() { history = false; lines = []; newest = -1; fill(list); } };
 }

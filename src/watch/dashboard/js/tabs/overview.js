@@ -91,5 +91,5 @@ export function build({ open, go }) {
   const el = h('div', { class: 'grid overview' },
     h('div', { class: 'column' }, balances(), enginePanel()), chart,
     feed(open), funnelPanel(go), openPanel(open), closedPanel(open), healthPanel());
-  return { el, sources: [performance, funnel, positions, trades, config] };
+  return { el, sources: [performance, funnel, positions, trades] };
 }
