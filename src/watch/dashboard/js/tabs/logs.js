@@ -46,8 +46,8 @@ export function build() {
     history = true;
     say(note, value.dropped ? `${number(value.dropped)} lines were dropped: the log could not keep up` : '');
   });
-  logLines.watch((more) => { // What came before is asked for first, so that it stands before.
-    if (history && Array.isArray(more)) add(more, false); });
+  // What came before is asked for first, so that it stands before.
+  logLines.watch((more) => { if (history && Array.isArray(more)) add(more, false); });
   level.addEventListener('change', () => {
     choice.level = level.value;
     history = false;
