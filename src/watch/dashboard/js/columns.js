@@ -37,14 +37,16 @@ export const opportunityColumns = [
   { label: 'Why', class: 'code', cell: (o) => ({ text: o.reason ?? '–', title: o.sentence ? shown(o.sentence) : '' }) },
 ];
 
-const held = (plan) => (plan.closed_ms ? plan.closed_ms - plan.opened_ms : null);
+// A plan's orders are over long before its markets pay.
+const over = (plan) => plan.realised_ms ?? plan.closed_ms;
+const held = (plan) => (over(plan) ? over(plan) - plan.opened_ms : null);
 const STATES = { filled: 'FILLED', settled: 'SETTLED', unwound: 'UNWOUND', partial: 'PARTIAL', missed: 'MISSED', naked: 'NAKED', void: 'VOID', exited: 'SOLD', open: 'OPEN' };
 export const planState = (plan) => ({ text: STATES[plan.state] ?? shown(String(plan.state ?? '–')).toUpperCase(), class: `chip ${shown(plan.state ?? '')}` });
 
 /** Closed plans; `short` leaves out what a narrow panel has no room for. */
 export function tradeColumns(short) {
   const all = [
-    { label: 'Closed', cell: (t) => ({ ms: t.closed_ms }) },
+    { label: 'Closed', cell: (t) => ({ ms: over(t) }) },
     { label: 'Market', class: 'title', pick: true, cell: (t) => ({ foreign: t.title, title: shown(t.title) }) },
     { label: 'Direction', class: 'dim', wide: true, cell: direction },
     { label: 'Contracts', num: true, wide: true, cell: (t) => quantity(t.qty) },
@@ -52,7 +54,7 @@ export function tradeColumns(short) {
     { label: 'Spent', num: true, wide: true, cell: (t) => money(t.spent) },
     { label: 'Fees', num: true, wide: true, cell: (t) => money(t.fees) },
     { label: 'Expected', num: true, wide: true, cell: (t) => money(t.expected) },
-    { label: 'Net', num: true, class: 'strong', cell: (t) => gain(t.realised) },
+    { label: 'Net', num: true, class: 'strong', cell: (t) => (t.realised === null || t.realised === undefined ? { text: 'not paid yet', class: 'dim', title: 'Held until its markets settle' } : gain(t.realised)) },
     { label: 'State', cell: (t) => ({ ...planState(t), title: t.provisional ? 'provisional: a venue may still reverse it' : '' }) },
     { label: 'Held', num: true, cell: (t) => (held(t) === null ? '–' : age(held(t))) },
   ];
@@ -78,6 +80,7 @@ export function positionColumns(short) {
 
 export const holdingColumns = [
   { label: 'Market', class: 'title', head: true, cell: (x) => ({ foreign: x.title ?? x.market, title: shown(x.market) }) },
+  { label: 'Its name there', class: 'code clip', cell: (x) => ({ foreign: x.market, title: shown(x.market) }) },
   { label: 'Venue', cell: (x) => venue(x.venue) },
   { label: 'Outcome', cell: (x) => String(x.outcome ?? '–').toUpperCase() },
   { label: 'Contracts', num: true, cell: (x) => quantity(x.qty) },

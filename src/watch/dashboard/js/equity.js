@@ -69,7 +69,8 @@ function timeLabels(u, splits) {
 
 function pad(min, max) {
   if (min === null || min === undefined) return [0, 1];
-  const room = Math.max((max - min) * 0.12, 1e4);
+  // A flat line is drawn flat, not as cents magnified.
+  const room = Math.max((max - min) * 0.12, 1e6);
   return [min - room, max + room];
 }
 

@@ -24,7 +24,7 @@ const pending = () => changes(keys(), edits);
 function editor(key) {
   const id = `key-${key.key}`;
   const props = { id, 'aria-describedby': `${id}-doc ${id}-wrong`, spellcheck: 'false', autocomplete: 'off' };
-  const choices = key.choices?.length ? key.choices : key.type === 'bool' ? ['true', 'false'] : null;
+  const choices = key.choices?.length ? key.choices : ['true', 'false'].includes(key.default) ? ['true', 'false'] : null;
   const input = choices ? h('select', props, choices.map((c) => h('option', { value: plain(String(c)) }, plain(String(c))))) : h('input', { type: 'text', ...props });
   input.addEventListener('input', () => {
     edits.set(key.key, input.value);

@@ -13,13 +13,14 @@ const STEPS = {
 };
 
 /** Gross less fees is net: three figures, one line. */
-function edge(o) {
+function edge(o, plan) {
+  const qty = plan?.qty ?? o.qty ?? 0;
   const part = (label, text, cls = '') => h('div', { class: `term ${cls}` }, h('span', { class: 'label' }, label), h('span', { class: 'value' }, text));
   const sum = h('div', { class: 'edge' },
     part('gross', cents(o.gross)), h('span', { class: 'op', 'aria-label': 'less' }, '−'), part('fees', cents(o.fee)),
     h('span', { class: 'op', 'aria-label': 'is' }, '='), part('net per contract', `${trend(o.net).mark} ${0 < o.net ? '+' : ''}${cents(o.net)}`, `way-${trend(o.net).way}`),
-    h('span', { class: 'op', 'aria-label': 'times' }, '×'), part('contracts', quantity(o.qty)),
-    h('span', { class: 'op', 'aria-label': 'is' }, '='), part('net', result(o.net * ((o.qty ?? 0) / 1e6)), `way-${trend(o.net).way}`));
+    h('span', { class: 'op', 'aria-label': 'times' }, '×'), part(plan ? 'contracts planned' : 'contracts on offer', quantity(qty)),
+    h('span', { class: 'op', 'aria-label': 'is' }, '='), part(plan ? 'net expected' : 'net, were all taken', result(o.net * (qty / 1e6)), `way-${trend(o.net).way}`));
   return sum;
 }
 
@@ -72,7 +73,7 @@ function planPart(plan, fills) {
     caption: 'Fills', visible: true, key: (f) => f.id, empty: 'Nothing was filled.',
     columns: [
       { label: 'At', cell: (f) => ({ ms: f.at_ms }) }, { label: 'Venue', head: true, cell: (f) => venue(f.venue) },
-      { label: 'Market', class: 'dim', cell: (f) => ({ foreign: f.market }) },
+      { label: 'Market', class: 'dim clip', cell: (f) => ({ foreign: f.market, title: shown(f.market) }) },
       { label: 'Action', cell: (f) => `${shown(f.action ?? '')} ${shown(f.outcome ?? '').toUpperCase()}` },
       { label: 'Price', num: true, cell: (f) => price(f.price) }, { label: 'Contracts', num: true, cell: (f) => quantity(f.qty) },
       { label: 'Fee', num: true, cell: (f) => money(f.fee, 4) },
@@ -101,7 +102,7 @@ export function detail({ opportunity: o, plan, fills, waterfall: spans, books },
     h('div', { class: 'panel-body' },
       h('p', { class: 'verdict' }, h('span', { class: mark.class }, mark.text), o.reason ? h('code', {}, o.reason) : null, ' ',
         o.sentence ? shown(o.sentence) : o.outcome === 'filled' ? 'both legs were filled' : ''),
-      edge(o),
+      edge(o, plan),
       h('div', { class: 'blocks' },
         block('What it was', about.el), block('How long each step took', falls(spans)),
         block('Both books when it was decided', h('div', { class: 'books' }, (books ?? []).length ? books.map(ladder) : h('p', { class: 'empty' }, 'The books were not kept for this one.'))),

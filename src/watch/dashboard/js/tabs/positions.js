@@ -28,7 +28,9 @@ export function build({ open }) {
   const count = h('span', { class: 'note' });
   positions.watch((value) => {
     plans.update(value.plans ?? []);
-    held.update(value.holdings ?? []);
+    // A pair's key names both markets.
+    const titles = new Map((value.plans ?? []).flatMap((p) => String(p.pair ?? '').split('|').map((market) => [market, p.title])));
+    held.update((value.holdings ?? []).map((x) => ({ ...x, title: x.title ?? titles.get(x.market) })));
     count.textContent = `${number((value.plans ?? []).length)} open`;
   });
   trades.watch((value) => closed.update(value.trades ?? []));
