@@ -23,8 +23,8 @@ pub use figures::{FateCount, Noted, Notes, PairCount, PlanSums, Realised, Seen};
 pub use reader::{AuditReader, OpportunityRecord, ReasonCount, Shown, State};
 pub use recompute::{Holding, Recomputed, VenueBooks};
 pub use row::{
-    Action, Balance, ConfigChange, Control, Event, Fate, Fill, Finality, Merge, Opportunity, Plan, Position, Row,
-    RunInfo, Settlement,
+    Action, Balance, ConfigChange, Control, Decision, Event, Fate, Fill, Finality, Merge, Opportunity, Plan, Position,
+    Row, RunInfo, Settlement,
 };
 
 const STEPS: &[M<'_>] =
@@ -288,6 +288,12 @@ fn put(to: &Transaction<'_>, run_id: i64, row: &Row) -> rusqlite::Result<usize> 
                 o.detect_ns.map(int),
                 o.plan_id.map(int),
             ]),
+        Row::Decision(d) => to
+            .prepare_cached(
+                "INSERT INTO decisions (opportunity_id, run_id, steps, books) VALUES (?1, ?2, ?3, ?4) \
+                 ON CONFLICT (opportunity_id) DO UPDATE SET steps = excluded.steps, books = excluded.books",
+            )?
+            .execute(params![int(d.opportunity), run_id, d.steps, d.books]),
         // A plan may outlive the run that made it.
         Row::Plan(p) => to
             .prepare_cached(

@@ -255,7 +255,7 @@ impl Engine {
         let (dial_in, dial_out) = bounded(64);
         let mut routes = HashMap::new();
         let tls = tls(endpoints.root.as_deref())?;
-        let (mut lines, mut redeemer, mut canceller, mut treasury) = (None, None, None, None);
+        let (mut lines, mut redeemer, mut canceller, mut treasury, mut clock_off) = (None, None, None, None, None);
         let (orders_in, ordered) = bounded(4);
         let (found_in, found) = bounded(16);
         let (commands_in, commands) = bounded(64);
@@ -266,11 +266,9 @@ impl Engine {
                 if !wired.reads_only {
                     canceller = Some(Canceller::new(&endpoints, wired.api.clone())?);
                 }
-                treasury = Some((
-                    Asker::new(&endpoints, &signing.desk, &wired.api, config.vault.polymarket_key_until)?,
-                    signing.desk.clone(),
-                    wired.reads_only,
-                ));
+                let asker = Asker::new(&endpoints, &signing.desk, &wired.api, config.vault.polymarket_key_until)?;
+                clock_off = Some(asker.clock_off.clone());
+                treasury = Some((asker, signing.desk.clone(), wired.reads_only));
                 let of = |slot: usize| {
                     let hashed = tables.listed[slot].as_ref()?.hashed.as_ref()?;
                     Some((tables.names[slot].name.as_str(), hashed.v2, hashed.neg_risk))
@@ -503,6 +501,8 @@ impl Engine {
             snapshot: snapshot.clone(),
             latencies: latencies.clone(),
             stops: stops.clone(),
+            lines: line_gauge.clone(),
+            clock_off,
             commands,
             changes,
             found,

@@ -73,6 +73,8 @@ pub fn kept_beside(events: &[Event], storms: u64) -> Kept {
         told,
         snapshot: Arc::clone(&snapshot),
         latencies: Arc::default(),
+        lines: None,
+        clock_off: None,
         commands: bounded(1).1,
         changes: bounded(1).1,
         found: bounded(1).1,

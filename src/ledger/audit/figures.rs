@@ -116,10 +116,11 @@ impl AuditReader {
         Ok(self.all(sql, [id], |line| Ok((line.get(0)?, line.get(1)?)))?.pop())
     }
 
-    /// Plans that are over, newest first.
+    /// Plans whose profit is realised, newest first.
     pub fn closed_plans(&self, count: u32) -> Result<Vec<Plan>, AuditError> {
         let sql = format!(
-            "{PLAN} WHERE closed_at IS NOT NULL AND state NOT IN ('missed', 'withheld', 'abandoned') ORDER BY closed_at DESC, id DESC LIMIT ?1"
+            "{PLAN} WHERE realised_at IS NOT NULL AND state NOT IN ('missed', 'withheld', 'abandoned') \
+             ORDER BY realised_at DESC, id DESC LIMIT ?1"
         );
         self.all(&sql, [count], plan)
     }

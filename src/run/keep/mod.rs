@@ -4,11 +4,15 @@
 //! written when it lets go; what does not fit is counted.
 
 mod book;
+mod decision;
 mod rows;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -16,12 +20,14 @@ use crossbeam::channel::{Receiver, Sender};
 use rtrb::Consumer;
 
 pub use book::{PlanBook, books};
+use decision::Decisions;
 
 use super::{
     check::Verdicts,
     clock,
     event::{Control, Event, Fill, What},
     latency::{Collector, Latencies, Stage},
+    lines::LineGauge,
     ring::Stop,
     snapshot::{Balances, FeedStatus, PairShown, ReasonLine, Snapshot, StageLine},
     stops::Stops,
@@ -142,6 +148,10 @@ pub struct KeepSetup {
     pub snapshot: Arc<Mutex<Snapshot>>,
     pub latencies: Arc<Mutex<Latencies>>,
     pub stops: Stops,
+    /// Of the thread that sends orders, where there is one.
+    pub lines: Option<Arc<LineGauge>>,
+    /// This host's clock less Polymarket's in milliseconds, where it is asked for; `i64::MIN` before it is known.
+    pub clock_off: Option<Arc<AtomicI64>>,
     /// What people ordered.
     pub commands: Receiver<Ordered>,
     /// Settings that they changed.
@@ -175,6 +185,7 @@ struct Keeper {
     held: HashMap<(MarketId, Outcome), (Qty, Money)>,
     reasons: HashMap<&'static str, u64>,
     last_reason: HashMap<u64, &'static str>,
+    decisions: Decisions,
     balances: HashMap<(Venue, u8), (Money, Money)>,
     balance_written: HashMap<(Venue, u8), (Nanos, Money, Money)>,
     status: Snapshot,
@@ -211,6 +222,7 @@ pub fn run(mut setup: KeepSetup, sources_ended: &[Stop]) {
         held,
         reasons: HashMap::new(),
         last_reason: HashMap::new(),
+        decisions: Decisions::default(),
         balances: HashMap::new(),
         balance_written: HashMap::new(),
         status,
@@ -269,6 +281,19 @@ impl Keeper {
         match event.what {
             What::Sighted { id, pair, direction, quote, reason, detect_ns } => {
                 self.sighted(at, id, pair, direction, &quote, reason, detect_ns);
+            }
+            What::Passed { id, passage } => self.decisions.passed(id, passage),
+            What::Depth { id, venue, side, levels } => {
+                let row = self.decisions.depth(id, venue, side, levels);
+                if let Some(row) = row {
+                    self.push(Row::Decision(row));
+                }
+            }
+            What::Stepped { id, step, span } => {
+                let row = self.decisions.stepped(id, step, span);
+                if let Some(row) = row {
+                    self.push(Row::Decision(row));
+                }
             }
             What::Ended { id } => self.ended(id, at),
             What::Planned { id, sighting, pair, direction, qty, limits, net } => {
@@ -484,6 +509,15 @@ impl Keeper {
         if self.setup.stops.is_laid() && self.status.latch.is_none() {
             // Somebody has laid the file down: a stop like any other.
             let _ = self.setup.stops.halt(Latch::Person);
+        }
+        if let Some(lines) = &self.setup.lines {
+            for (venue, left) in Venue::ALL.into_iter().zip(&lines.budgets) {
+                self.status.budgets.insert(venue.name().into(), left.load(Ordering::Relaxed));
+            }
+        }
+        let off = self.setup.clock_off.as_ref().map(|off| off.load(Ordering::Relaxed));
+        if let Some(off) = off.filter(|off| *off != i64::MIN) {
+            self.status.clock_offset_ms.insert(Venue::Polymarket.name().into(), off);
         }
         self.status.feeds.clear();
         for (at, (venue, gauge)) in self.setup.gauges.iter().enumerate() {
