@@ -85,7 +85,7 @@ pub fn run(global: &Global, args: &RunArgs) -> Done {
         _ => None,
     };
     let states = &config.engine.state_dir;
-    drop(boot::claim(&states.join(mode.name()))?);
+    let _lock = boot::claim(&states.join(mode.name()))?;
     let settings = Arc::new(Settings::new(sources(global, flags)));
     let style = style(args.plain, args.json);
     if style == Style::Human {
@@ -120,6 +120,7 @@ pub fn run(global: &Global, args: &RunArgs) -> Done {
             signing: signing.as_ref().map(Signing::lent),
             wired: wired.clone(),
             findings,
+            claimed: true,
             ..Start::new(mode, loaded, endpoints.clone(), pairs, listed)
         };
         Ok(Engine::start(start)?)
