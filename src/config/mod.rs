@@ -22,7 +22,9 @@ use figment::error::Kind as Wrong;
 use figment::providers::Serialized;
 use garde::Validate;
 
-pub use checked::{Capital, Config, Engine, Feed, Level, Log, Pairs, Paper, Promotion, Risk, Trading, Vault};
+pub use checked::{
+    Alerts, Capital, Config, Engine, Feed, Level, Log, Pairs, Paper, Promotion, Risk, Telegram, Trading, Vault,
+};
 pub use fault::{ConfigError, Fault, Origin};
 pub use import::{Imported, import_yaml};
 pub use key::schema;
