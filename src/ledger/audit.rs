@@ -27,11 +27,8 @@ pub use row::{
     RunInfo, Settlement,
 };
 
-const STEPS: &[M<'_>] = &[
-    M::up(include_str!("schema_1.sql")),
-    M::up(include_str!("schema_2.sql")),
-    M::up(include_str!("schema_3.sql")),
-];
+const STEPS: &[M<'_>] =
+    &[M::up(include_str!("schema_1.sql")), M::up(include_str!("schema_2.sql")), M::up(include_str!("schema_3.sql"))];
 const MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
 
 /// The schema that this build writes and reads.

@@ -31,6 +31,7 @@ use super::{
     lines::LineGauge,
     look::{self, LookSetup},
     mode::Mode,
+    notice::{self, Post, Wanted},
     pipe::{Place, tls},
     recall::{self, Recalled},
     redeem::{self, RedeemSetup},
@@ -46,7 +47,7 @@ use super::{
 use crate::{
     config::{Config, Loaded, Setting},
     ledger::{
-        audit::{Audit, RunInfo},
+        audit::{Audit, AuditReader, RunInfo},
         journal::Record,
     },
     order::Ids,
@@ -122,6 +123,8 @@ pub struct Start {
     pub adopts: bool,
     /// Raw frames go here, if anywhere.
     pub record: Option<Sender<Recorded>>,
+    /// Where alerts go, as the database names them: chats and others. Empty: there are none.
+    pub places: Vec<String>,
 }
 
 impl Start {
@@ -141,6 +144,7 @@ impl Start {
             findings: Vec::new(),
             adopts: false,
             record: None,
+            places: Vec::new(),
         }
     }
 }
@@ -159,6 +163,8 @@ pub struct Engine {
     pub commands: Sender<keep::Ordered>,
     /// Of the thread that sends orders, where there is one.
     pub lines: Option<Arc<LineGauge>>,
+    /// What whoever tells people of alerts needs, where there is anywhere to tell them.
+    pub post: Option<Post>,
     stalled: Stop,
     detector_ended: Stop,
     detector: Option<JoinHandle<()>>,
@@ -188,7 +194,7 @@ impl Engine {
     pub fn start(start: Start) -> anyhow::Result<Self> {
         let Start { mode, config, config_hash, guarded, settings, endpoints, pairs, listed, signing, wired, .. } =
             start;
-        let (findings, adopts, record) = (start.findings, start.adopts, start.record);
+        let (findings, adopts, record, places) = (start.findings, start.adopts, start.record, start.places);
         let state = config.engine.state_dir.join(mode.name());
         let lock = claim(&state)?;
         let database = state.join("orion.db");
@@ -197,10 +203,18 @@ impl Engine {
         let run =
             RunInfo { mode: mode.name().into(), started_at: now, build: env!("CARGO_PKG_VERSION").into(), config_hash };
         let mut audit = Audit::open(&database, &run)?;
-        if guarded.is_some() && !config.engine.resume_after_crash && !audit.ended_well()? {
+        let crashed = !audit.ended_well()?;
+        if guarded.is_some() && !config.engine.resume_after_crash && crashed {
             tracing::warn!("the run before ended without a farewell: halted and disarmed until a person looked at it");
             stops::crashed(&state)?;
         }
+        let (alerts, post) = match places {
+            places if places.is_empty() => (None, None),
+            places => {
+                let (source, post) = notice::ends(wanted(&config, places), &AuditReader::open(&database)?)?;
+                (Some(source), Some(post))
+            }
+        };
         let mut tables = tables(&pairs, &listed);
         let over_polymarket = polymarket_links(&tables, &endpoints, config.feed.assets_per_connection)?;
         let stop = Stop::default();
@@ -486,6 +500,8 @@ impl Engine {
             rows,
             held,
             books,
+            alerts,
+            crashed,
         };
         let ended: Vec<Stop> = lines_ended.into_iter().chain([detector_ended.clone()]).collect();
         let keeper = std::thread::Builder::new().name("keep".into()).spawn(move || keep::run(keep, &ended))?;
@@ -499,6 +515,7 @@ impl Engine {
             orders: orders_in,
             commands: commands_in,
             lines: line_gauge,
+            post,
             stalled,
             detector_ended,
             detector: Some(detector),
@@ -526,6 +543,21 @@ impl Engine {
     /// Does a thread hang, so that nobody should wait for it?
     pub fn is_stalled(&self) -> bool {
         self.stalled.raised()
+    }
+}
+
+/// What is told of, and from where on a venue is short of cash: below its reserve and one smallest trade no plan could
+/// be opened there.
+fn wanted(config: &Config, places: Vec<String>) -> Wanted {
+    let capital = &config.capital;
+    let floor = |allocation| {
+        capital.initial_bankroll.share(allocation).share(capital.reserve_ppm) + config.trading.min_trade_size
+    };
+    Wanted {
+        places,
+        loudness: config.telegram.loudness,
+        min_edge: config.telegram.opportunity_min_edge,
+        floors: [floor(capital.kalshi_allocation_ppm), floor(capital.polymarket_allocation_ppm)],
     }
 }
 

@@ -209,7 +209,7 @@ fn serve(stream: &UnixStream, handles: &Handles) -> anyhow::Result<()> {
     };
     if let Some((command, args)) = ordered {
         let at = clock::unix();
-        let ordered = Ordered { at, who: "control socket", command, args, result: answer.result() };
+        let ordered = Ordered { at, who: "control socket".into(), command, args, result: answer.result() };
         // A keeper that does not keep up loses the row, never the command.
         let _ = handles.commands.try_send(ordered);
     }

@@ -80,6 +80,8 @@ pub fn kept_beside(events: &[Event], storms: u64) -> Kept {
         rows: Vec::new(),
         held: Vec::new(),
         books: Vec::new(),
+        alerts: None,
+        crashed: false,
     };
     // The detector is over, so the keeper writes down what there is and ends.
     let ended = Stop::default();

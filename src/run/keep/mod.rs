@@ -4,6 +4,7 @@
 //! written when it lets go; what does not fit is counted.
 
 mod book;
+mod notify;
 mod rows;
 
 use std::{
@@ -22,6 +23,7 @@ use super::{
     clock,
     event::{Control, Event, Fill, What},
     latency::{Collector, Latencies, Stage},
+    notice::Source,
     ring::Stop,
     snapshot::{Balances, FeedStatus, ReasonLine, Snapshot, StageLine},
     stops::Stops,
@@ -115,7 +117,7 @@ pub enum Told {
 pub struct Ordered {
     pub at: UnixMs,
     /// By which way it came.
-    pub who: &'static str,
+    pub who: String,
     pub command: &'static str,
     pub args: String,
     pub result: String,
@@ -154,6 +156,10 @@ pub struct KeepSetup {
     pub held: Vec<(MarketId, Outcome, Qty, Money)>,
     /// Plans of earlier starts whose payout is still to come.
     pub books: Vec<PlanBook>,
+    /// Where alerts go, if anywhere.
+    pub alerts: Option<Source>,
+    /// The run before ended without a farewell.
+    pub crashed: bool,
 }
 
 struct Seen {
@@ -180,6 +186,7 @@ struct Keeper {
     storms: HashMap<usize, u64>,
     /// What this run has shown for itself.
     alive: Alive,
+    notifier: Option<notify::Notifier>,
 }
 
 /// Evidence for the next mode, gathered between two collections.
@@ -198,6 +205,7 @@ pub fn run(mut setup: KeepSetup, sources_ended: &[Stop]) {
     let held = setup.held.iter().map(|(m, o, q, c)| ((*m, *o), (*q, *c))).collect();
     let rows = std::mem::take(&mut setup.rows).into();
     let plans = std::mem::take(&mut setup.books).into_iter().map(|book| (book.row.id, book)).collect();
+    let notifier = setup.alerts.take().map(notify::Notifier::new);
     let mut keeper = Keeper {
         setup,
         rows,
@@ -215,8 +223,10 @@ pub fn run(mut setup: KeepSetup, sources_ended: &[Stop]) {
         write_error: None,
         storms: HashMap::new(),
         alive: Alive::default(),
+        notifier,
     };
     keeper.take_profits();
+    keeper.greet();
     loop {
         let ended = sources_ended.iter().all(Stop::raised);
         let mut idle = true;
@@ -254,6 +264,8 @@ pub fn run(mut setup: KeepSetup, sources_ended: &[Stop]) {
     keeper.show();
     keeper.write();
     keeper.publish();
+    keeper.part();
+    keeper.write();
     if let Err(e) = keeper.setup.audit.close_run(clock::unix()) {
         let _ = keeper.setup.told.try_send(Told::Note(format!("the run could not be closed in the database: {e}")));
     }
@@ -262,6 +274,7 @@ pub fn run(mut setup: KeepSetup, sources_ended: &[Stop]) {
 impl Keeper {
     fn handle(&mut self, event: &Event) {
         let at = event.at;
+        self.notify(event);
         match event.what {
             What::Sighted { id, pair, direction, quote, reason, detect_ns } => {
                 self.sighted(at, id, pair, direction, &quote, reason, detect_ns);
@@ -477,12 +490,13 @@ impl Keeper {
         }
         while let Ok((findings, advice)) = self.setup.found.try_recv() {
             (self.status.findings, self.status.advice) = (findings, advice);
+            self.notify_findings();
         }
         while let Ok(command) = self.setup.commands.try_recv() {
             let Ordered { at, who, command, args, result } = command;
-            let (who, command) = (who.into(), command.into());
-            self.push(Row::Control(audit::Control { at, who, command, args, result }));
+            self.push(Row::Control(audit::Control { at, who, command: command.into(), args, result }));
         }
+        self.notify_health();
         self.show();
     }
 
@@ -543,6 +557,7 @@ impl Keeper {
     }
 
     fn write(&mut self) {
+        self.returned();
         if self.rows.is_empty() {
             return;
         }
@@ -551,6 +566,8 @@ impl Keeper {
             Ok(()) => {
                 self.rows.clear();
                 self.write_error = None;
+                self.wrote();
+                self.notify_database(None);
             }
             Err(e) => {
                 if self.write_error.is_none() {
@@ -563,7 +580,9 @@ impl Keeper {
                     // Rows that can never be written must not hold up the others.
                     self.dropped += self.rows.len() as u64;
                     self.rows.clear();
+                    self.wrote();
                 }
+                self.notify_database(Some(e.to_string()));
             }
         }
     }
