@@ -28,7 +28,8 @@ fn allowed(from: &str, to: &str) -> bool {
     match from {
         "venue" => matches!(to, "wire" | "spread" | "order" | "fill"),
         "lab" => stage(to).is_some() || to == "venue",
-        "watch" => to == "run",
+        // It asks the audit trail, read-only.
+        "watch" => matches!(to, "run" | "ledger"),
         "run" | "cli" => true,
         // The vault, configuration, pairs and the simulated exchanges stand on plain values alone, and those on
         // nothing.

@@ -8,9 +8,8 @@ use super::{
     stops::ModeArg,
 };
 use crate::{
-    decide::Reason,
     ledger::audit::{AuditReader, Fate, OpportunityRecord},
-    run::clock,
+    run::{clock, explain},
     unit::{Money, UnixMs, Venue},
 };
 
@@ -110,7 +109,7 @@ fn one(reader: &AuditReader, id: u64, json: bool) -> Done {
     );
     say!("  outcome   {}", o.outcome.name());
     if let Some(code) = &o.reason {
-        say!("  why       {}: {}", Shown(code), explained(code));
+        say!("  why       {}: {}", Shown(code), explain::reason(code));
     }
     let Some(plan) = o.plan_id else { return Ok(()) };
     for fill in reader.fills_of(plan).map_err(anyhow::Error::from)? {
@@ -126,12 +125,6 @@ fn one(reader: &AuditReader, id: u64, json: bool) -> Done {
         );
     }
     Ok(())
-}
-
-/// The sentence behind a code.
-fn explained(code: &str) -> &'static str {
-    let known = Reason::every().find(|reason| reason.code() == code);
-    known.map_or("the plan ended so; its fills tell the rest", Reason::sentence)
 }
 
 fn as_json(record: &OpportunityRecord) -> serde_json::Value {

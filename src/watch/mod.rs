@@ -1,6 +1,7 @@
-//! What people see and touch: the status and the control socket.
+//! What people see and touch: the status, the control socket, alerts and the chat.
 
 #![forbid(unsafe_code)]
 
+pub mod alert;
 pub mod control;
 pub mod status;
