@@ -97,7 +97,7 @@ pub fn run(global: &Global, args: &RebuildArgs) -> Done {
     let engine = Engine::start(start)?;
     let (snapshot, done) = (engine.snapshot.clone(), Arc::new(AtomicBool::new(false)));
     let ended = Signals { stop: done.clone(), ..signals };
-    let clean = attend(engine, &ended, Some(PATIENCE), |told| {
+    let clean = attend(engine, &ended, Some(PATIENCE), None, |told| {
         if let Told::Note(text) = told {
             say!("{}", Shown(text));
         }

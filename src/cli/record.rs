@@ -83,7 +83,7 @@ pub fn run(global: &Global, args: &RecordArgs) -> Done {
         Start { signing, record: Some(frames_in), ..Start::new(Mode::Record, loaded, endpoints, pairs, listed) };
     let engine = Engine::start(start)?;
     let snapshot = engine.snapshot.clone();
-    let clean = attend(engine, &signals, args.duration, |_| {
+    let clean = attend(engine, &signals, args.duration, None, |_| {
         anyhow::ensure!(!disk.is_finished(), "the recording cannot go on: its disk thread ended");
         Ok(())
     });

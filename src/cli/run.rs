@@ -3,14 +3,17 @@
 
 use std::{
     io::Write as _,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use clap::Args;
 
 use super::{
-    Done, Fault, Global, Signals, log_to_stderr,
+    Done, Fault, Global, Signals, alerts, log_to_stderr,
     passphrase::{self, KeyArgs},
     promote,
     screen::{Screen, Style},
@@ -32,7 +35,10 @@ use crate::{
         trading::Wired,
     },
     venue::polymarket::contract::Chain,
-    watch::control::{self, Handles},
+    watch::{
+        alert,
+        control::{self, Handles},
+    },
 };
 
 #[derive(Args, Debug)]
@@ -75,7 +81,8 @@ pub fn run(global: &Global, args: &RunArgs) -> Done {
     log_to_stderr(config.log.level);
     let signals = Signals::install()?;
     let pairs = PairBook::load(&config.pairs.file).map_err(|e| Fault::Config(e.to_string()))?;
-    let signing = passphrase::signing(config, args.keys)?;
+    let (signing, voice) = passphrase::signing_and_voice(config, args.keys)?;
+    let telling = alerts::settings(&loaded, mode, &pairs, voice);
     let style = style(args.plain, args.json);
     let endpoints = Endpoints::production();
     let wired = match (mode, &signing) {
@@ -112,11 +119,12 @@ pub fn run(global: &Global, args: &RunArgs) -> Done {
         signing,
         wired,
         findings,
+        places: telling.places(),
         ..Start::new(mode, loaded, endpoints, pairs, listed)
     };
     let engine = Engine::start(start)?;
     let mut screen = Screen::new(style);
-    let clean = attend(engine, &signals, args.duration, |told| show(&mut screen, told))?;
+    let clean = attend(engine, &signals, args.duration, Some(telling), |told| show(&mut screen, told))?;
     if clean { Ok(()) } else { Err(Fault::Failed(anyhow::anyhow!("a thread of the engine ended before its time"))) }
 }
 
@@ -167,9 +175,10 @@ pub fn show(screen: &mut Screen, told: &Told) -> anyhow::Result<()> {
 
 /// Shows what a running engine tells until a signal or the end of `duration`; then ends it cleanly.
 pub fn attend(
-    engine: Engine,
+    mut engine: Engine,
     signals: &Signals,
     duration: Option<Duration>,
+    telling: Option<alert::Settings>,
     mut tell: impl FnMut(&Told) -> anyhow::Result<()>,
 ) -> anyhow::Result<bool> {
     for source in engine.snapshot.lock().map(|s| s.sources.clone()).unwrap_or_default() {
@@ -183,6 +192,10 @@ pub fn attend(
         lines: engine.lines.clone(),
         orders: engine.orders.clone(),
         commands: engine.commands.clone(),
+    };
+    let teller = match (telling, engine.post.take()) {
+        (Some(settings), Some(post)) => Some(alert::start(settings, post, Arc::new(alerts::Phone(handles.clone())))?),
+        _ => None,
     };
     let control = control::start(&engine.state, handles, stop.clone())?;
     let began = clock::now();
@@ -207,6 +220,10 @@ pub fn attend(
     }
     stop.raise();
     let _ = control.join();
+    // It ends with the keeper's last word; where the keeper hangs, it ends with the process.
+    if let Some(teller) = teller.filter(|_| clean) {
+        let _ = teller.join();
+    }
     outcome.map(|()| clean)
 }
 

@@ -178,41 +178,10 @@ fn serve(stream: &UnixStream, handles: &Handles) -> anyhow::Result<()> {
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = String::new();
     BufReader::new(stream.take(REQUEST_MAX)).read_line(&mut line)?;
-    let request = serde_json::from_str::<Request>(&line);
-    let ordered = request.as_ref().ok().and_then(|request| request.ordered());
-    let answer = match request {
-        Ok(Request::Status) => Answer::Status { status: Box::new(handles.status()) },
-        Ok(Request::Latency) => {
-            Answer::Latency { table: handles.latencies.lock().map(|l| l.table()).unwrap_or_default() }
-        }
-        Ok(Request::Pause) => handles.done(handles.stops.pause(), "paused"),
-        Ok(Request::Resume) => handles.done(handles.stops.resume(), "active"),
-        Ok(Request::Kill) => Answer::Stopped { report: handles.kill(Stops::halt_by_person) },
-        Ok(Request::Flatten) => Answer::Stopped { report: handles.kill(Stops::flatten) },
-        Ok(Request::Drill) if handles.status().state != "active" => Answer::Refused {
-            why: format!("the engine is {}: a drill would lift that; resume first", handles.status().state),
-        },
-        Ok(Request::Drill) => {
-            let report = handles.kill(Stops::halt_by_person);
-            match handles.stops.resume() {
-                Ok(()) => Answer::Stopped { report },
-                Err(e) => Answer::Refused { why: format!("drilled, but the latch cannot be lifted: {e}") },
-            }
-        }
-        Ok(Request::Arm) => handles.arm(),
-        Ok(Request::Disarm) if !handles.stops.wants_arming() => {
-            Answer::Refused { why: "this engine sends no live orders: there is nothing to disarm".into() }
-        }
-        Ok(Request::Disarm) => handles.armed(handles.stops.disarm(), false),
-        Ok(Request::Transfer { from, to, amount }) => handles.transfer(from, to, Money::micros(amount)),
+    let answer = match serde_json::from_str::<Request>(&line) {
+        Ok(request) => handles.execute(request, "control socket"),
         Err(e) => Answer::Refused { why: format!("not a request this version knows: {e}") },
     };
-    if let Some((command, args)) = ordered {
-        let at = clock::unix();
-        let ordered = Ordered { at, who: "control socket".into(), command, args, result: answer.result() };
-        // A keeper that does not keep up loses the row, never the command.
-        let _ = handles.commands.try_send(ordered);
-    }
     let mut text = serde_json::to_vec(&answer)?;
     text.push(b'\n');
     (&*stream).write_all(&text)?;
@@ -220,6 +189,40 @@ fn serve(stream: &UnixStream, handles: &Handles) -> anyhow::Result<()> {
 }
 
 impl Handles {
+    /// Does what is asked; what was ordered becomes a row of the audit trail.
+    pub fn execute(&self, request: Request, who: &str) -> Answer {
+        let answer = match request {
+            Request::Status => Answer::Status { status: Box::new(self.status()) },
+            Request::Latency => Answer::Latency { table: self.latencies.lock().map(|l| l.table()).unwrap_or_default() },
+            Request::Pause => self.done(self.stops.pause(), "paused"),
+            Request::Resume => self.done(self.stops.resume(), "active"),
+            Request::Kill => Answer::Stopped { report: self.kill(Stops::halt_by_person) },
+            Request::Flatten => Answer::Stopped { report: self.kill(Stops::flatten) },
+            Request::Drill if self.status().state != "active" => Answer::Refused {
+                why: format!("the engine is {}: a drill would lift that; resume first", self.status().state),
+            },
+            Request::Drill => {
+                let report = self.kill(Stops::halt_by_person);
+                match self.stops.resume() {
+                    Ok(()) => Answer::Stopped { report },
+                    Err(e) => Answer::Refused { why: format!("drilled, but the latch cannot be lifted: {e}") },
+                }
+            }
+            Request::Arm => self.arm(),
+            Request::Disarm if !self.stops.wants_arming() => {
+                Answer::Refused { why: "this engine sends no live orders: there is nothing to disarm".into() }
+            }
+            Request::Disarm => self.armed(self.stops.disarm(), false),
+            Request::Transfer { from, to, amount } => self.transfer(from, to, Money::micros(amount)),
+        };
+        if let Some((command, args)) = request.ordered() {
+            let ordered = Ordered { at: clock::unix(), who: who.into(), command, args, result: answer.result() };
+            // A keeper that does not keep up loses the row, never the command.
+            let _ = self.commands.try_send(ordered);
+        }
+        answer
+    }
+
     fn status(&self) -> Snapshot {
         self.status.lock().map(|s| s.clone()).unwrap_or_default()
     }

@@ -113,7 +113,7 @@ pub fn run(global: &Global, args: &DemoArgs) -> Done {
     let snapshot = engine.snapshot.clone();
     let mut screen = Screen::new(style);
     let mut check = Check::default();
-    let clean = attend(engine, &signals, args.duration, |told| {
+    let clean = attend(engine, &signals, args.duration, None, |told| {
         check.fills += u64::from(matches!(told, Told::Filled { .. }));
         show(&mut screen, told)
     })?;

@@ -72,6 +72,9 @@ pub enum Do {
         who: Who,
         alert: Option<u64>,
     },
+    AckAll {
+        who: Who,
+    },
     Mute {
         who: Who,
         kind: AlertKind,
@@ -120,7 +123,7 @@ pub const COMMANDS: [(&str, &str); 20] = [
     ("pause", "no new plans, at once"),
     ("resume", "lift a pause or a halt; asks back"),
     ("kill", "halt and cancel, at once; then offers to sell everything"),
-    ("ack", "[id] acknowledge a risk alert; without a number: list them"),
+    ("ack", "[id|all] acknowledge risk alerts; without a number: list them"),
     ("mute", "<kind> <time> for example: mute execution 2h"),
     ("help", "this list"),
     ("version", "of the engine"),
@@ -241,6 +244,7 @@ impl Chat {
             "pause" => vec![Do::Act { who, act: Act::Pause }],
             "kill" => vec![Do::Act { who, act: Act::Kill }],
             "resume" => vec![self.confirm(who, Act::Resume, now)],
+            "ack" if first == Some("all") => vec![Do::AckAll { who }],
             "ack" => vec![Do::Ack { who, alert: id() }],
             "mute" => vec![mute(who, first, second)],
             _ => vec![Do::Say { who, text: "There is no such command. /help lists them all.".into() }],

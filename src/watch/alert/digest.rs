@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::queue::Body;
+use super::message::Body;
 use crate::{
     ledger::audit::Alert,
     unit::{Nanos, UnixMs},

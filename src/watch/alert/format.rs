@@ -4,7 +4,7 @@
 //! removed, and what looks like a key, an account or an address is cut in its middle. It stands in a block of fixed
 //! letters, where no client makes links of it.
 
-use super::queue::{Answer, Body, Message};
+use super::message::{Answer, Body, Message};
 use crate::{
     ledger::audit::Alert,
     unit::{AlertKind, UnixMs},
@@ -85,15 +85,21 @@ impl Frame {
                 blocks.push(Block::Text(self.footer(alert, *told, *times, *again)));
                 (blocks, buttons(alert))
             }
-            Body::Fold { kind, lines, count, again, .. } => {
+            Body::Fold { kind, lines, count, reminds, again, .. } => {
                 let again = if *again { " (some may have come before)" } else { "" };
-                let mut blocks = vec![head(&format!("{count} × {}{again}", kind.name()))];
-                let hidden = count - lines.len();
+                let open = if *reminds { ", not acknowledged" } else { "" };
+                let hidden = count.saturating_sub(lines.len());
                 let mut text = lines.join("\n");
                 if 0 < hidden {
                     text = format!("{hidden} earlier ones are in the database\n{text}");
                 }
-                blocks.push(Block::Pre(text));
+                let mut blocks = vec![head(&format!("{count} × {}{open}{again}", kind.name()))];
+                if *kind == AlertKind::Risk {
+                    // Commands can be tapped, but not in a block of fixed letters.
+                    blocks.extend([Block::Text(text), Block::Text("/ack all".into())]);
+                } else {
+                    blocks.push(Block::Pre(text));
+                }
                 (blocks, Vec::new())
             }
             Body::Edges { lines, count, since } => {

@@ -5,12 +5,7 @@
 //! Opportunities become one message that is edited at most once a minute. Before a kept alert leaves, that it is leaving
 //! is written down; so after a restart it either surely did not arrive, or is told again with the word "again".
 
-use std::{
-    collections::{HashMap, VecDeque},
-    num::NonZeroU32,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use governor::{
@@ -20,7 +15,12 @@ use governor::{
     state::{InMemoryState, NotKeyed},
 };
 
-use super::{digest::Digest, format::Block};
+use super::{
+    cargo::{Cargo, FOLD_MAX, Flight, Item, Risk, Stage, fold, kinds, reminder, told},
+    digest::Digest,
+    message::{Answer, Body, Message, Outcome, Output, Rules},
+    same::Sames,
+};
 use crate::{
     ledger::audit::{Alert, Delivery, DeliveryState},
     run::notice::Counts,
@@ -35,13 +35,8 @@ pub const RISKS_MAX: usize = 200;
 const ANSWERS_MAX: usize = 16;
 /// So many of one kind that wait become one message.
 const FOLD_FROM: usize = 4;
-/// Lines of such a message.
-const FOLD_MAX: usize = 30;
-/// Keys that are known to have been told lately; beyond it nothing new is folded by its key.
-const KEYS_MAX: usize = 1_000;
-/// The first pause between two of the same, which doubles up to the last one.
-const SAME_FIRST: Nanos = Nanos::secs(60);
-const SAME_LAST: Nanos = Nanos::secs(3_600);
+/// Between a risk alert and its first reminder.
+const REMIND_FIRST: Nanos = Nanos::secs(60);
 /// A database that is locked does not hold an alert back for longer.
 const RECORD_WAIT: Nanos = Nanos::secs(1);
 /// An answer is of use so long.
@@ -50,163 +45,6 @@ const ANSWER_MAX: Nanos = Nanos::secs(60);
 const SHUT: Nanos = Nanos::secs(300);
 /// No place is obeyed that asks for a longer pause: risk alerts have to get through.
 const WAIT_MAX: Duration = Duration::from_secs(900);
-
-/// How fast a place may be written to.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    /// One message per this.
-    pub every: Duration,
-    /// So many may come at once.
-    pub burst: NonZeroU32,
-}
-
-impl Pace {
-    /// Fifteen messages in any minute: three at once, then one every five seconds.
-    pub const CHAT: Self =
-        Self { every: Duration::from_secs(5), burst: NonZeroU32::new(3).expect("three is not zero") };
-}
-
-/// What a place is like.
-#[derive(Clone, Debug)]
-pub struct Rules {
-    /// As the database knows it.
-    pub place: String,
-    pub loudness: [Loudness; 12],
-    pub pace: Pace,
-    /// People read here: much of one kind is folded, risk alerts come again until acknowledged. A program gets every
-    /// alert once.
-    pub people: bool,
-    /// Spreads retries.
-    pub seed: u64,
-}
-
-/// What to do next.
-#[derive(Debug)]
-pub enum Output {
-    /// Have this written down; then [`Queue::handle_written`].
-    Record(Delivery),
-    /// Send this; then [`Queue::handle_outcome`].
-    Send(Message),
-    WaitUntil(Nanos),
-}
-
-/// Something to send.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Message {
-    pub body: Body,
-    pub silent: bool,
-    /// Without markup: with it the place refused it.
-    pub plain: bool,
-    /// The message to put it in the place of.
-    pub edit: Option<i64>,
-}
-
-/// What it says.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Body {
-    Alert {
-        alert: Box<Alert>,
-        /// The first time, or a reminder.
-        told: u32,
-        /// How often it happened.
-        times: u32,
-        /// It may have been told already.
-        again: bool,
-    },
-    /// Many of one kind.
-    Fold {
-        kind: AlertKind,
-        ids: Vec<u64>,
-        lines: Vec<String>,
-        count: usize,
-        again: bool,
-    },
-    /// Edges that were seen lately.
-    Edges {
-        lines: Vec<String>,
-        count: u64,
-        since: UnixMs,
-    },
-    Answer(Answer),
-}
-
-/// An answer to a person, or to a button that was pressed.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Answer {
-    pub blocks: Vec<Block>,
-    /// Rows of buttons: a label and what it sends.
-    pub buttons: Vec<Vec<(String, String)>>,
-}
-
-/// What became of a request.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Outcome {
-    /// It arrived; the number that an edit names, where the place gives one.
-    Sent(Option<i64>),
-    /// It surely did not arrive.
-    Unsent,
-    /// It may have arrived.
-    Unsure,
-    /// It did not arrive, and nothing is to be sent for so long.
-    Wait(Duration),
-    /// The place does not take this message.
-    Refused,
-    /// The place takes nothing from us: blocked, gone, or the token is not one.
-    Shut,
-}
-
-/// A trouble that somebody should acknowledge.
-#[derive(Clone, Debug)]
-struct Risk {
-    alert: Alert,
-    times: u32,
-    sends: u32,
-    due: Nanos,
-    again: bool,
-    /// It was over before it could be told: told once, and not repeated.
-    over: bool,
-}
-
-#[derive(Clone, Debug)]
-struct Item {
-    alert: Alert,
-    times: u32,
-    again: bool,
-}
-
-/// One key that was told lately.
-#[derive(Debug)]
-struct Same {
-    pause: Nanos,
-    until: Nanos,
-    /// The newest that was held back, and how many were.
-    held: Option<(Alert, u32)>,
-}
-
-#[derive(Debug)]
-enum Cargo {
-    Risk(u64),
-    Items(Vec<Item>),
-    Answer(Answer, Nanos),
-    Edges,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Stage {
-    /// Until so many records are written, or patience ends.
-    Recording {
-        mark: u64,
-        since: Nanos,
-    },
-    Out,
-}
-
-#[derive(Debug)]
-struct Flight {
-    cargo: Cargo,
-    stage: Stage,
-    message: Message,
-}
 
 /// Everything that waits for one place.
 #[derive(Debug)]
@@ -221,7 +59,7 @@ pub struct Queue {
     waiting: VecDeque<Item>,
     answers: VecDeque<(Answer, Nanos)>,
     digest: Digest,
-    same: HashMap<(AlertKind, String), Same>,
+    same: Sames,
     muted: [Nanos; 12],
     flight: Option<Flight>,
     records: VecDeque<Delivery>,
@@ -250,7 +88,7 @@ impl Queue {
             waiting: VecDeque::new(),
             answers: VecDeque::new(),
             digest: Digest::default(),
-            same: HashMap::new(),
+            same: Sames::default(),
             muted: [Nanos::ZERO; 12],
             flight: None,
             records: VecDeque::new(),
@@ -318,8 +156,15 @@ impl Queue {
             self.record_kept(&alert, DeliveryState::Dropped);
         } else if kind == AlertKind::Opportunity {
             self.digest.add(&alert);
-        } else if self.rules.people && self.is_same(&alert) {
-            Counts::add(&self.counts.suppressed, kind);
+        } else if self.rules.people {
+            let (now_told, folded) = self.same.hold(alert, self.now);
+            if let Some(folded) = &folded {
+                self.record_kept(folded, DeliveryState::Folded);
+            }
+            match now_told {
+                Some((alert, times)) => self.wait(Item { alert, times, again: false }),
+                None => Counts::add(&self.counts.suppressed, kind),
+            }
         } else {
             self.wait(Item { alert, times: 1, again: false });
         }
@@ -333,7 +178,7 @@ impl Queue {
         match known {
             Some(risk) => {
                 risk.times += 1;
-                risk.due = risk.due.min(now + SAME_FIRST);
+                risk.due = risk.due.min(now + REMIND_FIRST);
                 self.fold(&alert);
             }
             // So much trouble at once is one trouble. The newest stands for the others.
@@ -350,29 +195,6 @@ impl Queue {
     fn fold(&mut self, alert: &Alert) {
         Counts::add(&self.counts.suppressed, alert.kind);
         self.record_kept(alert, DeliveryState::Folded);
-    }
-
-    /// Was the same told lately? Then it is held back, and counted.
-    fn is_same(&mut self, alert: &Alert) -> bool {
-        let now = self.now;
-        let id = (alert.kind, alert.key.clone());
-        if alert.key.is_empty() {
-            return false;
-        }
-        if let Some(same) = self.same.get_mut(&id) {
-            if now < same.until {
-                let count = same.held.as_ref().map_or(0, |(_, count)| *count) + 1;
-                if let Some((before, _)) = same.held.replace((alert.clone(), count)) {
-                    self.record_kept(&before, DeliveryState::Folded);
-                }
-                return true;
-            }
-            same.pause = SAME_LAST.min(same.pause + same.pause);
-            same.until = now + same.pause;
-        } else if self.same.len() < KEYS_MAX {
-            self.same.insert(id, Same { pause: SAME_FIRST, until: now + SAME_FIRST, held: None });
-        }
-        false
     }
 
     fn wait(&mut self, item: Item) {
@@ -478,24 +300,12 @@ impl Queue {
                 .with_jitter_seed(seed)
                 .build()
         });
-        backoff.next().map_or(SAME_FIRST, nanos)
+        backoff.next().map_or(REMIND_FIRST, nanos)
     }
 
     fn arrived(&mut self, cargo: Cargo, message: Option<i64>) {
         match cargo {
-            Cargo::Risk(id) => {
-                Counts::add(&self.counts.sent, AlertKind::Risk);
-                let Some(at) = self.risks.iter().position(|risk| risk.alert.id == id) else { return };
-                self.risks[at].sends += 1;
-                self.risks[at].again = false;
-                let sends = self.risks[at].sends;
-                self.risks[at].due = self.now + reminder(sends);
-                if self.risks[at].over || !self.rules.people {
-                    self.handle_ack(id);
-                } else {
-                    self.record(id, DeliveryState::Sent, sends);
-                }
-            }
+            Cargo::Risks(ids) => ids.into_iter().for_each(|id| self.risk_arrived(id)),
             Cargo::Items(items) => {
                 for item in items {
                     Counts::add(&self.counts.sent, item.alert.kind);
@@ -512,14 +322,29 @@ impl Queue {
         }
     }
 
+    fn risk_arrived(&mut self, id: u64) {
+        Counts::add(&self.counts.sent, AlertKind::Risk);
+        let now = self.now;
+        let Some(risk) = self.risks.iter_mut().find(|risk| risk.alert.id == id) else { return };
+        (risk.sends, risk.again) = (risk.sends + 1, false);
+        risk.due = now + reminder(risk.sends);
+        let (over, sends) = (risk.over, risk.sends);
+        if over || !self.rules.people {
+            self.handle_ack(id);
+        } else {
+            self.record(id, DeliveryState::Sent, sends);
+        }
+    }
+
     /// It did not arrive, or may not have: it stays the first of its kind.
     fn keep(&mut self, cargo: Cargo, again: bool) {
         match cargo {
-            Cargo::Risk(id) => {
-                if let Some(risk) = self.risks.iter_mut().find(|risk| risk.alert.id == id) {
+            Cargo::Risks(ids) => {
+                for id in ids {
+                    let Some(risk) = self.risks.iter_mut().find(|risk| risk.alert.id == id) else { continue };
                     risk.again |= again;
                     let sends = risk.sends;
-                    if !again {
+                    if !risk.again {
                         // Before the first time it waits as at the beginning; later it waits as told.
                         let state = if sends == 0 { DeliveryState::Queued } else { DeliveryState::Sent };
                         self.record(id, state, sends);
@@ -546,12 +371,12 @@ impl Queue {
 
     fn give_up(&mut self, cargo: Cargo) {
         match cargo {
-            Cargo::Risk(id) => {
+            Cargo::Risks(ids) => {
                 let due = self.now + SHUT;
-                if let Some(risk) = self.risks.iter_mut().find(|risk| risk.alert.id == id) {
+                for risk in self.risks.iter_mut().filter(|risk| ids.contains(&risk.alert.id)) {
                     risk.due = due;
                 }
-                self.keep(Cargo::Risk(id), false);
+                self.keep(Cargo::Risks(ids), false);
             }
             Cargo::Items(items) => {
                 for item in items {
@@ -579,8 +404,8 @@ impl Queue {
                 }
                 Stage::Recording { .. } => {
                     // Somebody may have acknowledged it meanwhile.
-                    if let Cargo::Risk(id) = flight.cargo
-                        && !self.risks.iter().any(|risk| risk.alert.id == id)
+                    if let Cargo::Risks(ids) = &flight.cargo
+                        && !self.risks.iter().any(|risk| ids.contains(&risk.alert.id))
                     {
                         self.flight = None;
                         return Output::WaitUntil(now);
@@ -605,13 +430,21 @@ impl Queue {
         }
     }
 
+    /// New trouble, then answers, then trouble that nobody has acknowledged, then everything else.
     fn what_next(&self) -> Option<Next> {
         let due = |risk: &&Risk| risk.due <= self.now;
-        if let Some(risk) = self.risks.iter().filter(due).min_by_key(|risk| (risk.sends, risk.alert.id)) {
-            return Some(Next::Risk(risk.alert.id));
+        let (told, new): (Vec<&Risk>, Vec<&Risk>) = self.risks.iter().filter(due).partition(|risk| 0 < risk.sends);
+        let ids = |risks: &[&Risk], most: usize| risks.iter().take(most).map(|risk| risk.alert.id).collect();
+        // After an outage there may be much of it: then it is one message, in which none is hidden.
+        let most = if self.rules.people && FOLD_FROM <= new.len() { FOLD_MAX } else { 1 };
+        if !new.is_empty() {
+            return Some(Next::Risks(ids(&new, most)));
         }
         if !self.answers.is_empty() {
             return Some(Next::Answer);
+        }
+        if !told.is_empty() {
+            return Some(Next::Risks(ids(&told, FOLD_MAX)));
         }
         if !self.waiting.is_empty() {
             return Some(Next::Items);
@@ -621,46 +454,23 @@ impl Queue {
 
     fn next_due(&self) -> Nanos {
         let risks = self.risks.iter().map(|risk| risk.due);
-        let held = self.same.values().filter(|same| same.held.is_some()).map(|same| same.until);
-        risks.chain(held).chain(self.digest.due()).min().unwrap_or(Nanos::new(u64::MAX))
+        risks.chain(self.same.due()).chain(self.digest.due()).min().unwrap_or(Nanos::new(u64::MAX))
     }
 
     /// What was held back long enough waits like anything else, and says how many there were.
     fn release(&mut self) {
-        let now = self.now;
-        let mut free = Vec::new();
-        self.same.retain(|_, same| {
-            if now < same.until {
-                return true;
-            }
-            match same.held.take() {
-                Some((alert, times)) => {
-                    same.pause = SAME_LAST.min(same.pause + same.pause);
-                    same.until = now + same.pause;
-                    free.push(Item { alert, times, again: false });
-                    true
-                }
-                // Quiet for as long as the last pause: it is forgotten.
-                None => now < same.until + same.pause,
-            }
-        });
-        for item in free {
-            self.wait(item);
+        for (alert, times) in self.same.release(self.now) {
+            self.wait(Item { alert, times, again: false });
         }
     }
 
     /// Takes what is next out of what waits.
     fn load(&mut self, next: Next) {
         let (cargo, body, kind) = match next {
-            Next::Risk(id) => {
-                let Some(risk) = self.risks.iter().find(|risk| risk.alert.id == id) else { return };
-                let body = Body::Alert {
-                    alert: Box::new(risk.alert.clone()),
-                    told: risk.sends + 1,
-                    times: risk.times,
-                    again: risk.again,
-                };
-                (Cargo::Risk(id), body, Some(AlertKind::Risk))
+            Next::Risks(ids) => {
+                let risks: Vec<&Risk> = self.risks.iter().filter(|risk| ids.contains(&risk.alert.id)).collect();
+                let body = told(&risks);
+                (Cargo::Risks(ids), body, Some(AlertKind::Risk))
             }
             Next::Answer => {
                 let Some((answer, since)) = self.answers.pop_front() else { return };
@@ -678,8 +488,9 @@ impl Queue {
         let silent = kind.is_some_and(|kind| self.rules.loudness[kind as usize] == Loudness::Silent);
         let message = Message { body, silent, plain: self.plain, edit };
         let leaving: Vec<(u64, u32)> = match &cargo {
-            Cargo::Risk(id) => {
-                self.risks.iter().filter(|risk| risk.alert.id == *id).map(|risk| (*id, risk.sends)).collect()
+            Cargo::Risks(ids) => {
+                let risks = self.risks.iter().filter(|risk| ids.contains(&risk.alert.id));
+                risks.map(|risk| (risk.alert.id, risk.sends)).collect()
             }
             Cargo::Items(items) => {
                 items.iter().filter(|item| item.alert.kind.is_kept()).map(|item| (item.alert.id, 0)).collect()
@@ -729,42 +540,12 @@ impl Queue {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Next {
-    Risk(u64),
+    Risks(Vec<u64>),
     Answer,
     Items,
     Edges,
-}
-
-/// How long after its nth time a risk alert comes again: 1, 2, 4 … 60 minutes.
-fn reminder(sends: u32) -> Nanos {
-    let minutes = 1_u64 << sends.saturating_sub(1).min(6);
-    Nanos::secs(60 * minutes.min(60))
-}
-
-fn fold(items: &[Item]) -> Body {
-    let again = items.iter().any(|item| item.again);
-    if let [item] = items {
-        return Body::Alert { alert: Box::new(item.alert.clone()), told: 1, times: item.times, again };
-    }
-    let line = |item: &Item| match item.times {
-        1 => item.alert.headline.clone(),
-        times => format!("{} (×{times})", item.alert.headline),
-    };
-    let hidden = items.len().saturating_sub(FOLD_MAX);
-    let kind = items[0].alert.kind;
-    let ids = items.iter().map(|item| item.alert.id).collect();
-    Body::Fold { kind, ids, lines: items[hidden..].iter().map(line).collect(), count: items.len(), again }
-}
-
-fn kinds(flight: &Flight, risks: &[Risk]) -> Vec<AlertKind> {
-    match &flight.cargo {
-        Cargo::Risk(id) => risks.iter().filter(|risk| risk.alert.id == *id).map(|_| AlertKind::Risk).collect(),
-        Cargo::Items(items) => items.iter().map(|item| item.alert.kind).collect(),
-        Cargo::Answer(..) => Vec::new(),
-        Cargo::Edges => vec![AlertKind::Opportunity],
-    }
 }
 
 fn nanos(span: Duration) -> Nanos {

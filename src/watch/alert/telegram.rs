@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::{
     format::{Page, clean},
-    queue::Outcome,
+    message::Outcome,
 };
 
 /// Where bots are served. A constant of the build: nobody who edits a setting gets the token sent elsewhere.

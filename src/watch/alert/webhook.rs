@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{
     format::Frame,
-    queue::{Message, Outcome},
+    message::{Message, Outcome},
 };
 
 /// The place's name in the database.
