@@ -161,10 +161,7 @@ impl Source {
     }
 
     fn send(&mut self, alert: Alert) {
-        let full = match self.words.try_send(Word::Tell(alert)) {
-            Err(TrySendError::Full(Word::Tell(alert))) => alert,
-            _ => return,
-        };
+        let Err(TrySendError::Full(Word::Tell(full))) = self.words.try_send(Word::Tell(alert)) else { return };
         if full.kind == AlertKind::Risk && self.held.len() < HELD_MAX {
             self.held.push_back(full);
         } else {

@@ -60,7 +60,7 @@ pub enum Name {
     PolymarketApiPassphrase,
     PolymarketFunder,
     PolymarketWalletKind,
-    /// A bot's token, as @BotFather tells it: whoever has it speaks as the bot.
+    /// A bot's token, as `@BotFather` tells it: whoever has it speaks as the bot.
     TelegramToken,
     /// Signs what is posted to the webhook.
     AlertsWebhookSecret,

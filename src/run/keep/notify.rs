@@ -187,14 +187,14 @@ impl Keeper {
             What::Looped { pair } => self.notify_suspended(
                 at,
                 pair,
-                "Three of its plans had to close one leg again, or one was left alone. A restart lifts it.".into(),
+                "Three of its plans had to close one leg again, or one was left alone. A restart lifts it.",
             ),
             What::Suspended { pair, quote } => {
                 let text = format!(
                     "{} gross is above risk.max_edge: first suspect the pair, then the feed. A restart lifts it.",
                     quote.gross
                 );
-                self.notify_suspended(at, pair, text);
+                self.notify_suspended(at, pair, &text);
             }
             What::Canary { market, canary: Canary::RulesChanged } => {
                 let title = self.title_of(market);
@@ -285,7 +285,7 @@ impl Keeper {
         self.raise(Alert { figures, about, ..alert(at, kind, key, headline) });
     }
 
-    fn notify_suspended(&mut self, at: UnixMs, pair: PairId, why: String) {
+    fn notify_suspended(&mut self, at: UnixMs, pair: PairId, why: &str) {
         let title = &self.pair(pair).title;
         let text = format!("{title}: {why}");
         self.say(at, AlertKind::Risk, &format!("suspended-{}", pair.0), "■ a pair is suspended", text);

@@ -19,7 +19,7 @@ const CONFIRMS_MAX: usize = 8;
 /// Strangers get one line in the log, then one an hour.
 const STRANGERS_EVERY: Nanos = Nanos::secs(3_600);
 /// The longest that a kind may be muted.
-const MUTE_MAX: Duration = Duration::from_secs(86_400);
+const MUTE_MAX: Duration = Duration::from_hours(24);
 
 /// What a chat may do to the engine, and nothing else.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

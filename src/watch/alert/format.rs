@@ -275,7 +275,7 @@ fn shortened(line: &str) -> String {
         let end = run.find(|letter| !is_key(letter)).unwrap_or(run.len());
         let word = &run[..end];
         if is_secret(word) {
-            text.push_str(&format!("{}…{}", &word[..6], &word[word.len() - 4..]));
+            text.extend([&word[..6], "…", &word[word.len() - 4..]]);
         } else {
             text.push_str(word);
         }

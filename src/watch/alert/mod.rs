@@ -131,7 +131,7 @@ pub async fn rehearse(settings: &Settings, unix: UnixMs) -> Vec<(String, AlertKi
                 match deliver(way, &frame, &message).await {
                     (Outcome::Sent(_), _) => break None,
                     // Twelve messages are more than a group takes at once.
-                    (Outcome::Wait(span), _) if span <= Duration::from_secs(60) => tokio::time::sleep(span).await,
+                    (Outcome::Wait(span), _) if span <= Duration::from_mins(1) => tokio::time::sleep(span).await,
                     (_, error) => break Some(error.unwrap_or_else(|| "no reason was given".into())),
                 }
             };

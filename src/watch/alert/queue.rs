@@ -44,7 +44,7 @@ const ANSWER_MAX: Nanos = Nanos::secs(60);
 /// A place that takes nothing is asked again after this.
 const SHUT: Nanos = Nanos::secs(300);
 /// No place is obeyed that asks for a longer pause: risk alerts have to get through.
-const WAIT_MAX: Duration = Duration::from_secs(900);
+const WAIT_MAX: Duration = Duration::from_mins(15);
 
 /// Everything that waits for one place.
 #[derive(Debug)]
@@ -294,7 +294,7 @@ impl Queue {
         let backoff = self.backoff.get_or_insert_with(|| {
             ExponentialBuilder::default()
                 .with_min_delay(Duration::from_secs(1))
-                .with_max_delay(Duration::from_secs(60))
+                .with_max_delay(Duration::from_mins(1))
                 .without_max_times()
                 .with_jitter()
                 .with_jitter_seed(seed)

@@ -221,14 +221,10 @@ impl Teller {
     /// Gives notes to the keeper, and learns which of them are safe.
     fn hand_over(&mut self) {
         while let Some(note) = self.notes.pop_front() {
-            match self.post.notes.try_send(note) {
-                Ok(()) => {}
-                Err(TrySendError::Full(note)) => {
-                    self.notes.push_front(note);
-                    break;
-                }
-                // The keeper has ended: what is not written now is told again by the next start.
-                Err(TrySendError::Disconnected(_)) => {}
+            // Where the keeper has ended, what is not written now is told again by the next start.
+            if let Err(TrySendError::Full(note)) = self.post.notes.try_send(note) {
+                self.notes.push_front(note);
+                break;
             }
         }
         let written = self.post.written.load(Ordering::Acquire);
@@ -446,8 +442,9 @@ impl Teller {
             self.answer(who.chat, told(&text));
             return;
         };
-        let known = self.places.iter_mut().fold(false, |known, place| place.queue.handle_ack(id) || known);
-        let result = if known { "acknowledged" } else { "not open" };
+        // Everywhere: the same trouble waits at every place.
+        let known = self.places.iter_mut().filter_map(|place| place.queue.handle_ack(id).then_some(())).count();
+        let result = if 0 < known { "acknowledged" } else { "not open" };
         self.desk.note(&who.name(), "ack", id.to_string(), result.into());
         self.answer(who.chat, told(&format!("alert {id}: {result}")));
     }
