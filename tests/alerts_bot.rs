@@ -77,7 +77,7 @@ impl Desk for Stub {
 struct Rig {
     api: BotApi,
     path: PathBuf,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     audit: Audit,
     source: Source,
     desk: Arc<Stub>,
@@ -121,7 +121,7 @@ impl Rig {
         let (audit, source, post) = ends(&path, settings.places());
         let desk = Arc::new(Stub::default());
         let teller = alert::start(settings, post, desk.clone()).unwrap();
-        Self { api, path, _folder: folder, audit, source, desk, teller: Some(teller) }
+        Self { api, path, folder, audit, source, desk, teller: Some(teller) }
     }
 
     fn raise(&mut self, kind: AlertKind, key: &str, headline: &str) {
@@ -186,7 +186,7 @@ impl Rig {
         self.audit.write(&rows).unwrap();
         self.teller.take().unwrap().join().unwrap();
         self.audit.close_run(clock::unix()).unwrap();
-        (self.api, self.path, self._folder)
+        (self.api, self.path, self.folder)
     }
 }
 
@@ -335,7 +335,7 @@ fn what_could_not_be_told_is_told_by_the_next_start_once() {
     let (audit, source, post) = ends(&path, settings.places());
     let desk = Arc::new(Stub::default());
     let teller = alert::start(settings, post, desk.clone()).unwrap();
-    let mut rig = Rig { api, path, _folder: folder, audit, source, desk, teller: Some(teller) };
+    let mut rig = Rig { api, path, folder, audit, source, desk, teller: Some(teller) };
     let body = rig.until_text("HALTED for good");
     assert!(!body["text"].as_str().unwrap().contains("again"), "it surely had not arrived: {body}");
     rig.until_text("filled once");
@@ -404,4 +404,35 @@ fn no_failure_tells_the_token() {
         let bytes = std::fs::read(format!("{}{suffix}", path.display())).unwrap_or_default();
         assert!(!bytes.windows(6).any(|window| window == b"CANARY"), "the token stands in the database");
     }
+}
+
+/// The command, with a webhook alone: the Bot API's address is a constant of the build.
+#[test]
+fn alerts_test_posts_one_of_each_kind_and_fails_where_one_is_not_taken() {
+    let (api, folder) = (BotApi::start(), tempfile::tempdir().unwrap());
+    let orion = |webhook: &str, chats: &str| {
+        let mut command = assert_cmd::Command::cargo_bin("orion").unwrap();
+        command.current_dir(folder.path()).env_clear().env("HOME", folder.path());
+        command.env("ORION_ALERTS__WEBHOOK_URL", webhook).env("ORION_TELEGRAM__CHAT_IDS", chats);
+        command.args(["alerts", "test"]).output().unwrap()
+    };
+    let hook = format!("{}/hook", api.base);
+    let ran = orion(&hook, "");
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let kinds: Vec<String> = api
+        .calls
+        .try_iter()
+        .map(|(_, call)| {
+            serde_json::from_str::<Value>(call["body"].as_str().unwrap()).unwrap()["kind"].as_str().unwrap().into()
+        })
+        .collect();
+    assert_eq!(kinds, AlertKind::ALL.map(AlertKind::name));
+    api.script_text("hook", 400, "");
+    assert_eq!(orion(&hook, "").status.code(), Some(1), "one of them was not taken");
+    let ran = orion("", "");
+    assert_eq!(ran.status.code(), Some(78));
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("telegram.chat_ids"), "it says what is missing");
+    let ran = orion("", "42");
+    assert_eq!(ran.status.code(), Some(78));
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("orion secrets set telegram.token"), "{ran:?}");
 }

@@ -1,6 +1,8 @@
 //! A Bot API on loopback, as far as alerts need it, that can be told to misbehave. Written from Telegram's documents, not
 //! from our client.
 
+#![allow(dead_code, reason = "every test file uses its own part of this")]
+
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex},

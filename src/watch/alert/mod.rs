@@ -49,6 +49,9 @@ use crate::{
 
 pub use card::next_daily;
 
+/// A chat takes about one message a second.
+const CHAT_REST: Duration = Duration::from_millis(1_100);
+
 /// What chat asks of the process. Arming, limits, pairs and secrets have no place in it.
 pub trait Desk: Send + Sync {
     /// Does it, and has it written down as done by `who`; a sentence on what came of it.
@@ -135,10 +138,9 @@ pub async fn rehearse(settings: &Settings, unix: UnixMs) -> Vec<(String, AlertKi
                     (_, error) => break Some(error.unwrap_or_else(|| "no reason was given".into())),
                 }
             };
-            let lost = error.is_some();
             results.push((place, kind, error));
-            if !lost {
-                tokio::time::sleep(settings.pace.every.min(Duration::from_millis(1_100))).await;
+            if matches!(way, Way::Chat(..)) {
+                tokio::time::sleep(CHAT_REST).await;
             }
         }
     }
