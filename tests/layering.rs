@@ -28,8 +28,8 @@ fn allowed(from: &str, to: &str) -> bool {
     match from {
         "venue" => matches!(to, "wire" | "spread" | "order" | "fill"),
         "lab" => stage(to).is_some() || to == "venue",
-        // It asks the audit trail, read-only.
-        "watch" => matches!(to, "run" | "ledger"),
+        // People see everything that was decided and written down; what they save are settings.
+        "watch" => stage(to).is_some() || matches!(to, "run" | "config" | "pairing"),
         "run" | "cli" => true,
         // The vault, configuration, pairs and the simulated exchanges stand on plain values alone, and those on
         // nothing.

@@ -451,7 +451,7 @@ fn the_sign_thread_opens_the_vault_itself_and_signs_until_nobody_asks_any_more()
     let headers = signing.desk.handshake(UnixMs::new(5)).unwrap();
     assert!(headers.contains(&("KALSHI-ACCESS-KEY".into(), KEY_ID.into())) && headers.len() == 3, "{headers:?}");
     drop(signing.desk);
-    signing.thread.join().unwrap();
+    signing.thread.unwrap().join().unwrap();
 
     assert!(sign::start(sealed(&desk, &[(Name::PolymarketPrivateKey, WALLET_KEY)])).unwrap().is_none());
     let half = sign::start(sealed(&desk, &[(Name::KalshiPrivateKey, &desk.pem)])).err().unwrap();

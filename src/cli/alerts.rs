@@ -16,7 +16,7 @@ use crate::{
     pairing::PairBook,
     run::{
         clock,
-        keep::Ordered,
+        latency::Latencies,
         mode::{Mode, Promotion},
         snapshot::Snapshot,
     },
@@ -27,7 +27,8 @@ use crate::{
             message::Pace,
             telegram::{self, Bot, Said},
         },
-        control::{Answer, Handles, Request},
+        command::{Answer, Request},
+        handles::Handles,
     },
 };
 
@@ -189,21 +190,21 @@ impl Desk for Phone {
                 Ok(format!("{what}\nIt latched in {} µs and holds until /resume.{kept}", report.latched_us))
             }
             Answer::Refused { why } => Err(why),
-            Answer::Status { .. } | Answer::Latency { .. } => Err("the engine answered another question".into()),
+            Answer::Status { .. } | Answer::Latency { .. } | Answer::Secret { .. } => {
+                Err("the engine answered another question".into())
+            }
         }
     }
 
     fn note(&self, who: &str, command: &'static str, args: String, result: String) {
-        let ordered = Ordered { at: clock::unix(), who: who.into(), command, args, result };
-        // A keeper that does not keep up loses the row, never the command.
-        let _ = self.0.commands.try_send(ordered);
+        self.0.note(who, command, args, result);
     }
 
     fn status(&self) -> Snapshot {
-        self.0.status.lock().map(|status| status.clone()).unwrap_or_default()
+        self.0.status()
     }
 
     fn latencies(&self) -> String {
-        self.0.latencies.lock().map(|latencies| latencies.table()).unwrap_or_default()
+        self.0.with_latencies(Latencies::table).unwrap_or_default()
     }
 }

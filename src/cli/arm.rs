@@ -17,7 +17,7 @@ use crate::{
     config::Config,
     run::{mode::Mode, snapshot::Snapshot},
     unit::Money,
-    watch::control::{Answer, Request},
+    watch::command::{Answer, Request},
 };
 
 /// Seconds between the phrase and the act.
@@ -46,9 +46,8 @@ pub fn run(global: &Global, args: &ArmArgs) -> Done {
         say!("{} is armed already; disarm it with: orion arm --off", status.mode);
         return Ok(());
     }
-    let stake = stake(&config, &status);
-    tell(&config, &status, stake)?;
-    let phrase = format!("arm {} {}", status.mode, stake.raw() / 1_000_000);
+    tell(&config, &status)?;
+    let phrase = status.arming_phrase();
     if !typed(&phrase)? {
         return Err(Fault::Gate(format!("not armed: that was not the phrase, which is: {phrase}")));
     }
@@ -84,14 +83,7 @@ fn end((answer, folder): (Option<Answer>, std::path::PathBuf), meaning: &str) ->
     }
 }
 
-/// The most that can be at stake: what lies on both venues less the reserve, and no more than the bankroll.
-fn stake(config: &Config, status: &Snapshot) -> Money {
-    let there: i64 = status.balances.iter().map(|balance| balance.cash).sum();
-    let most = Money::micros(there + status.locked).min(config.capital.initial_bankroll);
-    most - most.share(config.capital.reserve_ppm)
-}
-
-fn tell(config: &Config, status: &Snapshot, stake: Money) -> std::io::Result<()> {
+fn tell(config: &Config, status: &Snapshot) -> std::io::Result<()> {
     let all = config.capital.initial_bankroll;
     say!("{} on pid {}: {}", status.mode.to_uppercase(), status.pid, status.state);
     for balance in &status.balances {
@@ -111,7 +103,7 @@ fn tell(config: &Config, status: &Snapshot, stake: Money) -> std::io::Result<()>
     say!(
         "  sizes begin with the smallest orders that both venues take, and double after every five plans that went well"
     );
-    say!("  at stake in the worst case (every pair pays nothing on either venue): {stake}");
+    say!("  at stake in the worst case (every pair pays nothing on either venue): {}", status.stake());
     for finding in &status.findings {
         say!("  {}", Shown(finding));
     }

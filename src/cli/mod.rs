@@ -14,8 +14,10 @@ macro_rules! say {
 mod alerts;
 mod arm;
 mod config_cmd;
+mod dashboard;
 mod db;
 mod demo;
+mod host;
 mod init;
 mod journal;
 mod pages;
@@ -47,7 +49,10 @@ use std::{
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
-use crate::config::{Config, ConfigError, Level, Loaded, Sources};
+use crate::{
+    config::{Config, ConfigError, Level, Loaded, Sources},
+    watch::log::Logs,
+};
 
 /// The engine, from the outside.
 #[derive(Debug, Parser)]
@@ -112,6 +117,8 @@ enum Command {
     Arm(arm::ArmArgs),
     /// The next mode, by evidence: paper, alert, live. Without a mode: what is missing.
     Promote(promote::PromoteArgs),
+    /// Open the page of a running engine: a link that signs a browser in, once.
+    Dashboard(dashboard::DashboardArgs),
     /// Move cash between two of Kalshi's shards.
     Transfer(transfer::TransferArgs),
     /// Why opportunities were, or were not, taken.
@@ -162,6 +169,16 @@ impl From<ConfigError> for Fault {
     }
 }
 
+impl Fault {
+    /// What it says, for a page and a log.
+    fn text(&self) -> String {
+        match self {
+            Self::Failed(e) => format!("{e:#}"),
+            Self::NotRunning(text) | Self::Again(text) | Self::Gate(text) | Self::Config(text) => text.clone(),
+        }
+    }
+}
+
 type Done = Result<(), Fault>;
 
 /// Runs the command that was typed.
@@ -182,6 +199,7 @@ pub fn main() -> ExitCode {
         Some(Command::Arm(args)) => arm::run(&cli.global, &args),
         Some(Command::Promote(args)) => promote::run(&cli.global, &args),
         Some(Command::Alerts(args)) => alerts::run(&cli.global, &args),
+        Some(Command::Dashboard(args)) => dashboard::run(&cli.global, &args),
         Some(Command::Transfer(args)) => transfer::run(&cli.global, &args),
         Some(Command::Why(args)) => why::run(&cli.global, &args),
         Some(Command::Config(args)) => config_cmd::run(&cli.global, &args),
@@ -225,8 +243,8 @@ fn environment() -> Vec<(String, String)> {
     std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect()
 }
 
-/// Settings from every layer, with the global flags and those of a command (dotted key, value, flag) on top.
-fn settings(global: &Global, flags: Vec<(String, String, String)>) -> Result<Loaded, Fault> {
+/// Where settings come from: every layer, with the global flags and those of a command (dotted key, value, flag) on top.
+fn sources(global: &Global, flags: Vec<(String, String, String)>) -> Sources {
     let mut all = Vec::new();
     let mut add = |key: &str, value: String, flag: &str| all.push((key.to_owned(), value, flag.to_owned()));
     if let Some(threshold) = &global.threshold {
@@ -239,16 +257,21 @@ fn settings(global: &Global, flags: Vec<(String, String, String)>) -> Result<Loa
         add("engine.state_dir", state.display().to_string(), "--state-dir");
     }
     all.extend(flags);
-    let sources = Sources { file: global.config.clone(), overlay: None, env: environment(), flags: all };
-    let loaded = Config::load(&sources)?;
+    Sources { file: global.config.clone(), overlay: None, env: environment(), flags: all }
+}
+
+/// Settings from every layer.
+fn settings(global: &Global, flags: Vec<(String, String, String)>) -> Result<Loaded, Fault> {
+    let loaded = Config::load(&sources(global, flags))?;
     for note in &loaded.notes {
         eprintln!("note: {note}");
     }
     Ok(loaded)
 }
 
-/// Sends the cold threads' log lines to standard error.
-fn log_to_stderr(level: Level) {
+/// Keeps the cold threads' log lines for the page, and sends them to standard error where a level asks for that.
+fn logging(level: Level, stderr: bool) -> Logs {
+    use tracing_subscriber::{Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
     let level = match level {
         Level::Trace => tracing::Level::TRACE,
         Level::Debug => tracing::Level::DEBUG,
@@ -256,10 +279,16 @@ fn log_to_stderr(level: Level) {
         Level::Warn => tracing::Level::WARN,
         Level::Error => tracing::Level::ERROR,
     };
+    let logs = Logs::default();
     let ansi = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(ansi);
+    let filter = tracing_subscriber::filter::LevelFilter::from_level(level);
+    let shown = stderr.then(|| tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(ansi));
     // A second call in one process keeps the first one.
-    let _ = subscriber.try_init();
+    let _ = tracing_subscriber::registry()
+        .with(logs.clone().with_filter(filter))
+        .with(shown.with_filter(filter))
+        .try_init();
+    logs
 }
 
 /// A duration as people write it: `90s`, `10m`, `1h30m`.
@@ -272,22 +301,28 @@ fn span(text: &str) -> Result<Duration, String> {
 struct Signals {
     stop: Arc<AtomicBool>,
     dump: Arc<AtomicBool>,
+    reload: Arc<AtomicBool>,
 }
 
 impl Signals {
-    /// SIGINT and SIGTERM end, SIGUSR1 dumps latencies. A second SIGINT ends at once.
+    /// SIGINT and SIGTERM end, SIGUSR1 dumps latencies, SIGHUP reads settings anew. A second SIGINT ends at once.
     fn install() -> anyhow::Result<Self> {
-        let signals = Self { stop: Arc::default(), dump: Arc::default() };
+        let signals = Self { stop: Arc::default(), dump: Arc::default(), reload: Arc::default() };
         for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
             signal_hook::flag::register_conditional_shutdown(signal, 1, signals.stop.clone())?;
             signal_hook::flag::register(signal, signals.stop.clone())?;
         }
         signal_hook::flag::register(signal_hook::consts::SIGUSR1, signals.dump.clone())?;
+        signal_hook::flag::register(signal_hook::consts::SIGHUP, signals.reload.clone())?;
         Ok(signals)
     }
 
     fn stop(&self) -> bool {
         self.stop.load(Ordering::Acquire)
+    }
+
+    fn take_reload(&self) -> bool {
+        self.reload.swap(false, Ordering::AcqRel)
     }
 
     fn take_dump(&self) -> bool {

@@ -81,7 +81,7 @@ pub fn voice(config: &Config, args: PassphraseArgs) -> Result<Voice, Fault> {
 }
 
 /// What speaks for Orion: wiped when dropped.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Voice {
     pub token: Option<Zeroizing<String>>,
     pub webhook_secret: Option<Zeroizing<String>>,

@@ -64,7 +64,7 @@ pub fn run(global: &Global, args: &PromoteArgs) -> Done {
             say!("{} it is already, since {}", to.name(), day(now.at_ms));
             return Ok(());
         }
-        note(states, to, Vec::new())?;
+        Promotion::note(states, to, Vec::new())?;
         say!(
             "down to {}: the next `orion run` starts there. What {} holds is managed when it runs again.",
             to.name(),
@@ -95,17 +95,12 @@ pub fn run(global: &Global, args: &PromoteArgs) -> Done {
         say!("nothing is missing: orion promote {}", next.name());
         return Ok(());
     }
-    note(states, next, evidence.into_iter().map(|wanted| wanted.text).collect())?;
+    Promotion::note(states, next, evidence.into_iter().map(|wanted| wanted.text).collect())?;
     say!("promoted: the next `orion run` starts in {} mode", next.name());
     if next == Mode::Live {
         say!("it sends nothing before somebody arms it: orion arm");
     }
     Ok(())
-}
-
-fn note(states: &std::path::Path, mode: Mode, evidence: Vec<String>) -> anyhow::Result<()> {
-    let build = env!("CARGO_PKG_VERSION").to_owned();
-    Promotion { mode, at_ms: clock::unix().raw(), build, evidence }.write(states)
 }
 
 /// Everything that the next mode wants.

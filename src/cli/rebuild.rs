@@ -16,8 +16,8 @@ use clap::Args;
 
 use super::{
     Done, Fault, Global, Signals,
+    host::attend,
     passphrase::{self, KeyArgs},
-    run::attend,
     settings,
     shown::Shown,
     stops,
@@ -57,9 +57,10 @@ pub fn run(global: &Global, args: &RebuildArgs) -> Done {
     // Nothing is entered, whatever the settings say.
     let flags = vec![("trading.auto_execute".into(), "false".into(), "journal rebuild".into())];
     let loaded = settings(global, flags)?;
-    super::log_to_stderr(loaded.config.log.level);
+    super::logging(loaded.config.log.level, true);
     let signals = Signals::install()?;
     let config = &loaded.config;
+    let states = config.engine.state_dir.clone();
     let (endpoints, pairs, listed, signing) = match (args.mode, &args.sim) {
         (Mode::Demo, Some(folder)) => {
             let site = super::sim::attach(folder)?;
@@ -97,7 +98,7 @@ pub fn run(global: &Global, args: &RebuildArgs) -> Done {
     let engine = Engine::start(start)?;
     let (snapshot, done) = (engine.snapshot.clone(), Arc::new(AtomicBool::new(false)));
     let ended = Signals { stop: done.clone(), ..signals };
-    let clean = attend(engine, &ended, Some(PATIENCE), None, |told| {
+    let clean = attend(engine, args.mode, &states, &ended, Some(PATIENCE), |told| {
         if let Told::Note(text) = told {
             say!("{}", Shown(text));
         }

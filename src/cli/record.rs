@@ -6,9 +6,10 @@ use clap::Args;
 use crossbeam::channel::bounded;
 
 use super::{
-    Done, Fault, Global, Signals, log_to_stderr,
+    Done, Fault, Global, Signals,
+    host::attend,
+    logging,
     passphrase::{self, KeyArgs},
-    run::attend,
     settings, span,
 };
 use crate::{
@@ -47,9 +48,10 @@ const WAITING_MAX: usize = 65_536;
 pub fn run(global: &Global, args: &RecordArgs) -> Done {
     let no_trades = vec![("trading.auto_execute".into(), "false".into(), "record".into())];
     let loaded = settings(global, no_trades)?;
-    log_to_stderr(loaded.config.log.level);
+    logging(loaded.config.log.level, true);
     let signals = Signals::install()?;
     let config = &loaded.config;
+    let states = config.engine.state_dir.clone();
     let (endpoints, pairs, listed, signing) = if let Some(folder) = &args.sim {
         let site = super::sim::attach(folder)?;
         (site.endpoints, site.pairs, site.listed, sign::start(Keys::Made { kalshi: site.signer, polymarket: None })?)
@@ -83,7 +85,7 @@ pub fn run(global: &Global, args: &RecordArgs) -> Done {
         Start { signing, record: Some(frames_in), ..Start::new(Mode::Record, loaded, endpoints, pairs, listed) };
     let engine = Engine::start(start)?;
     let snapshot = engine.snapshot.clone();
-    let clean = attend(engine, &signals, args.duration, None, |_| {
+    let clean = attend(engine, Mode::Record, &states, &signals, args.duration, |_| {
         anyhow::ensure!(!disk.is_finished(), "the recording cannot go on: its disk thread ended");
         Ok(())
     });

@@ -1,44 +1,35 @@
 //! `orion run`: in the mode that was promoted to. Paper: real prices, fills on paper, no sender exists. Alert: real
 //! keys, read only. Live: real orders, once somebody has armed it.
 
-use std::{
-    io::Write as _,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{io::Write as _, sync::Arc, time::Duration};
 
 use clap::Args;
 
 use super::{
-    Done, Fault, Global, Signals, alerts, log_to_stderr,
+    Done, Fault, Global, Signals, alerts,
+    host::{self, Host},
+    logging,
     passphrase::{self, KeyArgs},
     promote,
     screen::{Screen, Style},
     settings,
     shown::Shown,
-    span,
+    sources, span,
 };
 use crate::{
     config::Config,
     pairing::PairBook,
     run::{
-        boot::{Endpoints, Engine, Start},
+        boot::{self, Endpoints, Engine, Start},
         catalogue, clock,
         eligible::Finding,
         keep::Told,
         mode::{Mode, Promotion},
-        ring::Stop,
         sign::Signing,
         trading::Wired,
     },
     venue::polymarket::contract::Chain,
-    watch::{
-        alert,
-        control::{self, Handles},
-    },
+    watch::settings::Settings,
 };
 
 #[derive(Args, Debug)]
@@ -75,15 +66,11 @@ pub fn run(global: &Global, args: &RunArgs) -> Done {
         Some(auto) => flags.push(("trading.auto_execute".into(), auto.to_string(), "--auto-execute".into())),
         None => {}
     }
-    let loaded = settings(global, flags)?;
-    let limits = loaded.limits_print();
-    let config = &loaded.config;
-    log_to_stderr(config.log.level);
+    let first = settings(global, flags.clone())?;
+    let config = &first.config;
+    let logs = logging(config.log.level, true);
     let signals = Signals::install()?;
-    let pairs = PairBook::load(&config.pairs.file).map_err(|e| Fault::Config(e.to_string()))?;
     let (signing, voice) = passphrase::signing_and_voice(config, args.keys)?;
-    let telling = alerts::settings(&loaded, mode, &pairs, voice);
-    let style = style(args.plain, args.json);
     let endpoints = Endpoints::production();
     let wired = match (mode, &signing) {
         (Mode::Alert | Mode::Live, Some(signing)) if signing.customer.is_some() => {
@@ -97,35 +84,58 @@ pub fn run(global: &Global, args: &RunArgs) -> Done {
         }
         _ => None,
     };
-    let findings = match (&signing, &wired) {
-        (Some(signing), Some(wired)) => eligible(config, &endpoints, signing, wired)?,
-        _ => Vec::new(),
-    };
+    let states = &config.engine.state_dir;
+    drop(boot::claim(&states.join(mode.name()))?);
+    let settings = Arc::new(Settings::new(sources(global, flags)));
+    let style = style(args.plain, args.json);
     if style == Style::Human {
         say!("{}", headline(mode));
-        if pairs.pairs().is_empty() {
-            say!(
-                "No pair is approved in {}: nothing can trade. Its comments say how to add one.",
-                config.pairs.file.display()
-            );
-        }
         if !config.trading.auto_execute && mode != Mode::Alert {
             say!("Auto-execute is off: opportunities are shown, not filled. Add: --auto-execute true");
         }
     }
-    let listed = catalogue::read(&endpoints, &pairs)?;
-    let start = Start {
-        guarded: (mode == Mode::Live).then_some(limits),
-        signing,
-        wired,
-        findings,
-        places: telling.places(),
-        ..Start::new(mode, loaded, endpoints, pairs, listed)
+    let page = host::page(config, &settings, logs, false)?;
+    let host = Host::open(mode, states, Some(settings.clone()), page)?;
+    if style == Style::Human {
+        host.greet()?;
+    }
+    let telling = host.telling();
+    // Settings, pairs and catalogues are read anew at every start; the keys stay where they were opened.
+    let mut make = || {
+        let loaded = settings.next()?;
+        settings.began(&loaded);
+        let pairs = PairBook::load(&loaded.config.pairs.file).map_err(|e| Fault::Config(e.to_string()))?;
+        if pairs.pairs().is_empty() {
+            eprintln!(
+                "No pair is approved in {}: nothing can trade. Its comments say how to add one.",
+                loaded.config.pairs.file.display()
+            );
+        }
+        let findings = match (&signing, &wired) {
+            (Some(signing), Some(wired)) => eligible(&loaded.config, &endpoints, signing, wired)?,
+            _ => Vec::new(),
+        };
+        let listed = catalogue::read(&endpoints, &pairs)?;
+        let told = alerts::settings(&loaded, mode, &pairs, voice.clone());
+        let places = told.places();
+        telling.replace(Some(told));
+        let start = Start {
+            guarded: (mode == Mode::Live).then(|| loaded.limits_print()),
+            signing: signing.as_ref().map(Signing::lent),
+            wired: wired.clone(),
+            findings,
+            places,
+            ..Start::new(mode, loaded, endpoints.clone(), pairs, listed)
+        };
+        Ok(Engine::start(start)?)
     };
-    let engine = Engine::start(start)?;
     let mut screen = Screen::new(style);
-    let clean = attend(engine, &signals, args.duration, Some(telling), |told| show(&mut screen, told))?;
-    if clean { Ok(()) } else { Err(Fault::Failed(anyhow::anyhow!("a thread of the engine ended before its time"))) }
+    let ended = host.attend(&mut make, &signals, args.duration, |told| show(&mut screen, told))?;
+    if ended.clean {
+        Ok(())
+    } else {
+        Err(Fault::Failed(anyhow::anyhow!("a thread of the engine ended before its time")))
+    }
 }
 
 /// What the mode means, in one line.
@@ -171,82 +181,4 @@ pub fn show(screen: &mut Screen, told: &Told) -> anyhow::Result<()> {
         writeln!(std::io::stdout(), "{line}")?;
     }
     Ok(())
-}
-
-/// Shows what a running engine tells until a signal or the end of `duration`; then ends it cleanly.
-pub fn attend(
-    mut engine: Engine,
-    signals: &Signals,
-    duration: Option<Duration>,
-    telling: Option<alert::Settings>,
-    mut tell: impl FnMut(&Told) -> anyhow::Result<()>,
-) -> anyhow::Result<bool> {
-    for source in engine.snapshot.lock().map(|s| s.sources.clone()).unwrap_or_default() {
-        tracing::info!("{source}");
-    }
-    let stop = Stop::default();
-    let handles = Handles {
-        status: engine.snapshot.clone(),
-        latencies: engine.latencies.clone(),
-        stops: engine.stops.clone(),
-        lines: engine.lines.clone(),
-        orders: engine.orders.clone(),
-        commands: engine.commands.clone(),
-    };
-    let teller = match (telling, engine.post.take()) {
-        (Some(settings), Some(post)) => Some(alert::start(settings, post, Arc::new(alerts::Phone(handles.clone())))?),
-        _ => None,
-    };
-    let control = control::start(&engine.state, handles, stop.clone())?;
-    let began = clock::now();
-    let over =
-        |now: crate::unit::Nanos| duration.is_some_and(|span| span.as_nanos() <= u128::from(now.since(began).raw()));
-    let mut outcome = Ok(());
-    while outcome.is_ok() && !signals.stop() && !over(clock::now()) && !engine.died() {
-        if signals.take_dump() {
-            dump(&engine);
-        }
-        if let Ok(told) = engine.told.recv_timeout(Duration::from_millis(100)) {
-            outcome = tell(&told);
-        }
-    }
-    let told = engine.told.clone();
-    let died = engine.died();
-    // A thread that hangs ends with the process, and with nothing else.
-    let patience = if engine.is_stalled() { Duration::from_millis(200) } else { Duration::from_secs(20) };
-    let clean = stop_within(engine, patience) && !died;
-    while let (true, Ok(last)) = (outcome.is_ok(), told.try_recv()) {
-        outcome = tell(&last);
-    }
-    stop.raise();
-    let _ = control.join();
-    // It ends with the keeper's last word; where the keeper hangs, it ends with the process.
-    if let Some(teller) = teller.filter(|_| clean) {
-        let _ = teller.join();
-    }
-    outcome.map(|()| clean)
-}
-
-/// Ends the engine; a thread that does not end within `patience` is left to the end of the process.
-fn stop_within(engine: Engine, patience: Duration) -> bool {
-    static CLEAN: AtomicBool = AtomicBool::new(false);
-    let ending = std::thread::Builder::new().name("ending".into()).spawn(move || {
-        CLEAN.store(engine.stop(), Ordering::Release);
-    });
-    let Ok(ending) = ending else { return false };
-    let until = clock::now().raw() + patience.as_nanos() as u64;
-    while !ending.is_finished() && clock::now().raw() < until {
-        std::thread::park_timeout(Duration::from_millis(20));
-    }
-    ending.is_finished() && CLEAN.load(Ordering::Acquire)
-}
-
-/// SIGUSR1: latency by stage, to standard error and to `latency.txt` in the state directory.
-fn dump(engine: &Engine) {
-    let Ok(table) = engine.latencies.lock().map(|l| l.table()) else { return };
-    eprint!("{table}");
-    let path = engine.state.join("latency.txt");
-    if let Err(e) = std::fs::write(&path, &table) {
-        tracing::warn!("{} cannot be written: {e}", path.display());
-    }
 }

@@ -6,7 +6,8 @@ use super::{Done, Fault, Global, settings, stops::ModeArg};
 use crate::{
     run::clock,
     watch::{
-        control::{self, Answer, Request},
+        command::{Answer, Request},
+        control,
         status::screen,
     },
 };
@@ -41,7 +42,7 @@ pub fn run(global: &Global, args: &StatusArgs) -> Done {
                 say!("{}", table.trim_end());
                 return Ok(());
             }
-            Some(Answer::Done { .. } | Answer::Stopped { .. }) => {
+            Some(Answer::Done { .. } | Answer::Stopped { .. } | Answer::Secret { .. }) => {
                 return Err(Fault::Failed(anyhow::anyhow!("the engine answered another question")));
             }
             Some(Answer::Refused { why }) => return Err(Fault::Failed(anyhow::anyhow!("the engine refused: {why}"))),

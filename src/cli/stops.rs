@@ -16,7 +16,10 @@ use crate::{
         stops::{self, Stopping},
     },
     unit::Money,
-    watch::control::{self, Answer, Report, Request},
+    watch::{
+        command::{Answer, Report, Request},
+        control,
+    },
 };
 
 /// Which engine is meant.
@@ -168,7 +171,7 @@ fn told(answer: &Answer, meaning: &str) -> Done {
             measured(report)?;
         }
         Answer::Refused { why } => return Err(Fault::Gate(format!("refused: {why}"))),
-        Answer::Status { .. } | Answer::Latency { .. } => {
+        Answer::Status { .. } | Answer::Latency { .. } | Answer::Secret { .. } => {
             return Err(Fault::Failed(anyhow::anyhow!("the engine answered another question")));
         }
     }

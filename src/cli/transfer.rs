@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     unit::Money,
-    watch::control::{Answer, Request},
+    watch::command::{Answer, Request},
 };
 
 #[derive(Args, Debug)]

@@ -8,8 +8,9 @@ use super::{
     stops::ModeArg,
 };
 use crate::{
+    decide::Reason,
     ledger::audit::{AuditReader, Fate, OpportunityRecord},
-    run::{clock, explain},
+    run::clock,
     unit::{Money, UnixMs, Venue},
 };
 
@@ -109,7 +110,7 @@ fn one(reader: &AuditReader, id: u64, json: bool) -> Done {
     );
     say!("  outcome   {}", o.outcome.name());
     if let Some(code) = &o.reason {
-        say!("  why       {}: {}", Shown(code), explain::reason(code));
+        say!("  why       {}: {}", Shown(code), explained(code));
     }
     let Some(plan) = o.plan_id else { return Ok(()) };
     for fill in reader.fills_of(plan).map_err(anyhow::Error::from)? {
@@ -125,6 +126,11 @@ fn one(reader: &AuditReader, id: u64, json: bool) -> Done {
         );
     }
     Ok(())
+}
+
+/// The sentence behind a code.
+fn explained(code: &str) -> &'static str {
+    Reason::of_code(code).map_or("the plan ended so; its fills tell the rest", Reason::sentence)
 }
 
 fn as_json(record: &OpportunityRecord) -> serde_json::Value {

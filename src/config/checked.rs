@@ -21,6 +21,7 @@ pub struct Config {
     pub promotion: Promotion,
     pub telegram: Telegram,
     pub alerts: Alerts,
+    pub dashboard: Dashboard,
     pub log: Log,
 }
 
@@ -163,6 +164,13 @@ pub struct Telegram {
 pub struct Alerts {
     /// An address that alerts may go to: https, or http on loopback.
     pub webhook: Option<String>,
+}
+
+/// `[dashboard]`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Dashboard {
+    /// On loopback; `None`: no page.
+    pub port: Option<u16>,
 }
 
 /// `[log]`.
@@ -339,6 +347,7 @@ pub(super) fn convert(raw: &Raw, state_dir: PathBuf) -> Result<Config, Vec<Broke
             loudness: AlertKind::ALL.map(|kind| loudness(&raw.telegram, kind)),
         },
         alerts: Alerts { webhook: Some(webhook).filter(|address| !address.is_empty()) },
+        dashboard: Dashboard { port: u16::try_from(raw.dashboard.port).ok().filter(|port| *port != 0) },
         log: Log { level },
     })
 }

@@ -36,6 +36,23 @@ impl Kind {
     }
 }
 
+/// Which values of a key let more be lost than others.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Looser {
+    /// None.
+    Never,
+    /// Larger ones.
+    Up,
+    /// Smaller ones.
+    Down,
+    /// Larger ones, and zero, which switches the limit off.
+    UpOrOff,
+    /// Any other one.
+    Other,
+    /// `true`.
+    On,
+}
+
 /// One key of the file.
 #[derive(Debug)]
 pub(super) struct Key {
@@ -50,9 +67,28 @@ pub(super) struct Key {
     pub default: String,
     /// What is allowed, in words: `0 to 0.5`.
     pub allowed: String,
+    /// The values to choose from, where only a few are allowed.
+    pub choices: Vec<String>,
+    /// A change takes effect while the engine runs.
+    pub hot: bool,
+    pub looser: Looser,
 }
 
 impl Key {
+    /// Can more be lost with the second value than with the first? Both are TOML texts.
+    pub fn loosens(&self, before: &str, after: &str) -> bool {
+        let number = |text: &str| text.parse::<f64>().unwrap_or(f64::NAN);
+        let (old, new) = (number(before), number(after));
+        match self.looser {
+            Looser::Never => false,
+            Looser::Up => old < new,
+            Looser::Down => new < old,
+            Looser::UpOrOff => old != 0.0 && (old < new || new == 0.0),
+            Looser::Other => before != after,
+            Looser::On => after == "true" && before != after,
+        }
+    }
+
     /// The sentence that every refusal of this key ends with.
     pub fn help(&self) -> String {
         let mut text = format!("{} takes {}", self.path, self.kind.name());
@@ -180,6 +216,17 @@ fn key(section: &str, name: String, schema: &Value, default: String) -> Key {
         kind,
         default,
         allowed,
+        choices: schema["enum"].as_array().into_iter().flatten().map(toml_text).collect(),
+        hot: schema["x-applies"].as_str() == Some("now"),
+        looser: match schema["x-looser"].as_str() {
+            None => Looser::Never,
+            Some("up") => Looser::Up,
+            Some("down") => Looser::Down,
+            Some("up or 0") => Looser::UpOrOff,
+            Some("other") => Looser::Other,
+            Some("on") => Looser::On,
+            Some(other) => unreachable!("`{other}` is no direction: raw.rs"),
+        },
     }
 }
 

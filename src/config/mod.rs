@@ -5,6 +5,7 @@
 //! here reads the environment or the command line: both are arguments.
 
 mod checked;
+pub mod edit;
 mod fault;
 mod import;
 mod key;
@@ -23,7 +24,8 @@ use figment::providers::Serialized;
 use garde::Validate;
 
 pub use checked::{
-    Alerts, Capital, Config, Engine, Feed, Level, Log, Pairs, Paper, Promotion, Risk, Telegram, Trading, Vault,
+    Alerts, Capital, Config, Dashboard, Engine, Feed, Level, Log, Pairs, Paper, Promotion, Risk, Telegram, Trading,
+    Vault,
 };
 pub use fault::{ConfigError, Fault, Origin};
 pub use import::{Imported, import_yaml};
@@ -109,6 +111,11 @@ impl Config {
 
 /// See [`Config::load`].
 pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
+    load_with(sources, None)
+}
+
+/// The same with another text in place of what the overlay's file holds.
+fn load_with(sources: &Sources, draft: Option<(&Path, &str)>) -> Result<Loaded, ConfigError> {
     let mut notes = Vec::new();
     let mut layers = Vec::new();
     let default = || FILES.iter().map(PathBuf::from).find(|path| path.exists());
@@ -130,8 +137,11 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         let path = state_dir(&raw.engine.state_dir, &sources.env)?.join("overlay.toml");
         path.exists().then_some(path)
     });
-    if let Some(path) = overlay {
-        let text = read(&path)?;
+    let overlay = match draft {
+        Some((path, text)) => Some((path.to_path_buf(), text.to_owned())),
+        None => overlay.map(|path| read(&path).map(|text| (path, text))).transpose()?,
+    };
+    if let Some((path, text)) = overlay {
         let layer = Layer::toml(Role::Overlay(path.clone()), &path, &text).map_err(ConfigError::new)?;
         if layer.holds("engine.state_dir") {
             let help = "the overlay is found through the state directory; set it in the file or by variable".into();

@@ -4,9 +4,13 @@
 //! Decimals are `f64` only as carriers: a layer refuses more than fifteen significant digits, so the shortest text of
 //! the carrier is the text that was typed, and `checked.rs` reads that text into integers.
 
+mod alerts;
+
 use garde::Validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub(super) use alerts::{Alerts, Loud, Telegram};
 
 /// Orion's settings. Strict: an unknown key, a wrong type or a value out of range stops the start.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize, Validate)]
@@ -46,6 +50,9 @@ pub(super) struct Raw {
     /// The same alerts for other programs.
     #[garde(dive)]
     pub alerts: Alerts,
+    /// The page in a browser, and what programs ask over HTTP.
+    #[garde(dive)]
+    pub dashboard: Dashboard,
     /// What is written to the log.
     #[garde(dive)]
     pub log: Log,
@@ -69,6 +76,7 @@ pub(super) struct Engine {
     pub idle: Idle,
     /// Live trading goes on by itself after a run that ended without a farewell. Off: it comes up halted and disarmed.
     #[garde(skip)]
+    #[schemars(extend("x-looser" = "on"))]
     pub resume_after_crash: bool,
 }
 
@@ -109,52 +117,65 @@ pub(super) struct Trading {
     /// The least edge that is worth a trade. 0.01 is one cent per contract.
     #[garde(range(min = 0.0, max = 0.5))]
     #[schemars(extend("x-unit" = "dollars per $1 of payout"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "down"))]
     pub threshold_spread: f64,
     /// What the threshold is compared with: the edge after both fees (net) or before them (gross).
     #[garde(skip)]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "other"))]
     pub threshold_basis: Basis,
     /// The most that one trade may cost, both legs together. 0.05 is 5 %.
     #[garde(range(min = 0.0001, max = 1.0))]
     #[schemars(extend("x-unit" = "share of capital.initial_bankroll"))]
+    #[schemars(extend("x-looser" = "up"))]
     pub max_trade_size_pct: f64,
     /// Smaller trades are not made. At most `max_trade_size_pct` of the bankroll.
     #[garde(range(min = 0.0, max = 1_000_000.0))]
     #[schemars(extend("x-unit" = "dollars"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "down"))]
     pub min_trade_size_usd: f64,
     /// Depth that both books must show within the slippage tolerance.
     #[garde(range(min = 0.0, max = 10_000_000.0))]
     #[schemars(extend("x-unit" = "dollars"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "down"))]
     pub target_liquidity_depth: f64,
     /// How far past the touch a limit may lie: worst price = touch + tolerance, or one tick where that is more.
     #[garde(range(min = 0.0, max = 0.1))]
     #[schemars(extend("x-unit" = "dollars per contract"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "up"))]
     pub slippage_tolerance: f64,
     /// Send orders without asking. In live mode this still needs `orion arm`.
     #[garde(skip)]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "on"))]
     pub auto_execute: bool,
     /// The least net profit per year on the capital that a trade locks until it settles. 0.10 is 10 %; 0 is off.
     #[garde(range(min = 0.0, max = 10.0))]
     #[schemars(extend("x-unit" = "share per year"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "down"))]
     pub min_annualized_yield: f64,
     /// Markets that settle later than this are left alone. 0 is off.
     #[garde(range(max = 3_650))]
     #[schemars(extend("x-unit" = "days"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "up or 0"))]
     pub max_days_to_settle: u32,
     /// The part of the Kelly size that is used.
     #[garde(range(min = 0.01, max = 1.0))]
     #[schemars(extend("x-unit" = "share"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "up"))]
     pub kelly_fraction: f64,
     /// No new trade in a market this short before it closes.
     #[garde(range(max = 604_800))]
     #[schemars(extend("x-unit" = "seconds"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "down"))]
     pub stop_before_close_s: u32,
     /// No new trade in a market this short before its game starts.
     #[garde(range(max = 604_800))]
     #[schemars(extend("x-unit" = "seconds"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "down"))]
     pub stop_before_game_s: u32,
     /// Rest of a pair after a plan of it ended.
     #[garde(range(max = 3_600))]
     #[schemars(extend("x-unit" = "seconds"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "down"))]
     pub cooldown_s: u32,
     /// Sign Polymarket orders ahead where a pair is near the threshold, and send them up to a minute later. Off: every
     /// order is signed when it is sent. Whether the venue takes an order that was signed a minute ago is unproven.
@@ -171,6 +192,7 @@ pub(super) struct Trading {
     /// A held pair is sold before it settles where both exits pay a dollar and this much more, after fees.
     #[garde(range(min = 0.0, max = 1.0))]
     #[schemars(extend("x-unit" = "dollars per $1 of payout"))]
+    #[schemars(extend("x-looser" = "down"))]
     pub exit_min_gain: f64,
 }
 
@@ -205,18 +227,22 @@ pub(super) struct Capital {
     /// Paper: the balance to start with. Live: an upper bound, never above the real balances.
     #[garde(range(min = 1.0, max = 1_000_000_000.0))]
     #[schemars(extend("x-unit" = "dollars"))]
+    #[schemars(extend("x-looser" = "up"))]
     pub initial_bankroll: f64,
     /// The part that lies at Kalshi. The two allocations sum to 1.
     #[garde(range(min = 0.0, max = 1.0))]
     #[schemars(extend("x-unit" = "share of capital.initial_bankroll"))]
+    #[schemars(extend("x-looser" = "other"))]
     pub kalshi_allocation_pct: f64,
     /// The part that lies at Polymarket. The two allocations sum to 1.
     #[garde(range(min = 0.0, max = 1.0))]
     #[schemars(extend("x-unit" = "share of capital.initial_bankroll"))]
+    #[schemars(extend("x-looser" = "other"))]
     pub polymarket_allocation_pct: f64,
     /// Kept untouched on each venue.
     #[garde(range(min = 0.0, max = 0.9))]
     #[schemars(extend("x-unit" = "share of each allocation"))]
+    #[schemars(extend("x-looser" = "down"))]
     pub reserve_pct: f64,
     /// How often it is looked at where the money lies. Transfers between venues are advice: Orion makes none.
     #[garde(range(min = 1, max = 720))]
@@ -225,6 +251,7 @@ pub(super) struct Capital {
     /// Move cash between Kalshi's shards where it lies wrong. Needs a key with the scope `write::transfer`. Left to the
     /// venue where its own `target_balance_allocation` is set.
     #[garde(skip)]
+    #[schemars(extend("x-looser" = "on"))]
     pub shard_transfers: bool,
 }
 
@@ -248,59 +275,73 @@ pub(super) struct Risk {
     /// Pairs that may be held at once.
     #[garde(range(min = 1, max = 1_000))]
     #[schemars(extend("x-unit" = "pairs"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "up"))]
     pub max_open_positions: u32,
     /// The most that may depend on one event, both venues together.
     #[garde(range(min = 0.001, max = 1.0))]
     #[schemars(extend("x-unit" = "share of capital.initial_bankroll"))]
+    #[schemars(extend("x-looser" = "up"))]
     pub max_exposure_per_event: f64,
     /// Realised loss of a day (UTC), with unwinds and marked naked legs, that halts trading.
     #[garde(range(min = 0.001, max = 1.0))]
     #[schemars(extend("x-unit" = "share of capital.initial_bankroll"))]
+    #[schemars(extend("x-looser" = "up"))]
     pub max_daily_loss_pct: f64,
     /// A book whose newest news is older than this is not traded on.
     #[garde(range(min = 50, max = 60_000))]
     #[schemars(extend("x-unit" = "milliseconds"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "up"))]
     pub max_feed_age_ms: u32,
     /// An edge above this is too good to be true: it is shown, never traded. Above `trading.threshold_spread`.
     #[garde(range(min = 0.001, max = 1.0))]
     #[schemars(extend("x-unit" = "dollars per $1 of payout"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "up"))]
     pub max_edge: f64,
     /// Orders sent to one venue within a second.
     #[garde(range(min = 1, max = 100))]
     #[schemars(extend("x-unit" = "orders per second"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "up"))]
     pub max_orders_per_second: u32,
     /// One leg may stand alone for this long before the latch falls; closing it goes on.
     #[garde(range(min = 0.1, max = 60.0))]
     #[schemars(extend("x-unit" = "seconds"))]
+    #[schemars(extend("x-looser" = "up"))]
     pub max_naked_seconds: f64,
     /// The most that closing one leg that stands alone may lose; where every way loses more, it waits for a better one.
     #[garde(range(min = 0.01, max = 1_000_000.0))]
     #[schemars(extend("x-unit" = "dollars"))]
+    #[schemars(extend("x-looser" = "up"))]
     pub max_naked_usd: f64,
     /// The most contracts that one leg may ever hold alone, so no plan trades more: its other leg may come to nothing.
     #[garde(range(min = 10, max = 100_000_000))]
     #[schemars(extend("x-unit" = "contracts"))]
+    #[schemars(extend("x-applies" = "now", "x-looser" = "up"))]
     pub max_naked_contracts: u32,
     /// Fall of the realised result from its highest point since the engine started that halts trading.
     #[garde(range(min = 0.001, max = 1.0))]
     #[schemars(extend("x-unit" = "share of capital.initial_bankroll"))]
+    #[schemars(extend("x-looser" = "up"))]
     pub max_drawdown_pct: f64,
     /// So many orders in a row that a venue refuses, or leaves in doubt, halt trading; finding nothing to match is no
     /// refusal.
     #[garde(range(min = 1, max = 1_000))]
     #[schemars(extend("x-unit" = "orders"))]
+    #[schemars(extend("x-looser" = "up"))]
     pub max_consecutive_refusals: u32,
     /// Of the last 20 orders of a venue, the share refused or in doubt that halts trading.
     #[garde(range(min = 0.05, max = 1.0))]
     #[schemars(extend("x-unit" = "share of 20 orders"))]
+    #[schemars(extend("x-looser" = "up"))]
     pub max_error_rate: f64,
     /// What Polymarket has matched and not made final may be worth this much; beyond it nothing new is entered.
     #[garde(range(min = 1.0, max = 100_000_000.0))]
     #[schemars(extend("x-unit" = "dollars"))]
+    #[schemars(extend("x-looser" = "up"))]
     pub provisional_usd_max: f64,
     /// What `orion kill --flatten` may lose against what was paid for everything that it sells. The rest is kept.
     #[garde(range(min = 0.0, max = 100_000_000.0))]
     #[schemars(extend("x-unit" = "dollars"))]
+    #[schemars(extend("x-looser" = "up"))]
     pub max_flatten_loss: f64,
 }
 
@@ -340,6 +381,7 @@ pub(super) struct Feed {
     /// A book that was silent this long is compared with the venue over REST.
     #[garde(range(min = 5, max = 3_600))]
     #[schemars(extend("x-unit" = "seconds"))]
+    #[schemars(extend("x-looser" = "up"))]
     pub quiet_look_s: u32,
 }
 
@@ -376,6 +418,7 @@ pub(super) struct Pairs {
     /// The pair book: what a person approved.
     #[garde(length(min = 1, max = 4096))]
     #[schemars(extend("x-unit" = "path"))]
+    #[schemars(extend("x-looser" = "other"))]
     pub file: String,
 }
 
@@ -407,18 +450,22 @@ pub(super) struct Promotion {
     /// On paper, before alert mode.
     #[garde(range(min = 1, max = 8_760))]
     #[schemars(extend("x-unit" = "hours"))]
+    #[schemars(extend("x-looser" = "down"))]
     pub paper_hours: u32,
     /// In alert mode, before live.
     #[garde(range(min = 1, max = 8_760))]
     #[schemars(extend("x-unit" = "hours"))]
+    #[schemars(extend("x-looser" = "down"))]
     pub alert_hours: u32,
     /// Of that time, with both venues connected.
     #[garde(range(min = 0.5, max = 1.0))]
     #[schemars(extend("x-unit" = "share"))]
+    #[schemars(extend("x-looser" = "down"))]
     pub feed_uptime: f64,
     /// In alert mode, that would have been taken.
     #[garde(range(max = 1_000_000))]
     #[schemars(extend("x-unit" = "opportunities"))]
+    #[schemars(extend("x-looser" = "down"))]
     pub opportunities: u32,
 }
 
@@ -428,114 +475,20 @@ impl Default for Promotion {
     }
 }
 
-/// How an alert arrives.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Loud {
-    #[default]
-    On,
-    Silent,
-    Off,
-}
-
-/// The largest id that Telegram gives out: they have at most 52 bits.
-const ID_MAX: i64 = (1 << 52) - 1;
-
-/// Telegram.
+/// The page.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize, Validate)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Telegram {
-    /// Chats that are written to, and from which commands are taken. A group's id is negative. Empty: none.
-    #[garde(length(max = 16), inner(range(min = -ID_MAX, max = ID_MAX)))]
-    #[schemars(extend("x-unit" = "chat ids"))]
-    pub chat_ids: Vec<i64>,
-    /// People who may command, each in one of those chats. Being a member of the chat is not enough. Empty: nobody.
-    #[garde(length(max = 64), inner(range(min = 1, max = ID_MAX)))]
-    #[schemars(extend("x-unit" = "user ids"))]
-    pub user_ids: Vec<i64>,
-    /// The zone that times in the chat are of, by its name: UTC, Europe/Zurich, `America/New_York`.
-    #[garde(length(min = 1, max = 64))]
-    #[schemars(extend("x-unit" = "time zone"))]
-    pub zone: String,
-    /// When the summary of a day comes, in that zone.
-    #[garde(length(min = 5, max = 5))]
-    #[schemars(extend("x-unit" = "time of day, HH:MM"))]
-    pub daily_at: String,
-    /// Opportunities below this net edge are not told.
-    #[garde(range(min = 0.0, max = 1.0))]
-    #[schemars(extend("x-unit" = "dollars per $1 of payout"))]
-    pub opportunity_min_edge: f64,
-    /// Edges seen: one message that is edited at most once a minute.
-    #[garde(skip)]
-    pub opportunity: Loud,
-    /// Plans with both legs filled, and held pairs that were sold.
-    #[garde(skip)]
-    pub execution: Loud,
-    /// Legs that had to be closed again.
-    #[garde(skip)]
-    pub unwind: Loud,
-    /// Markets that paid.
-    #[garde(skip)]
-    pub settlement: Loud,
-    /// Breakers, kills, legs that stand alone, disagreements with a venue: repeated until acknowledged.
-    #[garde(skip)]
-    pub risk: Loud,
-    /// Feeds, the database, starts after a crash, accounts that may not trade.
-    #[garde(skip)]
-    pub health: Loud,
-    /// Less cash at a venue than its reserve and one smallest trade.
-    #[garde(skip)]
-    pub balance_low: Loud,
-    /// Markets whose rules were edited.
-    #[garde(skip)]
-    pub pair_changed: Loud,
-    /// What should not be, and stops nothing.
-    #[garde(skip)]
-    pub error: Loud,
-    /// The summary of a day.
-    #[garde(skip)]
-    pub daily: Loud,
-    /// The engine has started.
-    #[garde(skip)]
-    pub startup: Loud,
-    /// The engine has ended.
-    #[garde(skip)]
-    pub shutdown: Loud,
+pub(super) struct Dashboard {
+    /// The port on 127.0.0.1; no other address is ever served. 0: no page. The demo takes another one where it is in use.
+    #[garde(range(max = 65_535))]
+    #[schemars(extend("x-unit" = "port"))]
+    pub port: u32,
 }
 
-impl Default for Telegram {
+impl Default for Dashboard {
     fn default() -> Self {
-        Self {
-            chat_ids: Vec::new(),
-            user_ids: Vec::new(),
-            zone: "UTC".into(),
-            daily_at: "08:00".into(),
-            opportunity_min_edge: 0.02,
-            opportunity: Loud::Silent,
-            execution: Loud::On,
-            unwind: Loud::On,
-            settlement: Loud::Silent,
-            risk: Loud::On,
-            health: Loud::On,
-            balance_low: Loud::On,
-            pair_changed: Loud::On,
-            error: Loud::On,
-            daily: Loud::Silent,
-            startup: Loud::Silent,
-            shutdown: Loud::Silent,
-        }
+        Self { port: 8_501 }
     }
-}
-
-/// Other programs.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize, Validate)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Alerts {
-    /// Every alert is posted there as JSON, signed where `alerts.webhook_secret` is in the vault. https, or http on
-    /// loopback. Empty: nowhere.
-    #[garde(length(max = 2048))]
-    #[schemars(extend("x-unit" = "address"))]
-    pub webhook_url: String,
 }
 
 /// Log.

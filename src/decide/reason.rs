@@ -81,6 +81,59 @@ pub enum Reason {
     NotReady,
 }
 
+/// How far an opportunity came.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Step {
+    /// The touch crossed.
+    Seen,
+    /// A person approved the pair, and nothing about its markets has changed since.
+    Matched,
+    /// Both books were fit to trade on.
+    Fresh,
+    /// Enough was on offer.
+    Deep,
+    /// After fees enough was left.
+    Positive,
+    /// No limit, switch or rest stood against it.
+    WithinLimits,
+    /// Orders left.
+    Sent,
+    /// Both legs were filled.
+    Both,
+    /// Both legs were paid.
+    Settled,
+}
+
+impl Step {
+    /// In order.
+    pub const ALL: [Self; 9] = [
+        Self::Seen,
+        Self::Matched,
+        Self::Fresh,
+        Self::Deep,
+        Self::Positive,
+        Self::WithinLimits,
+        Self::Sent,
+        Self::Both,
+        Self::Settled,
+    ];
+
+    /// The name on screens.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Seen => "seen",
+            Self::Matched => "matched",
+            Self::Fresh => "fresh",
+            Self::Deep => "deep",
+            Self::Positive => "positive",
+            Self::WithinLimits => "within_limits",
+            Self::Sent => "sent",
+            Self::Both => "both",
+            Self::Settled => "settled",
+        }
+    }
+}
+
 impl Reason {
     /// Every reason, a book's doubts once for each venue.
     pub fn every() -> impl Iterator<Item = Self> {
@@ -190,6 +243,43 @@ impl Reason {
             Self::FeeMismatch => "FEE_MISMATCH",
             Self::Gone => "GONE",
             Self::NotReady => "NOT_READY",
+        }
+    }
+
+    /// The reason behind a code, whichever book it was.
+    #[must_use]
+    pub fn of_code(code: &str) -> Option<Self> {
+        Self::every().find(|reason| reason.code() == code)
+    }
+
+    /// The furthest step that an opportunity came which this reason ended.
+    pub const fn reached(self) -> Step {
+        match self {
+            Self::NotApproved | Self::Refused | Self::RulesChanged => Step::Seen,
+            Self::Book(..) => Step::Matched,
+            Self::Depth | Self::VenueMinimum | Self::TradeMinimum | Self::NakedMax => Step::Fresh,
+            Self::Fees | Self::Threshold | Self::Yield | Self::TooLong | Self::ExpectedValue => Step::Deep,
+            Self::Gone => Step::Sent,
+            Self::NotReady => Step::WithinLimits,
+            Self::TooGood
+            | Self::ClosesSoon
+            | Self::GameSoon
+            | Self::OpenPlan
+            | Self::CoolDown
+            | Self::AutoExecuteOff
+            | Self::NotArmed
+            | Self::Ineligible(_)
+            | Self::Positions
+            | Self::EventExposure
+            | Self::Capital(_)
+            | Self::OrderRate
+            | Self::Paused
+            | Self::Halted
+            | Self::VenueShut(_)
+            | Self::Unreconciled
+            | Self::Foreign
+            | Self::LossLoop
+            | Self::FeeMismatch => Step::Positive,
         }
     }
 

@@ -5,6 +5,7 @@
 //! tries again.
 
 mod alert;
+mod figures;
 mod reader;
 mod recompute;
 mod row;
@@ -20,15 +21,20 @@ use rusqlite_migration::{M, Migrations};
 use crate::unit::{Money, UnixMs, Venue};
 
 pub use alert::{Alert, Delivery, DeliveryState, Logged, Tally};
+pub use figures::{FateCount, Noted, Notes, PairCount, PlanSums, Realised, Seen};
 pub use reader::{AuditReader, OpportunityRecord, ReasonCount, Shown, State};
 pub use recompute::{Holding, Recomputed, VenueBooks};
 pub use row::{
-    Action, Balance, ConfigChange, Control, Event, Fate, Fill, Finality, Merge, Opportunity, Plan, Position, Row,
-    RunInfo, Settlement,
+    Action, Balance, ConfigChange, Control, Decision, Event, Fate, Fill, Finality, Merge, Opportunity, Plan, Position,
+    Row, RunInfo, Settlement,
 };
 
-const STEPS: &[M<'_>] =
-    &[M::up(include_str!("schema_1.sql")), M::up(include_str!("schema_2.sql")), M::up(include_str!("schema_3.sql"))];
+const STEPS: &[M<'_>] = &[
+    M::up(include_str!("schema_1.sql")),
+    M::up(include_str!("schema_2.sql")),
+    M::up(include_str!("schema_3.sql")),
+    M::up(include_str!("schema_4.sql")),
+];
 const MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
 
 /// The schema that this build writes and reads.
@@ -155,6 +161,23 @@ impl Audit {
         transaction.commit().map_err(told)
     }
 
+    /// Writes one command down while no engine runs, beside the last run; without a database there is nothing to write
+    /// it into, and nothing that it could have changed.
+    pub fn note(path: &Path, row: &Control) -> Result<(), AuditError> {
+        if !path.exists() {
+            return Ok(());
+        }
+        let connection = prepare(path)?;
+        connection
+            .execute(
+                "INSERT INTO control_commands (run_id, at, who, command, args, result) \
+                 SELECT max(id), ?1, ?2, ?3, ?4, ?5 FROM runs HAVING max(id) IS NOT NULL",
+                params![int(row.at.raw()), row.who, row.command, row.args, row.result],
+            )
+            .map_err(|error| named(path, error))?;
+        Ok(())
+    }
+
     /// Ends the run and folds the write-ahead log into the database.
     pub fn close_run(self, now: UnixMs) -> Result<(), AuditError> {
         let told = |error| named(&self.path, error);
@@ -271,14 +294,22 @@ fn put(to: &Transaction<'_>, run_id: i64, row: &Row) -> rusqlite::Result<usize> 
                 o.detect_ns.map(int),
                 o.plan_id.map(int),
             ]),
+        Row::Decision(d) => to
+            .prepare_cached(
+                "INSERT INTO decisions (opportunity_id, run_id, steps, books) VALUES (?1, ?2, ?3, ?4) \
+                 ON CONFLICT (opportunity_id) DO UPDATE SET steps = excluded.steps, books = excluded.books",
+            )?
+            .execute(params![int(d.opportunity), run_id, d.steps, d.books]),
         // A plan may outlive the run that made it.
         Row::Plan(p) => to
             .prepare_cached(
                 "INSERT INTO plans (id, run_id, opportunity_id, pair_key, direction, qty_micros, yes_limit, no_limit, \
-                 state, opened_at, closed_at, expected_net_micros, realised_net_micros) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
+                 state, opened_at, closed_at, expected_net_micros, realised_net_micros, \
+                 realised_at) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
                  ON CONFLICT (id) DO UPDATE SET qty_micros = excluded.qty_micros, state = excluded.state, \
-                 closed_at = excluded.closed_at, realised_net_micros = excluded.realised_net_micros \
+                 closed_at = excluded.closed_at, realised_net_micros = excluded.realised_net_micros, \
+                 realised_at = excluded.realised_at \
                  WHERE pair_key = excluded.pair_key AND opened_at = excluded.opened_at",
             )?
             .execute(params![
@@ -295,6 +326,7 @@ fn put(to: &Transaction<'_>, run_id: i64, row: &Row) -> rusqlite::Result<usize> 
                 p.closed_at.map(|at| int(at.raw())),
                 p.expected_net.raw(),
                 p.realised_net.map(Money::raw),
+                p.realised_at.map(|at| int(at.raw())),
             ]),
         // The same trade comes over several channels. What it was never changes; how final it is does.
         Row::Fill(f) => to

@@ -1,25 +1,12 @@
--- Alerts and where they got to. An alert is written in the same transaction as what it tells of; each place it goes to
--- has a row of its own, written before and after every attempt.
+-- When a plan's profit was realised: both legs paid, or sold. Until here it was known only when the plan had ended.
+ALTER TABLE plans ADD COLUMN realised_at INTEGER;
+UPDATE plans SET realised_at = closed_at WHERE realised_net_micros IS NOT NULL;
+CREATE INDEX plans_realised ON plans(realised_at) WHERE realised_at IS NOT NULL;
 
-CREATE TABLE alerts (
-  id       INTEGER PRIMARY KEY,
-  run_id   INTEGER NOT NULL REFERENCES runs(id),
-  at       INTEGER NOT NULL,
-  kind     TEXT    NOT NULL,
-  key      TEXT    NOT NULL,               -- alerts of a kind with the same key are the same trouble; empty: none is
-  headline TEXT    NOT NULL,
-  text     TEXT    NOT NULL,
-  figures  TEXT    NOT NULL,
-  about    INTEGER                         -- the opportunity, where it is about one
+-- What was seen when an opportunity was judged first: both books, and where the time went.
+CREATE TABLE decisions (
+  opportunity_id INTEGER PRIMARY KEY,
+  run_id         INTEGER NOT NULL REFERENCES runs(id),
+  steps          TEXT    NOT NULL,   -- JSON: [{"step", "ns"}], in order
+  books          TEXT    NOT NULL    -- JSON: [{"venue", "bids", "asks"}], [price, quantity] in ten-thousandths and millionths
 ) STRICT;
-CREATE INDEX alerts_kind ON alerts(kind, at);
-
-CREATE TABLE alert_deliveries (
-  alert_id INTEGER NOT NULL REFERENCES alerts(id),
-  place    TEXT    NOT NULL,               -- a chat's number, or webhook
-  state    TEXT    NOT NULL CHECK (state IN ('queued', 'sending', 'sent', 'acknowledged', 'folded', 'dropped')),
-  sends    INTEGER NOT NULL CHECK (0 <= sends), -- how often it is known to have arrived
-  at       INTEGER NOT NULL,
-  PRIMARY KEY (alert_id, place)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX alert_deliveries_open ON alert_deliveries(state) WHERE state IN ('queued', 'sending', 'sent');

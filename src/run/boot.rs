@@ -37,7 +37,7 @@ use super::{
     redeem::{self, RedeemSetup},
     ring::{self, Idle, Stop, Waker},
     sign::Signing,
-    snapshot::Snapshot,
+    snapshot::{LimitLine, PairShown, Snapshot},
     stops::{self, Fallen, Stops},
     sync,
     tables::{kalshi_links, polymarket_links, setup, tables},
@@ -47,7 +47,7 @@ use super::{
 use crate::{
     config::{Config, Loaded, Setting},
     ledger::{
-        audit::{Audit, AuditReader, RunInfo},
+        audit::{self, Audit, AuditReader, RunInfo},
         journal::Record,
     },
     order::Ids,
@@ -155,12 +155,18 @@ pub struct Engine {
     pub told: Receiver<Told>,
     pub snapshot: Arc<Mutex<Snapshot>>,
     pub latencies: Arc<Mutex<Latencies>>,
+    /// Its pairs, and what bars them.
+    pub pairs: Arc<Mutex<Vec<PairShown>>>,
     pub state: PathBuf,
     pub stops: Stops,
     /// Transfers between Kalshi's shards, on a person's word.
     pub orders: Sender<treasury::Order>,
     /// What people ordered, for the audit trail.
     pub commands: Sender<keep::Ordered>,
+    /// Settings that were changed while it runs, for the audit trail.
+    pub changes: Sender<audit::ConfigChange>,
+    /// Words for the detector.
+    pub controls: Sender<Control>,
     /// Of the thread that sends orders, where there is one.
     pub lines: Option<Arc<LineGauge>>,
     /// What whoever tells people of alerts needs, where there is anywhere to tell them.
@@ -211,10 +217,11 @@ impl Engine {
         let (alerts, post) = match places {
             places if places.is_empty() => (None, None),
             places => {
-                let (source, post) = notice::ends(wanted(&config, places), &AuditReader::open(&database)?)?;
+                let (source, post) = notice::ends(Wanted::of(&config, places), &AuditReader::open(&database)?)?;
                 (Some(source), Some(post))
             }
         };
+        let realised_total = AuditReader::open(&database)?.realised_of_plans()?.raw();
         let mut tables = tables(&pairs, &listed);
         let over_polymarket = polymarket_links(&tables, &endpoints, config.feed.assets_per_connection)?;
         let stop = Stop::default();
@@ -257,26 +264,25 @@ impl Engine {
         let held = setup.held.clone();
         let trading_state = setup.state;
         let ending = Ending::default();
-        let stops = Stops::new(Fallen::default(), controls.clone(), &state, guarded);
+        let (stops, words) = (Stops::new(Fallen::default(), controls.clone(), &state, guarded), controls.clone());
         let detector_ended = ending.detector.clone();
         let (dial_in, dial_out) = bounded(64);
         let mut routes = HashMap::new();
         let tls = tls(endpoints.root.as_deref())?;
-        let (mut lines, mut redeemer, mut canceller, mut treasury) = (None, None, None, None);
+        let (mut lines, mut redeemer, mut canceller, mut treasury, mut clock_off) = (None, None, None, None, None);
         let (orders_in, ordered) = bounded(4);
         let (found_in, found) = bounded(16);
         let (commands_in, commands) = bounded(64);
+        let (changes_in, changes) = bounded(256);
         let (merges_in, merges_out) = bounded(4);
         let mut seat = match (wired, &signing) {
             (Some(wired), Some(signing)) => {
                 if !wired.reads_only {
                     canceller = Some(Canceller::new(&endpoints, wired.api.clone())?);
                 }
-                treasury = Some((
-                    Asker::new(&endpoints, &signing.desk, &wired.api, config.vault.polymarket_key_until)?,
-                    signing.desk.clone(),
-                    wired.reads_only,
-                ));
+                let asker = Asker::new(&endpoints, &signing.desk, &wired.api, config.vault.polymarket_key_until)?;
+                clock_off = Some(asker.clock_off.clone());
+                treasury = Some((asker, signing.desk.clone(), wired.reads_only));
                 let of = |slot: usize| {
                     let hashed = tables.listed[slot].as_ref()?.hashed.as_ref()?;
                     Some((tables.names[slot].name.as_str(), hashed.v2, hashed.neg_risk))
@@ -339,6 +345,18 @@ impl Engine {
                 seat.control(&Control::Settled { market, yes_payout }, super::clock::arrival());
             }
         }
+        let shown: Vec<_> = tables
+            .pair_names
+            .iter()
+            .zip(&tables.pairs)
+            .map(|(name, pair)| PairShown {
+                key: name.key.clone(),
+                title: name.title.clone(),
+                inverted: pair.pair.inverted,
+                barred: pair.barred,
+            })
+            .collect();
+        let shown = Arc::new(Mutex::new(shown));
         let mut collectors = Vec::new();
         let mut recorder = || {
             let (recorder, collector) = latency::recorder();
@@ -358,6 +376,9 @@ impl Engine {
             },
             auto_execute: config.trading.auto_execute,
             armed,
+            accounts: treasury.is_some(),
+            limits: LimitLine::of(&config),
+            realised_total,
             sources: sources(&endpoints, polled, &config, idle),
             pairs: tables.pairs.len() as u32,
             barred: tables.barred as u32,
@@ -416,7 +437,7 @@ impl Engine {
             Some(Signing { desk, thread, .. }) => {
                 let links = kalshi_links(&tables, &endpoints);
                 spawn(Venue::Kalshi, links, kalshi_rings, &endpoints.kalshi_ws, Some(desk), recorder())?;
-                sign = Some(thread);
+                sign = thread;
             }
             None => look.poll = Some((config.feed.kalshi_poll, kalshi_rings, gauges[0].1.clone())),
         }
@@ -483,6 +504,7 @@ impl Engine {
             audit,
             markets: tables.names,
             pairs: tables.pair_names,
+            shown: shown.clone(),
             collectors,
             gauges,
             verdicts,
@@ -493,7 +515,10 @@ impl Engine {
             snapshot: snapshot.clone(),
             latencies: latencies.clone(),
             stops: stops.clone(),
+            lines: line_gauge.clone(),
+            clock_off,
             commands,
+            changes,
             found,
             merges: merges_in,
             simulated,
@@ -510,10 +535,13 @@ impl Engine {
             told,
             snapshot,
             latencies,
+            pairs: shown,
             state,
             stops,
             orders: orders_in,
             commands: commands_in,
+            changes: changes_in,
+            controls: words,
             lines: line_gauge,
             post,
             stalled,
@@ -543,21 +571,6 @@ impl Engine {
     /// Does a thread hang, so that nobody should wait for it?
     pub fn is_stalled(&self) -> bool {
         self.stalled.raised()
-    }
-}
-
-/// What is told of, and from where on a venue is short of cash: below its reserve and one smallest trade no plan could
-/// be opened there.
-fn wanted(config: &Config, places: Vec<String>) -> Wanted {
-    let capital = &config.capital;
-    let floor = |allocation| {
-        capital.initial_bankroll.share(allocation).share(capital.reserve_ppm) + config.trading.min_trade_size
-    };
-    Wanted {
-        places,
-        loudness: config.telegram.loudness,
-        min_edge: config.telegram.opportunity_min_edge,
-        floors: [floor(capital.kalshi_allocation_ppm), floor(capital.polymarket_allocation_ppm)],
     }
 }
 

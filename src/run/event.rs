@@ -3,14 +3,14 @@
 
 use super::reconcile::Difference;
 use crate::{
-    decide::{Quote, Reason},
+    decide::{Quote, Reason, Rules},
     order::{
         Ask, Impossible,
         plan::{Came, Ending, Excess, First, Offers},
     },
     risk::{Approved, Evidence, Latch, TradingState},
     spread::{Direction, Legs, Rate, Terms},
-    unit::{FeedId, MarketId, Money, Nanos, OrderId, Outcome, PairId, Price, Qty, Tag, Told, UnixMs, Venue},
+    unit::{BookSide, FeedId, MarketId, Money, Nanos, OrderId, Outcome, PairId, Price, Qty, Tag, Told, UnixMs, Venue},
     venue::gateway::Unready,
     wire::{Canary, Doubt, Trading},
 };
@@ -33,6 +33,24 @@ pub enum What {
         quote: Quote,
         reason: Option<Reason>,
         detect_ns: u32,
+    },
+    /// Where the time went between the bytes and the first judgement of a sighting.
+    Passed {
+        id: u64,
+        passage: Passage,
+    },
+    /// One side of a book as a sighting was judged, or its plan begun.
+    Depth {
+        id: u64,
+        venue: Venue,
+        side: BookSide,
+        levels: [(u16, Qty); DEPTH],
+    },
+    /// An entry's orders came this far, so long after the decision.
+    Stepped {
+        id: u64,
+        step: PlanStep,
+        span: Nanos,
     },
     /// The touch is no longer crossed.
     Ended {
@@ -181,6 +199,11 @@ pub enum What {
     Looped {
         pair: PairId,
     },
+    /// The catalogue bars a pair, or frees it.
+    Barred {
+        pair: PairId,
+        reason: Option<Reason>,
+    },
     /// An edge too good to be true: the pair is not traded until a person looked at it and started anew.
     Suspended {
         pair: PairId,
@@ -188,6 +211,10 @@ pub enum What {
     },
     State {
         state: TradingState,
+    },
+    /// Opportunities are filled from here on, or only shown.
+    AutoExecute {
+        on: bool,
     },
     /// A person has armed live trading, or disarmed it.
     Armed {
@@ -202,6 +229,35 @@ pub enum What {
     Stats {
         stats: Stats,
     },
+}
+
+/// Levels of a book that are told with a decision.
+pub const DEPTH: usize = 5;
+
+/// The spans of the update that brought a sighting, as far as they were measured.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Passage {
+    /// When its bytes had been read.
+    pub arrived: Nanos,
+    /// Frame and message read: when it was handed to the detector.
+    pub sent: Nanos,
+    /// When the detector took it.
+    pub taken: Nanos,
+    /// When its batch was in the books.
+    pub applied: Nanos,
+    /// How long the judgement of everything touched took.
+    pub decide: Nanos,
+}
+
+/// How far an entry's orders came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PlanStep {
+    /// Signed, on record, and handed to their connections.
+    Sent,
+    /// The venue took one.
+    Acked,
+    /// One was filled.
+    Filled,
 }
 
 /// Why an entry that risk let pass was not begun. Nothing of it left.
@@ -325,6 +381,9 @@ pub struct Stats {
     pub fit: [u32; 2],
     pub realised_today: Money,
     pub naked: Money,
+    /// Since when something stands alone on one leg, if it does, and for how long something has since the start.
+    pub naked_since: Option<UnixMs>,
+    pub naked_span: Nanos,
     /// What selling everything held would lose against what it cost, as the books stand; and markets that nobody bids
     /// for.
     pub flatten_loss: Money,
@@ -359,6 +418,8 @@ pub struct Entry {
     pub plan: u64,
     pub sighting: u64,
     pub approved: Approved,
+    /// When it was decided, on the engine's clock.
+    pub decided: Nanos,
     /// Which of its orders leaves first.
     pub first: First,
     /// What was promised on each venue.
@@ -481,6 +542,17 @@ pub enum Control {
     /// A person's word: live orders may leave, or may not any more.
     Arm {
         armed: bool,
+    },
+    /// A person's word: rules and limits that may change while the engine runs.
+    Rules {
+        rules: Rules,
+        positions_max: usize,
+        orders_per_second: u32,
+        cooldown: Nanos,
+    },
+    /// A person's word: fill opportunities, or only show them.
+    AutoExecute {
+        on: bool,
     },
     /// A person's word: no new plans.
     Pause,

@@ -72,6 +72,8 @@ pub struct Recorded {
 #[derive(Debug, Default)]
 pub struct FeedGauge {
     pub messages: AtomicU64,
+    /// Unix time of the last frame, in milliseconds.
+    pub heard_ms: AtomicU64,
     pub gaps: AtomicU64,
     pub malformed: AtomicU64,
     pub duplicates: AtomicU64,
@@ -276,6 +278,9 @@ impl Thread {
         let (new, old, gauge) = (*link.protocol.counts(), link.told, &self.setup.gauge);
         let add = |gauge: &AtomicU64, new: u64, old: u64| gauge.fetch_add(new - old, Ordering::Relaxed);
         add(&gauge.messages, new.messages, old.messages);
+        if old.messages < new.messages {
+            gauge.heard_ms.store(clock::unix().raw(), Ordering::Relaxed);
+        }
         add(&gauge.gaps, new.gaps, old.gaps);
         add(&gauge.malformed, new.malformed, old.malformed);
         add(&gauge.duplicates, new.duplicates, old.duplicates);

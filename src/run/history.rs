@@ -244,6 +244,7 @@ impl Past {
                         - paid(kalshi, self.wanted[0])
                         - paid(polymarket, self.wanted[1]),
                     realised_net: None,
+                    realised_at: None,
                 }
             }
         };

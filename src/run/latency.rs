@@ -1,10 +1,23 @@
 //! Latency histograms per stage. Each hot thread records into its own; the cold side asks by sending an empty set,
 //! which the thread swaps for its full one. Nothing is shared, locked or allocated on the hot side.
 
-use hdrhistogram::Histogram;
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write as _},
+    path::Path,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use hdrhistogram::{
+    Histogram,
+    serialization::{
+        V2DeflateSerializer,
+        interval_log::{IntervalLogWriterBuilder, Tag},
+    },
+};
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use crate::unit::Nanos;
+use crate::unit::{Nanos, UnixMs};
 
 /// Where time is spent between the socket and the decision.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -38,9 +51,18 @@ impl Stage {
             Self::Decide => "decide",
         }
     }
+
+    /// The name where no space may be.
+    pub const fn tag(self) -> &'static str {
+        match self {
+            Self::SocketRead => "read",
+            other => other.name(),
+        }
+    }
 }
 
 /// One histogram per stage, in nanoseconds up to ten seconds.
+#[derive(Clone)]
 pub struct Latencies {
     stages: Vec<Histogram<u64>>,
 }
@@ -67,6 +89,15 @@ impl Latencies {
         }
     }
 
+    /// What came after an earlier state of the same set; `None` if that was of another one.
+    pub fn since(&self, earlier: &Self) -> Option<Self> {
+        let mut new = self.clone();
+        for (mine, before) in new.stages.iter_mut().zip(&earlier.stages) {
+            mine.subtract(before).ok()?;
+        }
+        Some(new)
+    }
+
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.stages.iter_mut().for_each(Histogram::reset);
@@ -75,6 +106,32 @@ impl Latencies {
     /// One stage.
     pub fn stage(&self, stage: Stage) -> &Histogram<u64> {
         &self.stages[stage as usize]
+    }
+
+    /// All stages as an interval log of `HdrHistogram`, a tag each, which other tools read: everything from `from` to `to`.
+    /// Values are nanoseconds; the log's maxima are milliseconds.
+    pub fn hlog(&self, out: &mut impl io::Write, from: UnixMs, to: UnixMs) -> io::Result<()> {
+        let mut serializer = V2DeflateSerializer::new();
+        let began = UNIX_EPOCH + Duration::from_millis(from.raw());
+        let mut log = IntervalLogWriterBuilder::new()
+            .add_comment("Orion: nanoseconds per stage since the engine started")
+            .with_start_time(began)
+            .with_base_time(began)
+            .begin_log_with(out, &mut serializer)?;
+        for stage in Stage::ALL {
+            let tag = Tag::new(stage.tag()).expect("no stage has a comma, a space or a line end in its tag");
+            log.write_histogram(self.stage(stage), Duration::ZERO, Duration::from_millis(to.since(from)), Some(tag))
+                .map_err(|error| io::Error::other(format!("{error:?}")))?;
+        }
+        Ok(())
+    }
+
+    /// `latency.txt` and `latency.hlog` in a folder.
+    pub fn dump(&self, folder: &Path, from: UnixMs, to: UnixMs) -> io::Result<()> {
+        std::fs::write(folder.join("latency.txt"), self.table())?;
+        let mut out = BufWriter::new(File::create(folder.join("latency.hlog"))?);
+        self.hlog(&mut out, from, to)?;
+        out.flush()
     }
 
     /// A table of quantiles in microseconds.

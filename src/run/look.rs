@@ -233,6 +233,7 @@ async fn poll(setup: &mut LookSetup, reader: &Reader) {
         };
         gauge.up.store(1, Ordering::Relaxed);
         gauge.messages.fetch_add(1, Ordering::Relaxed);
+        gauge.heard_ms.store(clock::unix().raw(), Ordering::Relaxed);
         let at = clock::arrival();
         for (ticker, book) in books {
             let Some((market, _)) = chunk.iter().find(|(_, name)| *name == ticker) else { continue };

@@ -13,7 +13,6 @@ pub mod dial;
 pub mod eligible;
 pub mod event;
 pub mod execute;
-pub mod explain;
 pub mod feed;
 pub mod given;
 pub mod guard;

@@ -9,6 +9,8 @@ use std::{io::Write as _, path::Path};
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
+use super::clock;
+
 /// What an engine may do.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -71,6 +73,12 @@ impl Promotion {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(error).with_context(|| path.display().to_string()),
         }
+    }
+
+    /// Writes down that the next start is in this mode, and on what evidence.
+    pub fn note(states: &Path, mode: Mode, evidence: Vec<String>) -> anyhow::Result<()> {
+        let (at_ms, build) = (clock::unix().raw(), env!("CARGO_PKG_VERSION").to_owned());
+        Self { mode, at_ms, build, evidence }.write(states)
     }
 
     /// Writes it down, whole or not at all.

@@ -17,6 +17,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bound
 
 use super::clock;
 use crate::{
+    config::Config,
     ledger::audit::{Alert, AuditError, AuditReader, Delivery, DeliveryState, Row},
     unit::{AlertKind, Loudness, Money, Nanos, UnixMs},
 };
@@ -79,6 +80,22 @@ pub struct Wanted {
     pub min_edge: i64,
     /// A venue with less free cash is short of it: Kalshi, Polymarket.
     pub floors: [Money; 2],
+}
+
+impl Wanted {
+    /// As the settings want it. Below its reserve and one smallest trade no plan could be opened at a venue.
+    pub fn of(config: &Config, places: Vec<String>) -> Self {
+        let capital = &config.capital;
+        let floor = |allocation| {
+            capital.initial_bankroll.share(allocation).share(capital.reserve_ppm) + config.trading.min_trade_size
+        };
+        Self {
+            places,
+            loudness: config.telegram.loudness,
+            min_edge: config.telegram.opportunity_min_edge,
+            floors: [floor(capital.kalshi_allocation_ppm), floor(capital.polymarket_allocation_ppm)],
+        }
+    }
 }
 
 /// The end that tells people.

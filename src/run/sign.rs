@@ -281,7 +281,16 @@ pub struct Signing {
     pub desk: SignDesk,
     /// Whose orders go to Polymarket, where a key for them is there.
     pub customer: Option<Customer>,
-    pub thread: JoinHandle<()>,
+    /// `None` where somebody else waits for its end.
+    pub thread: Option<JoinHandle<()>>,
+}
+
+impl Signing {
+    /// The same thread for an engine that may end before it: another one is started with the same keys.
+    #[must_use]
+    pub fn lent(&self) -> Self {
+        Self { desk: self.desk.clone(), customer: self.customer.clone(), thread: None }
+    }
 }
 
 /// Starts the thread with its keys. `None` if the vault holds none that open a stream.
@@ -304,7 +313,7 @@ pub fn start(keys: Keys) -> Result<Option<Signing>, KeysError> {
     })?;
     let found = found.recv().map_err(|_| KeysError::Ended)??;
     let desk = SignDesk { requests, ready, gauge: Arc::default() };
-    Ok(found.map(|customer| Signing { desk, customer, thread }))
+    Ok(found.map(|customer| Signing { desk, customer, thread: Some(thread) }))
 }
 
 /// What the thread signs with.

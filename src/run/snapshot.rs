@@ -9,13 +9,20 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::feed::FeedGauge;
-use crate::unit::Venue;
+use crate::{
+    config::Config,
+    decide::Reason,
+    unit::{Money, Venue},
+};
 
 /// Everything `orion status --json` prints.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Snapshot {
     pub version: String,
     pub mode: String,
+    /// starting, running, stopping, stopped: the engine in the process that answers.
+    #[serde(default)]
+    pub engine: String,
     pub pid: u32,
     pub started_ms: u64,
     /// When the detector last told its figures.
@@ -33,6 +40,9 @@ pub struct Snapshot {
     /// Transfers that would bring the money where it is meant to lie. Orion makes none of them between venues.
     #[serde(default)]
     pub advice: Vec<String>,
+    /// Orders are wired to accounts, which have to agree before anything is entered.
+    #[serde(default)]
+    pub accounts: bool,
     /// Do orders, positions and cash agree with both venues? Absent before the first comparison, and on paper.
     #[serde(default)]
     pub agrees: Option<bool>,
@@ -64,7 +74,15 @@ pub struct Snapshot {
     #[serde(default)]
     pub held: [i64; 2],
     pub naked: i64,
+    /// Since when something stands alone on one leg, if it does, and for how long something has since the start.
+    #[serde(default)]
+    pub naked_since_ms: Option<u64>,
+    #[serde(default)]
+    pub naked_ms_total: u64,
     pub realised_today: i64,
+    /// By all plans that are over, since the database began.
+    #[serde(default)]
+    pub realised_total: i64,
     /// What selling everything held would lose against what it cost, and markets that nobody bids for.
     #[serde(default)]
     pub flatten_loss: i64,
@@ -74,10 +92,19 @@ pub struct Snapshot {
     #[serde(default)]
     pub flatten: Option<String>,
     pub balances: Vec<Balances>,
+    /// The few settings that a person is shown before anything is let loose.
+    #[serde(default)]
+    pub limits: LimitLine,
     /// How plans ended.
     pub endings: BTreeMap<String, u64>,
     /// Why opportunities were not taken, most frequent first.
     pub reasons: Vec<ReasonLine>,
+    /// This host's clock less the venue's in milliseconds, where it is known.
+    #[serde(default)]
+    pub clock_offset_ms: BTreeMap<String, i64>,
+    /// Orders that a venue's request budget allows now.
+    #[serde(default)]
+    pub budgets: BTreeMap<String, u64>,
     pub canaries: BTreeMap<String, u64>,
     pub doubts: u64,
     /// Polymarket checksums: fit, unsettled, differ, unfit.
@@ -86,6 +113,60 @@ pub struct Snapshot {
     pub audit_queue: u64,
     pub audit_dropped: u64,
     pub audit_error: Option<String>,
+}
+
+/// What settings allow at most, in micro-dollars where it is money.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct LimitLine {
+    pub bankroll: i64,
+    pub reserve_ppm: u32,
+    pub max_trade_usd: i64,
+    pub max_event_usd: i64,
+    pub max_daily_loss_usd: i64,
+    pub max_drawdown_usd: i64,
+    pub max_flatten_loss_usd: i64,
+    pub max_open_positions: u32,
+}
+
+impl LimitLine {
+    pub fn of(config: &Config) -> Self {
+        let all = config.capital.initial_bankroll;
+        Self {
+            bankroll: all.raw(),
+            reserve_ppm: config.capital.reserve_ppm,
+            max_trade_usd: all.share(config.trading.max_trade_size_ppm).raw(),
+            max_event_usd: all.share(config.risk.max_exposure_per_event_ppm).raw(),
+            max_daily_loss_usd: all.share(config.risk.max_daily_loss_ppm).raw(),
+            max_drawdown_usd: all.share(config.risk.max_drawdown_ppm).raw(),
+            max_flatten_loss_usd: config.risk.max_flatten_loss.raw(),
+            max_open_positions: config.risk.max_open_positions,
+        }
+    }
+}
+
+impl Snapshot {
+    /// The most that can be at stake: what lies on both venues less the reserve, and no more than the bankroll.
+    pub fn stake(&self) -> Money {
+        let there: i64 = self.balances.iter().map(|balance| balance.cash).sum();
+        let most = Money::micros(there + self.locked).min(Money::micros(self.limits.bankroll));
+        most - most.share(self.limits.reserve_ppm)
+    }
+
+    /// What a person types who arms: it names what is at stake.
+    pub fn arming_phrase(&self) -> String {
+        format!("arm {} {}", self.mode, self.stake().raw() / 1_000_000)
+    }
+}
+
+/// A pair of the engine that runs.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct PairShown {
+    /// `ticker|condition id`.
+    pub key: String,
+    pub title: String,
+    pub inverted: bool,
+    /// Why it is not traded whatever its books say.
+    pub barred: Option<Reason>,
 }
 
 /// One feed thread.
@@ -103,6 +184,9 @@ pub struct FeedStatus {
     pub storms: u64,
     pub unrecorded: u64,
     pub unchecked: u64,
+    /// When the last frame came; 0 before the first.
+    #[serde(default)]
+    pub heard_ms: u64,
 }
 
 impl FeedStatus {
@@ -122,6 +206,7 @@ impl FeedStatus {
             storms: read(&gauge.storm),
             unrecorded: read(&gauge.unrecorded),
             unchecked: read(&gauge.unchecked),
+            heard_ms: read(&gauge.heard_ms),
         }
     }
 }

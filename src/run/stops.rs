@@ -10,7 +10,7 @@ use std::{
     io::{self, Write as _},
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -57,14 +57,14 @@ pub struct Stops {
     controls: Sender<Control>,
     state: PathBuf,
     /// The print of the limits, where orders wait for a person to arm them.
-    limits: Option<String>,
+    limits: Option<Arc<Mutex<String>>>,
 }
 
 impl Stops {
     /// Stops whose files lie in the state directory. `limits` is the print of the settings that arming is bound to;
     /// without one there is nothing to arm.
     pub fn new(fallen: Fallen, controls: Sender<Control>, state: &Path, limits: Option<String>) -> Self {
-        Self { fallen, controls, state: state.into(), limits }
+        Self { fallen, controls, state: state.into(), limits: limits.map(|limits| Arc::new(Mutex::new(limits))) }
     }
 
     /// Do orders wait for a person to arm them?
@@ -75,7 +75,7 @@ impl Stops {
     /// A person arms: orders may leave, now and after every clean restart under the same limits.
     pub fn arm(&self) -> io::Result<()> {
         if let Some(limits) = &self.limits {
-            replace(&self.state.join(ARMED), limits)?;
+            replace(&self.state.join(ARMED), &limits.lock().unwrap_or_else(PoisonError::into_inner))?;
             let _ = self.controls.send(Control::Arm { armed: true });
         }
         Ok(())
@@ -88,6 +88,19 @@ impl Stops {
             remove(&self.state.join(ARMED))?;
         }
         Ok(())
+    }
+
+    /// The limits are others from here on. What was armed stays so where they were only tightened.
+    pub fn rebind(&self, print: String, loosened: bool) -> io::Result<()> {
+        let Some(limits) = &self.limits else { return Ok(()) };
+        let before = std::mem::replace(&mut *limits.lock().unwrap_or_else(PoisonError::into_inner), print);
+        if loosened {
+            self.disarm()
+        } else if is_armed(&self.state, &before) {
+            replace(&self.state.join(ARMED), &limits.lock().unwrap_or_else(PoisonError::into_inner))
+        } else {
+            Ok(())
+        }
     }
 
     /// No new plans; what is open is managed on.

@@ -58,6 +58,7 @@ use crate::{
 const INSTANCE: &str = "instance";
 
 /// Whose orders they are. Without it fills are made on paper, and nothing that sends is ever made.
+#[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "a key is never printed")]
 pub struct Wired {
     pub chain: Chain,

@@ -12,12 +12,12 @@ use orion::{
         keep::{self, KeepSetup, MarketName, PairName, Told},
         notice::{self, Wanted, Word},
         ring::Stop,
-        snapshot::Snapshot,
+        snapshot::{PairShown, Snapshot},
         stops::{Fallen, Stops},
     },
     unit::{AlertKind, Money, UnixMs, Venue},
 };
-use std::sync::{Arc, atomic::AtomicU64};
+use std::sync::{Arc, Mutex, atomic::AtomicU64};
 use tempfile::TempDir;
 
 /// What the keeper left.
@@ -77,6 +77,7 @@ fn keep_all(events: &[Event], storms: u64, place: Option<&str>) -> (Kept, Option
         executed: None,
         audit,
         markets: vec![name(Venue::Kalshi, "FED-DEC"), name(Venue::Polymarket, "0xc")],
+        shown: Arc::new(Mutex::new(vec![PairShown::default()])),
         pairs: vec![PairName {
             key: "FED-DEC|0xc".into(),
             title: "Will the Fed cut?".into(),
@@ -91,7 +92,10 @@ fn keep_all(events: &[Event], storms: u64, place: Option<&str>) -> (Kept, Option
         told,
         snapshot: Arc::clone(&snapshot),
         latencies: Arc::default(),
+        lines: None,
+        clock_off: None,
         commands: bounded(1).1,
+        changes: bounded(1).1,
         found: bounded(1).1,
         merges: bounded(1).0,
         simulated: true,

@@ -19,7 +19,10 @@ use orion::{
     sim::{kalshi::account::SHARDS, serve::Running},
     unit::{Money, OrderId, Outcome, Qty, Stage, Tag, Told, Trade, Venue},
     venue::kalshi::order::Names,
-    watch::control::{self, Answer, Request},
+    watch::{
+        command::{Answer, Request},
+        control,
+    },
 };
 use serde_json::Value;
 use tempfile::TempDir;

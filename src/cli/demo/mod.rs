@@ -5,6 +5,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -16,17 +17,19 @@ mod check;
 use check::Check;
 
 use super::{
-    Done, Fault, Global, Signals, log_to_stderr,
-    run::{attend, eligible, show, style},
+    Done, Fault, Global, Signals,
+    host::{self, Host},
+    logging,
+    run::{eligible, show, style},
     screen::{Screen, Style},
     settings,
     shown::Shown,
-    span,
+    sources, span,
 };
 use crate::{
     run::{
         boot::{self, Engine, Start},
-        given,
+        catalogue, given,
         keep::Told,
         mode::Mode,
         sign::{self, Keys},
@@ -37,6 +40,7 @@ use crate::{
     sim::serve::Running,
     unit::Money,
     venue::polymarket::contract::Chain,
+    watch::settings::Settings,
 };
 
 #[derive(Args, Debug)]
@@ -74,14 +78,12 @@ pub struct DemoArgs {
 pub fn run(global: &Global, args: &DemoArgs) -> Done {
     // The demo trades by itself, and tells its cold threads' log only where it is asked for.
     let flags = vec![("trading.auto_execute".into(), "true".into(), "demo".into())];
-    let loaded = settings(global, flags)?;
-    if global.log_level.is_some() {
-        log_to_stderr(loaded.config.log.level);
-    }
+    let first = settings(global, flags.clone())?;
+    let config = &first.config;
+    let logs = logging(config.log.level, global.log_level.is_some());
     let signals = Signals::install()?;
-    let limits = loaded.limits_print();
-    let config = &loaded.config;
-    let state = config.engine.state_dir.join("demo");
+    let states = &config.engine.state_dir;
+    let state = states.join("demo");
     drop(boot::claim(&state)?);
     if !args.resume {
         forget(&state);
@@ -97,33 +99,45 @@ pub fn run(global: &Global, args: &DemoArgs) -> Done {
     let keys = Keys::Made { kalshi: signer, polymarket: Some(Box::new(wallet.key()?)) };
     let signing = sign::start(keys)?.context("a generated key opens the stream")?;
     let wired = Wired::sign_in(&endpoints, &signing, Chain::Polygon, false)?;
-    let findings = eligible(config, &endpoints, &signing, &wired)?;
+    let settings = Arc::new(Settings::new(sources(global, flags)));
+    let page = host::page(config, &settings, logs, true)?;
+    let host = Host::open(Mode::Demo, states, Some(settings.clone()), page)?;
     if style == Style::Human {
         banner(args, &endpoints, running.as_ref(), pairs.pairs().len())?;
+        host.greet()?;
+        say!("");
     }
     let opening = given::allocation(config);
-    let start = Start {
-        guarded: args.rehearse.then_some(limits),
-        signing: Some(signing),
-        wired: Some(wired),
-        findings,
-        ..Start::new(Mode::Demo, loaded, endpoints, pairs, listed)
+    let mut listed = Some(listed);
+    let mut make = || {
+        let loaded = settings.next()?;
+        settings.began(&loaded);
+        let findings = eligible(&loaded.config, &endpoints, &signing, &wired)?;
+        // A second start looks at the exchanges anew: markets have closed and paid meanwhile.
+        let listed = listed.take().map_or_else(|| catalogue::read(&endpoints, &pairs), Ok)?;
+        let start = Start {
+            guarded: args.rehearse.then(|| loaded.limits_print()),
+            signing: Some(signing.lent()),
+            wired: Some(wired.clone()),
+            findings,
+            ..Start::new(Mode::Demo, loaded, endpoints.clone(), pairs.clone(), listed)
+        };
+        Ok(Engine::start(start)?)
     };
-    let engine = Engine::start(start)?;
-    let snapshot = engine.snapshot.clone();
     let mut screen = Screen::new(style);
     let mut check = Check::default();
-    let clean = attend(engine, &signals, args.duration, None, |told| {
+    let ended = host.attend(&mut make, &signals, args.duration, |told| {
         check.fills += u64::from(matches!(told, Told::Filled { .. }));
         show(&mut screen, told)
     })?;
-    let snapshot = snapshot.lock().map(|s| s.clone()).unwrap_or_default();
+    check.fills -= ended.fills_before;
+    let snapshot = ended.last;
     check.count(&state, opening, &snapshot, running.as_ref())?;
     summary(style, &snapshot, &check, opening, running.as_ref())?;
     if let Some(running) = running {
         running.stop();
     }
-    if !clean {
+    if !ended.clean {
         return Err(Fault::Failed(anyhow::anyhow!("a thread of the engine ended before its time")));
     }
     if !check.odd.is_empty() {
@@ -154,7 +168,7 @@ fn banner(
     say!("  Polymarket-sim  {}{}", endpoints.polymarket_ws, count(markets.map(|m| m.1)));
     say!("  Pair book       {pairs} pairs, approved for the demo");
     say!(
-        "  Seed {} · speed {}× · stop: Ctrl-C · other seed: --seed N · faults: {}\n",
+        "  Seed {} · speed {}× · stop: Ctrl-C · other seed: --seed N · faults: {}",
         args.seed,
         args.speed,
         if args.chaos { "on" } else { "--chaos" }

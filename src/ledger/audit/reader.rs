@@ -76,7 +76,7 @@ pub struct State {
     pub last_plan: u64,
 }
 
-const OPPORTUNITY: &str = "SELECT id, run_id, pair_key, title, direction, seen_at, ended_at, yes_price, no_price, \
+pub(super) const OPPORTUNITY: &str = "SELECT id, run_id, pair_key, title, direction, seen_at, ended_at, yes_price, no_price, \
     gross_micros, fee_micros, net_micros, qty_micros, depth_micros, annual_yield_ppm, days_to_settle_milli, outcome, \
     reason, detect_ns, plan_id FROM opportunities";
 
@@ -198,6 +198,12 @@ impl AuditReader {
         self.all(&format!("{PLAN} WHERE realised_net_micros IS NULL AND state <> 'abandoned' ORDER BY id"), [], plan)
     }
 
+    /// What all plans that are over made.
+    pub fn realised_of_plans(&self) -> Result<Money, AuditError> {
+        let sql = "SELECT coalesce(sum(realised_net_micros), 0) FROM plans";
+        self.connection.query_row(sql, [], |line| line.get(0).map(Money::micros)).map_err(|error| self.told(error))
+    }
+
     /// Every plan, oldest first.
     pub fn plans(&self) -> Result<Vec<Plan>, AuditError> {
         self.all(&format!("{PLAN} WHERE state <> 'abandoned' ORDER BY id"), [], plan)
@@ -270,13 +276,13 @@ impl AuditReader {
     }
 }
 
-const PLAN: &str = "SELECT id, opportunity_id, pair_key, direction, qty_micros, yes_limit, no_limit, state, opened_at, \
-    closed_at, expected_net_micros, realised_net_micros FROM plans";
+pub(super) const PLAN: &str = "SELECT id, opportunity_id, pair_key, direction, qty_micros, yes_limit, no_limit, state, opened_at, \
+    closed_at, expected_net_micros, realised_net_micros, realised_at FROM plans";
 
 const FILL: &str = "SELECT id, plan_id, leg, venue, market, outcome, action, price, qty_micros, fee_micros, at, \
     book_stamp, provisional, void, simulated FROM fills";
 
-fn opportunity(line: &Line<'_>) -> rusqlite::Result<OpportunityRecord> {
+pub(super) fn opportunity(line: &Line<'_>) -> rusqlite::Result<OpportunityRecord> {
     Ok(OpportunityRecord {
         run_id: line.get(1)?,
         opportunity: Opportunity {
@@ -303,7 +309,7 @@ fn opportunity(line: &Line<'_>) -> rusqlite::Result<OpportunityRecord> {
     })
 }
 
-fn plan(line: &Line<'_>) -> rusqlite::Result<Plan> {
+pub(super) fn plan(line: &Line<'_>) -> rusqlite::Result<Plan> {
     Ok(Plan {
         id: nat(line, 0)?,
         opportunity_id: maybe(line, 1)?,
@@ -317,6 +323,7 @@ fn plan(line: &Line<'_>) -> rusqlite::Result<Plan> {
         closed_at: maybe(line, 9)?.map(UnixMs::new),
         expected_net: Money::micros(line.get(10)?),
         realised_net: line.get::<_, Option<i64>>(11)?.map(Money::micros),
+        realised_at: maybe(line, 12)?.map(UnixMs::new),
     })
 }
 
@@ -385,7 +392,7 @@ fn outcome(line: &Line<'_>, at: usize) -> rusqlite::Result<Outcome> {
     [Outcome::Yes, Outcome::No].into_iter().find(|outcome| outcome.name() == name).ok_or_else(|| odd(at))
 }
 
-fn fate(line: &Line<'_>, at: usize) -> rusqlite::Result<Fate> {
+pub(super) fn fate(line: &Line<'_>, at: usize) -> rusqlite::Result<Fate> {
     let name: String = line.get(at)?;
     let all = [Fate::Open, Fate::Skipped, Fate::Planned, Fate::Filled, Fate::Partial, Fate::Missed];
     all.into_iter().find(|fate| fate.name() == name).ok_or_else(|| odd(at))

@@ -21,6 +21,8 @@ pub enum Row {
     Opportunity(Opportunity),
     /// Inserted, or brought up to date where the id is known.
     Plan(Plan),
+    /// Inserted, or brought up to date.
+    Decision(Decision),
     /// Inserted; a second report of the same trade only updates its fee and its finality.
     Fill(Fill),
     /// The position as it is now.
@@ -72,6 +74,16 @@ pub struct Opportunity {
     pub plan_id: Option<u64>,
 }
 
+/// What was seen when an opportunity was judged first, or its plan begun.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Decision {
+    pub opportunity: u64,
+    /// JSON: `[{"step", "ns"}]`, in order.
+    pub steps: String,
+    /// JSON: `[{"venue", "bids", "asks"}]`, levels as `[price, quantity]` in ten-thousandths and millionths.
+    pub books: String,
+}
+
 /// What became of an opportunity.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Fate {
@@ -118,6 +130,8 @@ pub struct Plan {
     pub expected_net: Money,
     /// Set once the profit is realised: settled, unwound or closed early.
     pub realised_net: Option<Money>,
+    /// Both legs were paid, or sold.
+    pub realised_at: Option<UnixMs>,
 }
 
 /// A trade.

@@ -47,6 +47,7 @@ fn plan(id: u64) -> Plan {
         closed_at: None,
         expected_net: Money::micros(10_170_000),
         realised_net: None,
+        realised_at: None,
     }
 }
 
@@ -122,6 +123,7 @@ fn a_later_run_closes_what_nobody_watched_and_cannot_take_an_id() {
     done.state = "settled".into();
     done.closed_at = Some(UnixMs::new(1_795_168_900_000));
     done.realised_net = Some(Money::micros(10_170_000));
+    done.realised_at = done.closed_at;
     second.write(&[Row::Plan(done)]).unwrap();
     second.close_run(UnixMs::new(60)).unwrap();
     let ends: Vec<Option<i64>> = Connection::open(&path)

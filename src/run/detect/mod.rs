@@ -17,7 +17,7 @@ use sight::Sighting;
 use smallvec::SmallVec;
 
 use super::{
-    event::{Control, Event, Ready, Stats, What},
+    event::{Control, Event, Passage, Ready, Stats, What},
     execute::PLANS_MAX,
 };
 use crate::{
@@ -128,6 +128,10 @@ pub struct Detector {
     swept: Nanos,
     told: Nanos,
     stats: Stats,
+    /// Up to when the time of legs that stand alone is added up.
+    naked_counted: Nanos,
+    /// Of the newest update that was taken in.
+    passage: Passage,
     room: bool,
     draining: bool,
     polled: Vec<bool>,
@@ -220,6 +224,8 @@ impl Detector {
             swept: Nanos::ZERO,
             told: Nanos::ZERO,
             stats: Stats::default(),
+            naked_counted: Nanos::ZERO,
+            passage: Passage::default(),
             room: true,
             draining: false,
             polled,
@@ -275,6 +281,11 @@ impl Detector {
         self.touch(slot);
     }
 
+    /// Where the time of the newest update went, before what it brought is judged.
+    pub fn note_passage(&mut self, passage: Passage) {
+        self.passage = passage;
+    }
+
     /// A word from the cold side.
     pub fn control(&mut self, control: &Control, at: Arrival, out: &mut Outbox) {
         match *control {
@@ -289,6 +300,7 @@ impl Detector {
             }
             Control::Bar { pair, reason } => {
                 self.pairs[pair.0 as usize].setup.barred = reason;
+                out.events.push(Event { at: at.unix, what: What::Barred { pair, reason } });
                 self.mark(pair);
             }
             Control::Look { market, began, bid, ask } => {
@@ -320,6 +332,17 @@ impl Detector {
             }
             Control::Halt { latch } => self.halt(latch, at.unix, out),
             Control::Eligible { venue, eligible } => self.eligible[venue as usize] = eligible,
+            Control::Rules { rules, positions_max, orders_per_second, cooldown } => {
+                self.rules = rules;
+                self.limits = Limits { positions_max, orders_per_second, cooldown, ..self.limits };
+                for slot in 0..self.pairs.len() {
+                    self.mark(PairId(slot as u32));
+                }
+            }
+            Control::AutoExecute { on } => {
+                self.limits.auto_execute = on;
+                out.events.push(Event { at: at.unix, what: What::AutoExecute { on } });
+            }
             Control::Arm { armed } => {
                 self.limits.armed = armed;
                 out.events.push(Event { at: at.unix, what: What::Armed { armed } });
@@ -437,6 +460,22 @@ impl Detector {
         out.events.push(Event { at: unix, what: What::State { state: self.state } });
     }
 
+    /// What stands alone on one leg is worth this much from here on.
+    fn naked(&mut self, value: Money, at: Arrival) {
+        self.count_naked(at);
+        self.stats.naked = value;
+        self.naked_counted = at.now;
+        self.stats.naked_since = (value != Money::ZERO).then(|| self.stats.naked_since.unwrap_or(at.unix));
+    }
+
+    /// Adds up for how long something has stood alone.
+    fn count_naked(&mut self, at: Arrival) {
+        if self.stats.naked != Money::ZERO {
+            self.stats.naked_span = self.stats.naked_span + at.now.since(self.naked_counted);
+            self.naked_counted = at.now;
+        }
+    }
+
     fn note_holding(&mut self, pair: usize) {
         let state = &mut self.pairs[pair];
         let markets = [state.setup.pair.kalshi, state.setup.pair.polymarket];
@@ -478,6 +517,7 @@ impl Detector {
     }
 
     fn tell(&mut self, at: Arrival, out: &mut Outbox) {
+        self.count_naked(at);
         self.stats.positions = self.holding as u32;
         self.stats.books = self.books.len() as u32;
         self.stats.fit = [0; 2];

@@ -204,6 +204,7 @@ mod tests {
             closed_at: Some(UnixMs::new(2)),
             expected_net: Money::ZERO,
             realised_net: None,
+            realised_at: None,
         };
         plans.iter().map(|(id, exit)| (*id, PlanBook::new(row(*id, *exit), &name))).collect()
     }

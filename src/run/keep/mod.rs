@@ -4,12 +4,16 @@
 //! written when it lets go; what does not fit is counted.
 
 mod book;
+mod decision;
 mod notify;
 mod rows;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -17,15 +21,17 @@ use crossbeam::channel::{Receiver, Sender};
 use rtrb::Consumer;
 
 pub use book::{PlanBook, books};
+use decision::Decisions;
 
 use super::{
     check::Verdicts,
     clock,
     event::{Control, Event, Fill, What},
     latency::{Collector, Latencies, Stage},
+    lines::LineGauge,
     notice::Source,
     ring::Stop,
-    snapshot::{Balances, FeedStatus, ReasonLine, Snapshot, StageLine},
+    snapshot::{Balances, FeedStatus, PairShown, ReasonLine, Snapshot, StageLine},
     stops::Stops,
 };
 use crate::{
@@ -131,6 +137,8 @@ pub struct KeepSetup {
     pub audit: Audit,
     pub markets: Vec<MarketName>,
     pub pairs: Vec<PairName>,
+    /// The same as people see them.
+    pub shown: Arc<Mutex<Vec<PairShown>>>,
     pub collectors: Vec<Collector>,
     pub gauges: Vec<(Venue, Arc<super::feed::FeedGauge>)>,
     pub verdicts: Receiver<Verdicts>,
@@ -142,8 +150,14 @@ pub struct KeepSetup {
     pub snapshot: Arc<Mutex<Snapshot>>,
     pub latencies: Arc<Mutex<Latencies>>,
     pub stops: Stops,
+    /// Of the thread that sends orders, where there is one.
+    pub lines: Option<Arc<LineGauge>>,
+    /// This host's clock less Polymarket's in milliseconds, where it is asked for; `i64::MIN` before it is known.
+    pub clock_off: Option<Arc<AtomicI64>>,
     /// What people ordered.
     pub commands: Receiver<Ordered>,
+    /// Settings that they changed.
+    pub changes: Receiver<audit::ConfigChange>,
     /// What is found of the accounts, and what is advised.
     pub found: Receiver<(Vec<String>, Vec<String>)>,
     /// YES and NO that are to be put together, by the venue's name of their market.
@@ -177,6 +191,7 @@ struct Keeper {
     held: HashMap<(MarketId, Outcome), (Qty, Money)>,
     reasons: HashMap<&'static str, u64>,
     last_reason: HashMap<u64, &'static str>,
+    decisions: Decisions,
     balances: HashMap<(Venue, u8), (Money, Money)>,
     balance_written: HashMap<(Venue, u8), (Nanos, Money, Money)>,
     status: Snapshot,
@@ -215,6 +230,7 @@ pub fn run(mut setup: KeepSetup, sources_ended: &[Stop]) {
         held,
         reasons: HashMap::new(),
         last_reason: HashMap::new(),
+        decisions: Decisions::default(),
         balances: HashMap::new(),
         balance_written: HashMap::new(),
         status,
@@ -225,7 +241,7 @@ pub fn run(mut setup: KeepSetup, sources_ended: &[Stop]) {
         alive: Alive::default(),
         notifier,
     };
-    keeper.take_profits();
+    keeper.take_profits(clock::unix());
     keeper.greet();
     loop {
         let ended = sources_ended.iter().all(Stop::raised);
@@ -278,6 +294,19 @@ impl Keeper {
         match event.what {
             What::Sighted { id, pair, direction, quote, reason, detect_ns } => {
                 self.sighted(at, id, pair, direction, &quote, reason, detect_ns);
+            }
+            What::Passed { id, passage } => self.decisions.passed(id, passage),
+            What::Depth { id, venue, side, levels } => {
+                let row = self.decisions.depth(id, venue, side, levels);
+                if let Some(row) = row {
+                    self.push(Row::Decision(row));
+                }
+            }
+            What::Stepped { id, step, span } => {
+                let row = self.decisions.stepped(id, step, span);
+                if let Some(row) = row {
+                    self.push(Row::Decision(row));
+                }
             }
             What::Ended { id } => self.ended(id, at),
             What::Planned { id, sighting, pair, direction, qty, limits, net } => {
@@ -353,6 +382,11 @@ impl Keeper {
                 let _ = self.setup.reread.try_send(market);
             }
             What::FeeOff { market, charged, predicted } => {
+                for pair in 0..self.setup.pairs.len() {
+                    if self.setup.pairs[pair].markets.contains(&market) {
+                        self.bar(PairId(pair as u32), Some(Reason::FeeMismatch));
+                    }
+                }
                 let name = &self.market(market).name;
                 let text = format!(
                     "{name}: charged {charged:#} in fees where {predicted:#} was predicted; its pairs are not traded. A restart lifts it"
@@ -360,7 +394,9 @@ impl Keeper {
                 self.push(Row::Event(audit::Event { at, kind: "fee".into(), text: text.clone() }));
                 let _ = self.setup.told.try_send(Told::Note(text));
             }
+            What::Barred { pair, reason } => self.bar(pair, reason),
             What::Looped { pair } => {
+                self.bar(pair, Some(Reason::LossLoop));
                 let name = self.pair(pair);
                 let text = format!(
                     "{} ({}) is suspended: three of its plans had to close one leg again, or one was left alone. A restart lifts it",
@@ -370,6 +406,7 @@ impl Keeper {
                 let _ = self.setup.told.try_send(Told::Note(text));
             }
             What::Suspended { pair, quote } => {
+                self.bar(pair, Some(Reason::TooGood));
                 let name = self.pair(pair);
                 let text = format!(
                     "{} ({}) is suspended: {} gross is above risk.max_edge. First suspect the pair, then the feed; a restart lifts it",
@@ -394,6 +431,12 @@ impl Keeper {
                 }
             }
             What::State { state } => self.state(at, state),
+            What::AutoExecute { on } => {
+                self.status.auto_execute = on;
+                let text = format!("auto-execute is {}", if on { "on" } else { "off" });
+                self.push(Row::Event(audit::Event { at, kind: "auto_execute".into(), text: text.clone() }));
+                let _ = self.setup.told.try_send(Told::Note(text));
+            }
             What::Armed { armed } => {
                 self.status.armed = Some(armed);
                 let text = if armed { "live trading is armed" } else { "live trading is disarmed" };
@@ -410,6 +453,8 @@ impl Keeper {
                 self.status.fit = stats.fit;
                 self.status.realised_today = stats.realised_today.raw();
                 self.status.naked = stats.naked.raw();
+                self.status.naked_since_ms = stats.naked_since.map(UnixMs::raw);
+                self.status.naked_ms_total = stats.naked_span.raw() / 1_000_000;
                 self.status.flatten_loss = stats.flatten_loss.raw();
                 self.status.unsellable = stats.unsellable;
                 self.status.at_ms = at.raw();
@@ -478,6 +523,15 @@ impl Keeper {
             // Somebody has laid the file down: a stop like any other.
             let _ = self.setup.stops.halt(Latch::Person);
         }
+        if let Some(lines) = &self.setup.lines {
+            for (venue, left) in Venue::ALL.into_iter().zip(&lines.budgets) {
+                self.status.budgets.insert(venue.name().into(), left.load(Ordering::Relaxed));
+            }
+        }
+        let off = self.setup.clock_off.as_ref().map(|off| off.load(Ordering::Relaxed));
+        if let Some(off) = off.filter(|off| *off != i64::MIN) {
+            self.status.clock_offset_ms.insert(Venue::Polymarket.name().into(), off);
+        }
         self.status.feeds.clear();
         for (at, (venue, gauge)) in self.setup.gauges.iter().enumerate() {
             let feed = FeedStatus::read(*venue, gauge);
@@ -491,6 +545,9 @@ impl Keeper {
         while let Ok((findings, advice)) = self.setup.found.try_recv() {
             (self.status.findings, self.status.advice) = (findings, advice);
             self.notify_findings();
+        }
+        while let Ok(change) = self.setup.changes.try_recv() {
+            self.push(Row::ConfigChange(change));
         }
         while let Ok(command) = self.setup.commands.try_recv() {
             let Ordered { at, who, command, args, result } = command;
@@ -545,6 +602,12 @@ impl Keeper {
         status.audit_error.clone_from(&self.write_error);
         if let Ok(mut shared) = self.setup.snapshot.lock() {
             shared.clone_from(status);
+        }
+    }
+
+    fn bar(&self, pair: PairId, reason: Option<Reason>) {
+        if let Ok(mut shown) = self.setup.shown.lock() {
+            shown[pair.0 as usize].barred = reason;
         }
     }
 

@@ -143,6 +143,7 @@ impl Keeper {
             closed_at: None,
             expected_net: net,
             realised_net: None,
+            realised_at: None,
         };
         let book = PlanBook::new(row.clone(), &name);
         self.plans.insert(id, book);
@@ -207,6 +208,7 @@ impl Keeper {
             closed_at: None,
             expected_net: -loss,
             realised_net: None,
+            realised_at: None,
         };
         self.plans.insert(id, PlanBook::new(row.clone(), &name));
         self.push(Row::Plan(row));
@@ -313,7 +315,7 @@ impl Keeper {
         };
         let row = book.row.clone();
         self.push(Row::Plan(row));
-        self.take_profits();
+        self.take_profits(at);
         if matches!(state, Ending::Unwound | Ending::Dust | Ending::Naked) {
             self.status.unwinds += 1;
         }
@@ -343,11 +345,11 @@ impl Keeper {
     }
 
     /// Writes down what plans made whose legs are both paid.
-    pub(super) fn take_profits(&mut self) {
+    pub(super) fn take_profits(&mut self, at: UnixMs) {
         let done: Vec<_> = self.plans.iter().filter_map(|(id, book)| Some((*id, book.realised()?))).collect();
         for (id, realised) in done {
             let Some(mut book) = self.plans.remove(&id) else { continue };
-            book.row.realised_net = Some(realised);
+            (book.row.realised_net, book.row.realised_at) = (Some(realised), Some(at));
             let settled = !book.is_empty();
             if settled {
                 book.row.state = "settled".into();
@@ -357,6 +359,7 @@ impl Keeper {
             if !settled && !sold {
                 continue;
             }
+            self.status.realised_total += realised.raw();
             let wins = if realised < Money::ZERO { &mut self.status.losses } else { &mut self.status.wins };
             *wins += 1;
         }
@@ -386,7 +389,7 @@ impl Keeper {
         for book in self.plans.values_mut() {
             book.pay(market, yes_payout);
         }
-        self.take_profits();
+        self.take_profits(at);
         {
             let pairs = self.setup.pairs.iter();
             let title = pairs.clone().find(|p| p.markets.contains(&market)).map_or(String::new(), |p| p.title.clone());

@@ -9,8 +9,9 @@ use super::{
     format::Block,
 };
 use crate::{
+    decide::Reason,
     ledger::audit::{AuditError, AuditReader, Fate, Opportunity, Tally},
-    run::{explain, snapshot::Snapshot},
+    run::snapshot::Snapshot,
     unit::{Money, UnixMs},
 };
 
@@ -142,7 +143,7 @@ impl Facts<'_> {
         let _ = writeln!(lines, "seen {} for {lasted}", self.clock(o.seen_at));
         let mut blocks = vec![Block::Head(format!("#{} {}", o.id, o.outcome.name())), Block::Pre(lines)];
         match &o.reason {
-            Some(code) => blocks.push(Block::Text(format!("{code}: {}", explain::reason(code)))),
+            Some(code) => blocks.push(Block::Text(format!("{code}: {}", sentence(code)))),
             None if o.outcome == Fate::Open => {}
             None => blocks.push(Block::Text("Nothing stood against it.".into())),
         }
@@ -201,6 +202,11 @@ impl Facts<'_> {
     fn clock(&self, at: UnixMs) -> String {
         timestamp(at).to_zoned(self.zone.clone()).strftime("%H:%M:%S").to_string()
     }
+}
+
+/// The sentence behind a code.
+fn sentence(code: &str) -> &'static str {
+    Reason::of_code(code).map_or("the plan ended so; its fills tell the rest", Reason::sentence)
 }
 
 /// The summary of the day that ended: its lines and its figures.

@@ -63,6 +63,7 @@ pub trait Desk: Send + Sync {
 }
 
 /// Where alerts go and who may command.
+#[derive(Clone)]
 pub struct Settings {
     /// [`telegram::BASE`], outside of tests.
     pub base: String,
