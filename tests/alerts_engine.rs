@@ -161,6 +161,12 @@ fn a_phone_sees_trades_stops_the_engine_lets_it_go_on_and_is_told_of_its_end() {
     let yes = body["reply_markup"]["inline_keyboard"][0][0]["callback_data"].as_str().unwrap().to_owned();
     api.press(ME, ME, &yes);
     until(&api, "active again");
+    let told = |kind: &str, result: &str| {
+        let status = engine.snapshot.lock().unwrap();
+        status.alerts.iter().find(|a| (a.kind.as_str(), a.result.as_str()) == (kind, result)).map(|a| a.count)
+    };
+    assert_eq!(told("risk", "dropped"), Some(0));
+    assert!(told("execution", "sent").is_some_and(|count| 0 < count));
     assert!(engine.stop());
     until(&api, "stopped");
     teller.join().unwrap();

@@ -15,7 +15,7 @@ use std::{
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 
-use super::clock;
+use super::{clock, snapshot::AlertCount};
 use crate::{
     config::Config,
     ledger::audit::{Alert, AuditError, AuditReader, Delivery, DeliveryState, Row},
@@ -59,9 +59,22 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// The four results by name, for metrics.
-    pub fn results(&self) -> [(&'static str, &[AtomicU64; 12]); 4] {
-        [("sent", &self.sent), ("failed", &self.failed), ("suppressed", &self.suppressed), ("dropped", &self.dropped)]
+    /// Every kind with each of its four ends.
+    pub fn shown(&self) -> Vec<AlertCount> {
+        let ends = [
+            ("sent", &self.sent),
+            ("failed", &self.failed),
+            ("suppressed", &self.suppressed),
+            ("dropped", &self.dropped),
+        ];
+        let of = |kind: AlertKind| {
+            ends.map(|(result, counts)| AlertCount {
+                kind: kind.name().into(),
+                result: result.into(),
+                count: counts[kind as usize].load(Ordering::Relaxed),
+            })
+        };
+        AlertKind::ALL.into_iter().flat_map(of).collect()
     }
 
     /// One more of a kind.
@@ -120,7 +133,7 @@ pub struct Source {
     notes: Receiver<Note>,
     written: Arc<AtomicU64>,
     ids: Arc<AtomicU64>,
-    counts: Arc<Counts>,
+    pub counts: Arc<Counts>,
     pub wanted: Wanted,
     held: VecDeque<Alert>,
     /// The newest note that was taken, and is not known to be in the database.

@@ -600,6 +600,9 @@ impl Keeper {
         status.audit_queue = self.rows.len() as u64;
         status.audit_dropped = self.dropped;
         status.audit_error.clone_from(&self.write_error);
+        if let Some(notifier) = &self.notifier {
+            status.alerts = notifier.counts();
+        }
         if let Ok(mut shared) = self.setup.snapshot.lock() {
             shared.clone_from(status);
         }

@@ -15,6 +15,7 @@ use crate::{
         clock,
         event::{Event, What},
         notice::Source,
+        snapshot::AlertCount,
     },
     spread::Direction,
     unit::{AlertKind, MarketId, Money, Nanos, PairId, Qty, UnixMs, Venue},
@@ -53,6 +54,11 @@ impl Notifier {
             unwritable: false,
             stopping: Vec::new(),
         }
+    }
+
+    /// What became of alerts since the start.
+    pub(super) fn counts(&self) -> Vec<AlertCount> {
+        self.source.counts.shown()
     }
 }
 
