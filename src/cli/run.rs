@@ -85,7 +85,7 @@ pub fn run(global: &Global, args: &RunArgs) -> Done {
         _ => None,
     };
     let states = &config.engine.state_dir;
-    drop(boot::claim(&states.join(mode.name()))?);
+    let _lock = boot::claim(&states.join(mode.name()))?;
     let settings = Arc::new(Settings::new(sources(global, flags)));
     let style = style(args.plain, args.json);
     if style == Style::Human {
@@ -125,6 +125,7 @@ pub fn run(global: &Global, args: &RunArgs) -> Done {
             wired: wired.clone(),
             findings,
             places,
+            claimed: true,
             ..Start::new(mode, loaded, endpoints.clone(), pairs, listed)
         };
         Ok(Engine::start(start)?)

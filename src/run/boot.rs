@@ -119,6 +119,8 @@ pub struct Start {
     pub wired: Option<Wired>,
     /// What was found of the accounts before the start.
     pub findings: Vec<Finding>,
+    /// Whoever starts it holds the lock of its state directory, and keeps it.
+    pub claimed: bool,
     /// A journal that is damaged is set aside, and what the venues hold is taken for ours: on a person's word.
     pub adopts: bool,
     /// Raw frames go here, if anywhere.
@@ -142,6 +144,7 @@ impl Start {
             signing: None,
             wired: None,
             findings: Vec::new(),
+            claimed: false,
             adopts: false,
             record: None,
             places: Vec::new(),
@@ -176,7 +179,7 @@ pub struct Engine {
     detector: Option<JoinHandle<()>>,
     keeper: Option<JoinHandle<()>>,
     others: Vec<JoinHandle<()>>,
-    _lock: File,
+    _lock: Option<File>,
 }
 
 /// Makes the state directory of a mode, readable by its owner alone, and holds its lock.
@@ -200,9 +203,10 @@ impl Engine {
     pub fn start(start: Start) -> anyhow::Result<Self> {
         let Start { mode, config, config_hash, guarded, settings, endpoints, pairs, listed, signing, wired, .. } =
             start;
-        let (findings, adopts, record, places) = (start.findings, start.adopts, start.record, start.places);
+        let (findings, claimed, adopts, record) = (start.findings, start.claimed, start.adopts, start.record);
+        let places = start.places;
         let state = config.engine.state_dir.join(mode.name());
-        let lock = claim(&state)?;
+        let lock = if claimed { None } else { Some(claim(&state)?) };
         let database = state.join("orion.db");
         let simulated = mode != Mode::Live;
         let now = super::clock::unix();

@@ -120,12 +120,12 @@ impl Handles {
         let state = states.join(mode.name());
         let inner = Inner {
             mode,
+            last: Mutex::new(before_the_first(mode, &state)),
             keys: Keyring::open(&state.join("tokens.json"))?,
             state,
             states: states.into(),
             phase: Mutex::new(Phase::Starting),
             engine: Mutex::new(None),
-            last: Mutex::default(),
             wanted,
             page: Mutex::default(),
         };
@@ -201,9 +201,6 @@ impl Handles {
         if phase == Phase::Stopped {
             // What the next start finds is what holds now.
             status.state = stops::found(&self.0.state).name().into();
-        }
-        if status.mode.is_empty() {
-            status.mode = self.0.mode.name().into();
         }
         status
     }
@@ -512,6 +509,20 @@ impl Handles {
             kept,
         };
         Answer::Stopped { report }
+    }
+}
+
+/// What is said before an engine has said anything.
+fn before_the_first(mode: Mode, state: &Path) -> Snapshot {
+    let now = clock::unix().raw();
+    Snapshot {
+        version: env!("CARGO_PKG_VERSION").into(),
+        mode: mode.name().into(),
+        pid: std::process::id(),
+        started_ms: now,
+        at_ms: now,
+        state: stops::found(state).name().into(),
+        ..Snapshot::default()
     }
 }
 
