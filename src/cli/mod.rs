@@ -11,6 +11,7 @@ macro_rules! say {
     }};
 }
 
+mod alerts;
 mod arm;
 mod config_cmd;
 mod dashboard;
@@ -126,6 +127,8 @@ enum Command {
     Config(config_cmd::ConfigArgs),
     /// Put keys into the sealed file, check them, seal it anew.
     Secrets(secrets::SecretsArgs),
+    /// Try alerts, and find the numbers that they need.
+    Alerts(alerts::AlertsArgs),
     /// Create and check the database.
     Db(db::DbArgs),
     /// What the engine wrote down before it acted.
@@ -195,6 +198,7 @@ pub fn main() -> ExitCode {
         Some(Command::Kill(args)) => stops::kill(&cli.global, &args),
         Some(Command::Arm(args)) => arm::run(&cli.global, &args),
         Some(Command::Promote(args)) => promote::run(&cli.global, &args),
+        Some(Command::Alerts(args)) => alerts::run(&cli.global, &args),
         Some(Command::Dashboard(args)) => dashboard::run(&cli.global, &args),
         Some(Command::Transfer(args)) => transfer::run(&cli.global, &args),
         Some(Command::Why(args)) => why::run(&cli.global, &args),

@@ -4,9 +4,13 @@
 //! Decimals are `f64` only as carriers: a layer refuses more than fifteen significant digits, so the shortest text of
 //! the carrier is the text that was typed, and `checked.rs` reads that text into integers.
 
+mod alerts;
+
 use garde::Validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub(super) use alerts::{Alerts, Loud, Telegram};
 
 /// Orion's settings. Strict: an unknown key, a wrong type or a value out of range stops the start.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize, Validate)]
@@ -40,6 +44,12 @@ pub(super) struct Raw {
     /// What a mode must have shown before `orion promote` lets the next one begin.
     #[garde(dive)]
     pub promotion: Promotion,
+    /// Alerts and commands in a Telegram chat: docs/telegram.md says how to get there.
+    #[garde(dive)]
+    pub telegram: Telegram,
+    /// The same alerts for other programs.
+    #[garde(dive)]
+    pub alerts: Alerts,
     /// The page in a browser, and what programs ask over HTTP.
     #[garde(dive)]
     pub dashboard: Dashboard,

@@ -4,6 +4,7 @@
 //! depth, never a trade. So [`Audit::write`] is all or nothing and returns soon; whoever calls it keeps the rows and
 //! tries again.
 
+mod alert;
 mod figures;
 mod reader;
 mod recompute;
@@ -19,6 +20,7 @@ use rusqlite_migration::{M, Migrations};
 
 use crate::unit::{Money, UnixMs, Venue};
 
+pub use alert::{Alert, Delivery, DeliveryState, Logged, Tally};
 pub use figures::{FateCount, Noted, Notes, PairCount, PlanSums, Realised, Seen};
 pub use reader::{AuditReader, OpportunityRecord, ReasonCount, Shown, State};
 pub use recompute::{Holding, Recomputed, VenueBooks};
@@ -27,8 +29,12 @@ pub use row::{
     Row, RunInfo, Settlement,
 };
 
-const STEPS: &[M<'_>] =
-    &[M::up(include_str!("schema_1.sql")), M::up(include_str!("schema_2.sql")), M::up(include_str!("schema_3.sql"))];
+const STEPS: &[M<'_>] = &[
+    M::up(include_str!("schema_1.sql")),
+    M::up(include_str!("schema_2.sql")),
+    M::up(include_str!("schema_3.sql")),
+    M::up(include_str!("schema_4.sql")),
+];
 const MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
 
 /// The schema that this build writes and reads.
@@ -408,6 +414,8 @@ fn put(to: &Transaction<'_>, run_id: i64, row: &Row) -> rusqlite::Result<usize> 
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
             .execute(params![int(c.at.raw()), run_id, c.key, c.before, c.after, c.origin]),
+        Row::Alert(a) => alert::put_alert(to, run_id, a),
+        Row::Delivery(d) => alert::put_delivery(to, d),
         Row::Event(e) => to
             .prepare_cached("INSERT INTO events (run_id, at, kind, text) VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![run_id, int(e.at.raw()), e.kind, e.text]),

@@ -31,6 +31,7 @@ use super::{
     lines::LineGauge,
     look::{self, LookSetup},
     mode::Mode,
+    notice::{self, Post, Wanted},
     pipe::{Place, tls},
     recall::{self, Recalled},
     redeem::{self, RedeemSetup},
@@ -124,6 +125,8 @@ pub struct Start {
     pub adopts: bool,
     /// Raw frames go here, if anywhere.
     pub record: Option<Sender<Recorded>>,
+    /// Where alerts go, as the database names them: chats and others. Empty: there are none.
+    pub places: Vec<String>,
 }
 
 impl Start {
@@ -144,6 +147,7 @@ impl Start {
             claimed: false,
             adopts: false,
             record: None,
+            places: Vec::new(),
         }
     }
 }
@@ -168,6 +172,8 @@ pub struct Engine {
     pub controls: Sender<Control>,
     /// Of the thread that sends orders, where there is one.
     pub lines: Option<Arc<LineGauge>>,
+    /// What whoever tells people of alerts needs, where there is anywhere to tell them.
+    pub post: Option<Post>,
     stalled: Stop,
     detector_ended: Stop,
     detector: Option<JoinHandle<()>>,
@@ -198,6 +204,7 @@ impl Engine {
         let Start { mode, config, config_hash, guarded, settings, endpoints, pairs, listed, signing, wired, .. } =
             start;
         let (findings, claimed, adopts, record) = (start.findings, start.claimed, start.adopts, start.record);
+        let places = start.places;
         let state = config.engine.state_dir.join(mode.name());
         let lock = if claimed { None } else { Some(claim(&state)?) };
         let database = state.join("orion.db");
@@ -206,10 +213,18 @@ impl Engine {
         let run =
             RunInfo { mode: mode.name().into(), started_at: now, build: env!("CARGO_PKG_VERSION").into(), config_hash };
         let mut audit = Audit::open(&database, &run)?;
-        if guarded.is_some() && !config.engine.resume_after_crash && !audit.ended_well()? {
+        let crashed = !audit.ended_well()?;
+        if guarded.is_some() && !config.engine.resume_after_crash && crashed {
             tracing::warn!("the run before ended without a farewell: halted and disarmed until a person looked at it");
             stops::crashed(&state)?;
         }
+        let (alerts, post) = match places {
+            places if places.is_empty() => (None, None),
+            places => {
+                let (source, post) = notice::ends(Wanted::of(&config, places), &AuditReader::open(&database)?)?;
+                (Some(source), Some(post))
+            }
+        };
         let realised_total = AuditReader::open(&database)?.realised_of_plans()?.raw();
         let mut tables = tables(&pairs, &listed);
         let over_polymarket = polymarket_links(&tables, &endpoints, config.feed.assets_per_connection)?;
@@ -514,6 +529,8 @@ impl Engine {
             rows,
             held,
             books,
+            alerts,
+            crashed,
         };
         let ended: Vec<Stop> = lines_ended.into_iter().chain([detector_ended.clone()]).collect();
         let keeper = std::thread::Builder::new().name("keep".into()).spawn(move || keep::run(keep, &ended))?;
@@ -530,6 +547,7 @@ impl Engine {
             changes: changes_in,
             controls: words,
             lines: line_gauge,
+            post,
             stalled,
             detector_ended,
             detector: Some(detector),

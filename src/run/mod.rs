@@ -22,6 +22,7 @@ pub mod latency;
 pub mod lines;
 pub mod look;
 pub mod mode;
+pub mod notice;
 pub mod pipe;
 pub mod purse;
 pub mod rebalance;

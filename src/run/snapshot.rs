@@ -113,6 +113,9 @@ pub struct Snapshot {
     pub audit_queue: u64,
     pub audit_dropped: u64,
     pub audit_error: Option<String>,
+    /// What became of alerts since the start. Empty where nobody is told.
+    #[serde(default)]
+    pub alerts: Vec<AlertCount>,
 }
 
 /// What settings allow at most, in micro-dollars where it is money.
@@ -167,6 +170,15 @@ pub struct PairShown {
     pub inverted: bool,
     /// Why it is not traded whatever its books say.
     pub barred: Option<Reason>,
+}
+
+/// How often alerts of one kind came to one end.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct AlertCount {
+    pub kind: String,
+    /// sent, failed, suppressed, dropped.
+    pub result: String,
+    pub count: u64,
 }
 
 /// One feed thread.

@@ -117,6 +117,9 @@ impl Collector for Scrape {
         let feeds = |read: fn(&crate::run::snapshot::FeedStatus) -> u64| {
             s.feeds.iter().map(|feed| ([("venue", feed.venue.as_str())], read(feed))).collect::<Vec<_>>()
         };
+        let alerts: Vec<_> =
+            s.alerts.iter().map(|a| ([("kind", a.kind.as_str()), ("result", a.result.as_str())], a.count)).collect();
+        out.counters("alerts", "Alerts by kind and what became of them", &alerts)?;
         out.counters("feed_messages", "Messages of market data", &feeds(|f| f.messages))?;
         out.counters("feed_gaps", "Gaps in the sequence of market data", &feeds(|f| f.gaps))?;
         out.counters("feed_malformed", "Messages that could not be read", &feeds(|f| f.malformed))?;
@@ -261,6 +264,7 @@ mod tests {
             "orion_audit_queue_depth",
             "orion_log_dropped_total",
             "orion_ratelimit_remaining",
+            "orion_alerts",
         ] {
             assert!(text.contains(name), "{name} is missing:\n{text}");
         }

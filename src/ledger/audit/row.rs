@@ -34,6 +34,10 @@ pub enum Row {
     Control(Control),
     ConfigChange(ConfigChange),
     Event(Event),
+    /// Inserted once.
+    Alert(super::Alert),
+    /// How far it is now.
+    Delivery(super::Delivery),
 }
 
 /// A time at which both legs together cost less than they pay.

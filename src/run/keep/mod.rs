@@ -5,6 +5,7 @@
 
 mod book;
 mod decision;
+mod notify;
 mod rows;
 
 use std::{
@@ -28,6 +29,7 @@ use super::{
     event::{Control, Event, Fill, What},
     latency::{Collector, Latencies, Stage},
     lines::LineGauge,
+    notice::Source,
     ring::Stop,
     snapshot::{Balances, FeedStatus, PairShown, ReasonLine, Snapshot, StageLine},
     stops::Stops,
@@ -168,6 +170,10 @@ pub struct KeepSetup {
     pub held: Vec<(MarketId, Outcome, Qty, Money)>,
     /// Plans of earlier starts whose payout is still to come.
     pub books: Vec<PlanBook>,
+    /// Where alerts go, if anywhere.
+    pub alerts: Option<Source>,
+    /// The run before ended without a farewell.
+    pub crashed: bool,
 }
 
 struct Seen {
@@ -195,6 +201,7 @@ struct Keeper {
     storms: HashMap<usize, u64>,
     /// What this run has shown for itself.
     alive: Alive,
+    notifier: Option<notify::Notifier>,
 }
 
 /// Evidence for the next mode, gathered between two collections.
@@ -213,6 +220,7 @@ pub fn run(mut setup: KeepSetup, sources_ended: &[Stop]) {
     let held = setup.held.iter().map(|(m, o, q, c)| ((*m, *o), (*q, *c))).collect();
     let rows = std::mem::take(&mut setup.rows).into();
     let plans = std::mem::take(&mut setup.books).into_iter().map(|book| (book.row.id, book)).collect();
+    let notifier = setup.alerts.take().map(notify::Notifier::new);
     let mut keeper = Keeper {
         setup,
         rows,
@@ -231,8 +239,10 @@ pub fn run(mut setup: KeepSetup, sources_ended: &[Stop]) {
         write_error: None,
         storms: HashMap::new(),
         alive: Alive::default(),
+        notifier,
     };
     keeper.take_profits(clock::unix());
+    keeper.greet();
     loop {
         let ended = sources_ended.iter().all(Stop::raised);
         let mut idle = true;
@@ -270,6 +280,8 @@ pub fn run(mut setup: KeepSetup, sources_ended: &[Stop]) {
     keeper.show();
     keeper.write();
     keeper.publish();
+    keeper.part();
+    keeper.write();
     if let Err(e) = keeper.setup.audit.close_run(clock::unix()) {
         let _ = keeper.setup.told.try_send(Told::Note(format!("the run could not be closed in the database: {e}")));
     }
@@ -278,6 +290,7 @@ pub fn run(mut setup: KeepSetup, sources_ended: &[Stop]) {
 impl Keeper {
     fn handle(&mut self, event: &Event) {
         let at = event.at;
+        self.notify(event);
         match event.what {
             What::Sighted { id, pair, direction, quote, reason, detect_ns } => {
                 self.sighted(at, id, pair, direction, &quote, reason, detect_ns);
@@ -531,6 +544,7 @@ impl Keeper {
         }
         while let Ok((findings, advice)) = self.setup.found.try_recv() {
             (self.status.findings, self.status.advice) = (findings, advice);
+            self.notify_findings();
         }
         while let Ok(change) = self.setup.changes.try_recv() {
             self.push(Row::ConfigChange(change));
@@ -539,6 +553,7 @@ impl Keeper {
             let Ordered { at, who, command, args, result } = command;
             self.push(Row::Control(audit::Control { at, who, command: command.into(), args, result }));
         }
+        self.notify_health();
         self.show();
     }
 
@@ -585,6 +600,9 @@ impl Keeper {
         status.audit_queue = self.rows.len() as u64;
         status.audit_dropped = self.dropped;
         status.audit_error.clone_from(&self.write_error);
+        if let Some(notifier) = &self.notifier {
+            status.alerts = notifier.counts();
+        }
         if let Ok(mut shared) = self.setup.snapshot.lock() {
             shared.clone_from(status);
         }
@@ -605,6 +623,7 @@ impl Keeper {
     }
 
     fn write(&mut self) {
+        self.returned();
         if self.rows.is_empty() {
             return;
         }
@@ -613,6 +632,8 @@ impl Keeper {
             Ok(()) => {
                 self.rows.clear();
                 self.write_error = None;
+                self.wrote();
+                self.notify_database(None);
             }
             Err(e) => {
                 if self.write_error.is_none() {
@@ -625,7 +646,9 @@ impl Keeper {
                     // Rows that can never be written must not hold up the others.
                     self.dropped += self.rows.len() as u64;
                     self.rows.clear();
+                    self.wrote();
                 }
+                self.notify_database(Some(e.to_string()));
             }
         }
     }
