@@ -273,6 +273,7 @@ impl Engine {
         let (dial_in, dial_out) = bounded(64);
         let mut routes = HashMap::new();
         let tls = tls(endpoints.root.as_deref())?;
+        let unredeemed = Arc::<AtomicU64>::default();
         let (mut lines, mut redeemer, mut canceller, mut treasury, mut clock_off) = (None, None, None, None, None);
         let (orders_in, ordered) = bounded(4);
         let (found_in, found) = bounded(16);
@@ -303,6 +304,7 @@ impl Engine {
                     merges: merges_out.clone(),
                     stop: stop.clone(),
                     notes: notes_in.clone(),
+                    unredeemed: unredeemed.clone(),
                 });
                 let merges = wired.relayed && !wired.reads_only;
                 let gateways = gateways(wired, &tables, &endpoints, &signing.desk, &restored, &state)?;
@@ -520,6 +522,7 @@ impl Engine {
             latencies: latencies.clone(),
             stops: stops.clone(),
             lines: line_gauge.clone(),
+            unredeemed,
             clock_off,
             commands,
             changes,

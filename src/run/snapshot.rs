@@ -102,6 +102,9 @@ pub struct Snapshot {
     /// This host's clock less the venue's in milliseconds, where it is known.
     #[serde(default)]
     pub clock_offset_ms: BTreeMap<String, i64>,
+    /// Markets that have paid on Polymarket and could not be redeemed so far.
+    #[serde(default)]
+    pub unredeemed: u64,
     /// Orders that a venue's request budget allows now.
     #[serde(default)]
     pub budgets: BTreeMap<String, u64>,

@@ -94,6 +94,7 @@ fn keep_all(events: &[Event], storms: u64, place: Option<&str>) -> (Kept, Option
         latencies: Arc::default(),
         lines: None,
         clock_off: None,
+        unredeemed: Arc::default(),
         commands: bounded(1).1,
         changes: bounded(1).1,
         found: bounded(1).1,

@@ -12,7 +12,7 @@ use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -152,6 +152,8 @@ pub struct KeepSetup {
     pub stops: Stops,
     /// Of the thread that sends orders, where there is one.
     pub lines: Option<Arc<LineGauge>>,
+    /// Markets that have paid on Polymarket and could not be redeemed.
+    pub unredeemed: Arc<AtomicU64>,
     /// This host's clock less Polymarket's in milliseconds, where it is asked for; `i64::MIN` before it is known.
     pub clock_off: Option<Arc<AtomicI64>>,
     /// What people ordered.
@@ -528,6 +530,8 @@ impl Keeper {
                 self.status.budgets.insert(venue.name().into(), left.load(Ordering::Relaxed));
             }
         }
+        let before = std::mem::replace(&mut self.status.unredeemed, self.setup.unredeemed.load(Ordering::Relaxed));
+        self.notify_unredeemed(before);
         let off = self.setup.clock_off.as_ref().map(|off| off.load(Ordering::Relaxed));
         if let Some(off) = off.filter(|off| *off != i64::MIN) {
             self.status.clock_offset_ms.insert(Venue::Polymarket.name().into(), off);

@@ -40,7 +40,7 @@ pub(super) struct Notifier {
     down: [(Option<Nanos>, bool); 2],
     short: [bool; 2],
     unwritable: bool,
-    stopping: Vec<String>,
+    found: Vec<String>,
 }
 
 impl Notifier {
@@ -52,7 +52,7 @@ impl Notifier {
             down: [(None, false); 2],
             short: [false; 2],
             unwritable: false,
-            stopping: Vec::new(),
+            found: Vec::new(),
         }
     }
 
@@ -383,15 +383,25 @@ impl Keeper {
         }
     }
 
-    /// What was found of the accounts: only what stops, and only when it is new.
+    /// What was found of the accounts, when it is new: what stops, and what will, as a key that ends.
     pub(super) fn notify_findings(&mut self) {
-        let stopping: Vec<String> =
-            self.status.findings.iter().filter(|finding| finding.starts_with('✘')).cloned().collect();
+        let found = self.status.findings.clone();
         let Some(notifier) = &mut self.notifier else { return };
-        let before = std::mem::replace(&mut notifier.stopping, stopping.clone());
-        for finding in stopping.iter().filter(|finding| !before.contains(finding)) {
-            let text = finding.trim_start_matches('✘').trim().to_owned();
-            self.say(clock::unix(), AlertKind::Health, "", "an account may not open anything", text);
+        let before = std::mem::replace(&mut notifier.found, found.clone());
+        for finding in found.iter().filter(|finding| !before.contains(finding)) {
+            let stops = finding.starts_with('✘');
+            let head = if stops { "an account may not open anything" } else { "worth knowing of an account" };
+            let text = finding.trim_start_matches(['✘', '!']).trim().to_owned();
+            self.say(clock::unix(), AlertKind::Health, "", head, text);
+        }
+    }
+
+    /// Winnings that lie at Polymarket and could not be redeemed.
+    pub(super) fn notify_unredeemed(&mut self, before: u64) {
+        let now = self.status.unredeemed;
+        if before == 0 && now != 0 {
+            let text = format!("{now} markets have paid on Polymarket and wait to be redeemed; events say why");
+            self.say(clock::unix(), AlertKind::Health, "", "winnings are not redeemed", text);
         }
     }
 
