@@ -227,6 +227,20 @@ fn settings_are_written_checked_shown_and_described() {
 }
 
 #[test]
+fn init_takes_the_page_and_the_phone_by_flags() {
+    let folder = folder();
+    let flags = ["--dashboard-port", "9001", "--telegram-user", "12345678", "--telegram-chat", "-1001234567890"];
+    let (code, out, err) = ran(folder.path(), &[&["init", "--no-input", "--out", "own.toml"], &flags[..]].concat());
+    assert_eq!(code, 0, "{out}{err}");
+    let text = std::fs::read_to_string(folder.path().join("own.toml")).unwrap();
+    for line in ["port = 9001", "user_ids = [12345678]", "chat_ids = [-1001234567890]"] {
+        assert!(text.contains(line), "{line} is missing");
+    }
+    let (code, _, err) = ran(folder.path(), &["init", "--no-input", "--out", "odd.toml", "--telegram-user", "me"]);
+    assert_eq!(code, 2, "{err}");
+}
+
+#[test]
 fn an_untouched_sample_is_no_reason_not_to_init() {
     let folder = folder();
     std::fs::create_dir(folder.path().join("config")).unwrap();

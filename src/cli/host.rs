@@ -146,6 +146,9 @@ impl Host {
                 (Err(_), kept) => engine = kept,
             }
         }
+        if signals.stop() {
+            self.handles.note("signal", "terminate", String::new(), "the process ends".into());
+        }
         match engine {
             Some(engine) => outcome = outcome.and(self.end(engine, &mut ended, &mut tell)),
             None => ended.fills_before -= ended.last.fills,

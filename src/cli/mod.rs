@@ -133,7 +133,7 @@ enum Command {
     Db(db::DbArgs),
     /// What the engine wrote down before it acted.
     Journal(journal::JournalArgs),
-    /// Write a settings file, asking three questions or by flags.
+    /// Write a settings file, asking five questions or by flags.
     Init(init::InitArgs),
     /// Print a completion script for a shell.
     Completions(pages::CompletionsArgs),
