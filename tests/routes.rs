@@ -240,7 +240,7 @@ fn a_code_signs_in_once_and_the_session_ends_when_it_is_ended() {
         stream.read_to_string(&mut answer).unwrap();
         answer
     };
-    let code = page.handles.keys().code(Purpose::SignIn, orion::run::clock::unix());
+    let code = page.handles.keys().code(Purpose::SignIn(Role::Viewer), orion::run::clock::unix());
     let answer = sign_in(&code);
     let token = answer.split("\"token\":\"").nth(1).unwrap_or_else(|| panic!("{answer}")).split('"').next().unwrap();
     assert!(sign_in(&code).starts_with("HTTP/1.1 401"), "a code is good once");

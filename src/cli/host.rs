@@ -27,6 +27,7 @@ use crate::{
         command::{Answer, Request},
         control,
         handles::{Handles, Phase, Wanted},
+        keyring::Role,
         log::Logs,
         settings::Settings,
         web,
@@ -92,7 +93,7 @@ impl Host {
         if !std::io::stdout().is_terminal() {
             return Ok(());
         }
-        if let Answer::Secret { text } = self.handles.execute(Request::Link, "start") {
+        if let Answer::Secret { text } = self.handles.execute(Request::Link { role: Role::Operator }, "start") {
             say!("  Dashboard       {text}   (one-time link; a new one: orion dashboard)");
         }
         Ok(())

@@ -282,7 +282,7 @@ pub(super) struct Risk {
     #[schemars(extend("x-unit" = "share of capital.initial_bankroll"))]
     #[schemars(extend("x-looser" = "up"))]
     pub max_exposure_per_event: f64,
-    /// Realised loss of a day (UTC), with unwinds and marked naked legs, that halts trading.
+    /// Realised loss of a day (UTC), unwinds included, that halts trading.
     #[garde(range(min = 0.001, max = 1.0))]
     #[schemars(extend("x-unit" = "share of capital.initial_bankroll"))]
     #[schemars(extend("x-looser" = "up"))]
@@ -297,7 +297,7 @@ pub(super) struct Risk {
     #[schemars(extend("x-unit" = "dollars per $1 of payout"))]
     #[schemars(extend("x-applies" = "now", "x-looser" = "up"))]
     pub max_edge: f64,
-    /// Orders sent to one venue within a second.
+    /// Orders sent within a second, both venues together: a plan is two.
     #[garde(range(min = 1, max = 100))]
     #[schemars(extend("x-unit" = "orders per second"))]
     #[schemars(extend("x-applies" = "now", "x-looser" = "up"))]

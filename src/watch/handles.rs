@@ -293,11 +293,11 @@ impl Handles {
             Request::Start => self.start(),
             Request::Stop { open } => self.stop(open),
             Request::Transfer { from, to, amount } => self.transfer(from, to, Money::micros(amount)),
-            Request::Link => {
+            Request::Link { role } => {
                 let Some(page) = held(&self.0.page).clone() else {
                     return refused("this process serves no page: dashboard.port is 0");
                 };
-                let code = self.0.keys.code(Purpose::SignIn, clock::unix());
+                let code = self.0.keys.code(Purpose::SignIn(role), clock::unix());
                 Answer::Secret { text: format!("{page}/#k={code}") }
             }
             Request::Code => Answer::Secret { text: self.0.keys.code(Purpose::Confirm, clock::unix()) },

@@ -72,7 +72,7 @@ async function deliver(entry, body) {
       }
       // The answer was lost: the same id may be sent again.
       if (2 <= attempt) {
-        move(entry, 'unknown', `${sentence(error)} Look at the state, or use the terminal: orion ${entry.command}`);
+        move(entry, 'unknown', `${sentence(error)} Look at the state, or use the terminal: orion status, orion kill`);
         return;
       }
       await new Promise((wake) => setTimeout(wake, 300));

@@ -140,7 +140,7 @@ export function stop() {
     wide: true,
     body: [p(`${number(value.positions ?? 0)} open. Stopping also stops looking after what is held; pausing does not. This page stays, so that it can be started again.`)],
     actions: [
-      { label: 'Stop now: cancel open orders, close single legs', class: 'danger-quiet', act: (close) => { close(); send('stop', { open: 'cancel' }); } },
+      { label: 'Stop now: the latch falls, open orders are cancelled, single legs closed; Resume lifts it', class: 'danger-quiet', act: (close) => { close(); send('stop', { open: 'cancel' }); } },
       { label: 'Stop: no more plans; open legs finish', class: 'primary', first: true, act: (close) => { close(); send('stop', { open: 'finish' }); } },
     ],
   });
