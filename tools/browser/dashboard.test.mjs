@@ -159,6 +159,14 @@ test('a wrong code flattens nothing, and the page says why', async () => {
   await page.context().close();
 });
 
+test('a viewer reads, and every control says why it does nothing', async () => {
+  const page = await visit(browser, { ...engine, link: engine.viewerLink });
+  await page.waitForSelector('#p-feed tbody tr');
+  assert.ok(await page.locator('#pause').evaluate((b) => b.disabled || b.getAttribute('aria-disabled') === 'true'));
+  assert.ok(await page.locator('#kill').evaluate((b) => b.disabled || b.getAttribute('aria-disabled') === 'true'));
+  await page.context().close();
+});
+
 test('settings are checked as they are typed, saved, and taken back', async () => {
   const page = await visit(browser, engine);
   await openTab(page, 'config');
@@ -344,6 +352,33 @@ test('after logging out, and after a reload, there is nothing to see', async () 
   await page.waitForSelector('#login-code:visible');
   assert.equal(await page.locator('#app:visible').count(), 0);
   await page.context().close();
+});
+
+test('arming wants a code, the phrase and five seconds, and can be taken back', async () => {
+  const live = await demo(process.env.ORION_BINARY, ['--rehearse']);
+  try {
+    const page = await visit(browser, live);
+    const acts = () => text(page, '.acts .value');
+    await until('an engine that agrees', async () => (await text(page, '.answer.health .value')) === 'READY', 60_000);
+    const fillIn = async () => {
+      await page.click('[data-command=arm]');
+      const phrase = (await text(page, 'dialog[open]')).match(/Type: (arm demo \d+)/)[1];
+      await page.fill('dialog[open] input >> nth=0', await live.code());
+      await page.fill('dialog[open] input >> nth=1', phrase);
+      await page.click('dialog[open] button.danger');
+      await page.waitForSelector('dialog[open] .count');
+    };
+    await fillIn();
+    await page.click('dialog[open] button:text("Do not arm")');
+    assert.notEqual(await acts(), 'ACTIVE', 'thought again');
+    await fillIn();
+    await finished(page, 'arm');
+    await page.click('[data-command=disarm]');
+    await finished(page, 'disarm');
+    await page.context().close();
+  } finally {
+    await live.stop();
+  }
 });
 
 test('the README’s picture', { skip: !process.env.DASHBOARD_PICTURE }, async () => {

@@ -54,7 +54,8 @@ export function send(command, more = {}) {
   sent.unshift(entry);
   sent.length = Math.min(sent.length, 20);
   told();
-  const expect = command === 'kill' || command === 'flatten' ? undefined : shownState();
+  // What does the same in every state expects none.
+  const expect = ['kill', 'flatten', 'dump_latency'].includes(command) ? undefined : shownState();
   deliver(entry, { id: entry.id, command, ...(expect ? { expect } : {}), ...more });
   return entry.end;
 }
