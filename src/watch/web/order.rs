@@ -152,6 +152,7 @@ pub fn command(app: &App, ask: &Ask) -> Answered {
         order.state = if answered.is_done() { "done" } else { "failed" };
         order.result = answered.result();
         orders.over(&order);
+        events.tell_status(&handles, &handles.status());
         events.tell("command", &order);
     };
     std::thread::Builder::new().name("page-command".into()).spawn(done).map_err(|error| {

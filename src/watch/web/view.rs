@@ -17,7 +17,7 @@ use crate::{
         snapshot::Snapshot,
     },
     unit::{Money, UnixMs, Venue},
-    watch::{health, log, metric},
+    watch::{handles::Handles, health, log, metric},
 };
 
 impl From<AuditError> for Problem {
@@ -53,12 +53,12 @@ pub fn metrics(app: &App, _: &Ask) -> Answered {
 }
 
 /// The snapshot, and what follows from it.
-pub fn whole_status(app: &App, status: &Snapshot) -> Value {
+pub fn whole_status(handles: &Handles, status: &Snapshot) -> Value {
     let now = clock::unix().raw();
     let mut value = serde_json::to_value(status).unwrap_or_default();
     let reasons = health::reasons(status, now);
     let venues = Venue::ALL.map(|venue| json!({ "venue": venue.name(), "age_ms": health::age_ms(status, venue, now) }));
-    let promoted = Promotion::read(app.handles.states()).map(|promotion| promotion.mode.name()).ok();
+    let promoted = Promotion::read(handles.states()).map(|promotion| promotion.mode.name()).ok();
     if let Some(members) = value.as_object_mut() {
         members.insert("now_ms".into(), now.into());
         members.insert("ready".into(), reasons.is_empty().into());
@@ -74,7 +74,7 @@ pub fn whole_status(app: &App, status: &Snapshot) -> Value {
 
 /// `GET /api/v1/status`.
 pub fn status(app: &App, _: &Ask) -> Answered {
-    Ok(answer(&whole_status(app, &app.handles.status())))
+    Ok(answer(&whole_status(&app.handles, &app.handles.status())))
 }
 
 /// The newest opportunities before a number.
