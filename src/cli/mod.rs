@@ -16,6 +16,7 @@ mod config_cmd;
 mod dashboard;
 mod db;
 mod demo;
+mod doctor;
 mod host;
 mod init;
 mod journal;
@@ -116,6 +117,8 @@ enum Command {
     Arm(arm::ArmArgs),
     /// The next mode, by evidence: paper, alert, live. Without a mode: what is missing.
     Promote(promote::PromoteArgs),
+    /// Look at everything that a start needs, and say for each thing that is wrong how it is mended.
+    Doctor(doctor::DoctorArgs),
     /// Open the page of a running engine: a link that signs a browser in, once.
     Dashboard(dashboard::DashboardArgs),
     /// Move cash between two of Kalshi's shards.
@@ -195,6 +198,7 @@ pub fn main() -> ExitCode {
         Some(Command::Kill(args)) => stops::kill(&cli.global, &args),
         Some(Command::Arm(args)) => arm::run(&cli.global, &args),
         Some(Command::Promote(args)) => promote::run(&cli.global, &args),
+        Some(Command::Doctor(args)) => doctor::run(&cli.global, &args),
         Some(Command::Dashboard(args)) => dashboard::run(&cli.global, &args),
         Some(Command::Transfer(args)) => transfer::run(&cli.global, &args),
         Some(Command::Why(args)) => why::run(&cli.global, &args),
