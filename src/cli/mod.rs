@@ -12,11 +12,13 @@ macro_rules! say {
 }
 
 mod arm;
+mod backup;
 mod config_cmd;
 mod dashboard;
 mod db;
 mod demo;
 mod doctor;
+mod export;
 mod host;
 mod init;
 mod journal;
@@ -131,6 +133,12 @@ enum Command {
     Secrets(secrets::SecretsArgs),
     /// Create and check the database.
     Db(db::DbArgs),
+    /// Keep journal, database, pair book and what people said in one file; the engine may run.
+    Backup(backup::BackupArgs),
+    /// Put a backup back in its place; it comes up paused and disarmed.
+    Restore(backup::restore::RestoreArgs),
+    /// Write trades for others to read.
+    Export(export::ExportArgs),
     /// What the engine wrote down before it acted.
     Journal(journal::JournalArgs),
     /// Write a settings file, asking three questions or by flags.
@@ -205,6 +213,9 @@ pub fn main() -> ExitCode {
         Some(Command::Config(args)) => config_cmd::run(&cli.global, &args),
         Some(Command::Secrets(args)) => secrets::run(&cli.global, &args),
         Some(Command::Db(args)) => db::run(&cli.global, &args),
+        Some(Command::Backup(args)) => backup::run(&cli.global, &args),
+        Some(Command::Restore(args)) => backup::restore::run(&cli.global, &args),
+        Some(Command::Export(args)) => export::run(&cli.global, &args),
         Some(Command::Journal(args)) => journal::run(&cli.global, &args),
         Some(Command::Init(args)) => init::run(&args),
         Some(Command::Completions(args)) => pages::completions(&args, Cli::command()),

@@ -116,6 +116,11 @@ impl Town {
         self.folder.path().join("state/demo")
     }
 
+    /// A folder for whatever else a test keeps.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The binary with this town's settings.
     pub fn orion(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_orion"));
@@ -132,11 +137,18 @@ impl Town {
 
     /// The same with further flags.
     pub fn start_as(&self, flags: &[&str]) -> Engine {
+        self.start_under(flags, &[])
+    }
+
+    /// The same with further variables, as a service manager sets them.
+    pub fn start_under(&self, flags: &[&str], variables: &[(&str, String)]) -> Engine {
         let told = File::create(self.folder.path().join("told")).unwrap();
         let sim = self.folder.path().join("sim");
         let mut command = self.orion(&["--log-level", "warn", "demo", "--json", "--resume", "--sim"]);
-        let child =
-            command.arg(sim).args(flags).stdout(told.try_clone().unwrap()).stderr(told).stdin(Stdio::null()).spawn();
+        let child = {
+            command.arg(sim).args(flags).envs(variables.iter().cloned());
+            command.stdout(told.try_clone().unwrap()).stderr(told).stdin(Stdio::null()).spawn()
+        };
         Engine { child: Some(child.unwrap()), state: self.state() }
     }
 
