@@ -22,6 +22,7 @@ mod export;
 mod host;
 mod init;
 mod journal;
+mod notify;
 mod pages;
 mod passphrase;
 mod promote;
