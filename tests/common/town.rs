@@ -77,19 +77,16 @@ pub struct Story {
 
 impl Town {
     pub fn new(seed: u64, speed: u32, order_chaos: u32) -> Self {
+        Self::with(seed, speed, order_chaos, false)
+    }
+
+    /// With connections for market data that break in every way there is.
+    pub fn with(seed: u64, speed: u32, order_chaos: u32, chaos: bool) -> Self {
         let folder =
             tempfile::Builder::new().disable_cleanup(std::env::var_os("ORION_KEEP").is_some()).tempdir().unwrap();
         let dir = folder.path().join("sim");
-        let args = SimArgs {
-            dir: dir.clone(),
-            seed,
-            speed,
-            chaos: false,
-            order_chaos,
-            no_tls: false,
-            port: 0,
-            duration: None,
-        };
+        let args =
+            SimArgs { dir: dir.clone(), seed, speed, chaos, order_chaos, no_tls: false, port: 0, duration: None };
         let exchanges = sim::open(&args).unwrap();
         let sheet = dir.join("sim.json");
         let mut written: Value = serde_json::from_slice(&std::fs::read(&sheet).unwrap()).unwrap();
