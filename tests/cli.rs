@@ -75,7 +75,7 @@ fn help_tells_of_what_is_there_and_nothing_else() {
     assert_eq!(code, 0);
     assert!(help.contains("69 no engine"), "exit codes are told: {help}");
     // Promised for later versions; until they exist no help may send anyone there.
-    let missing = ["dashboard", "telegram", "backtest", "sweep", "doctor", "orion pairs"];
+    let missing = ["backtest", "sweep", "orion pairs"];
     for command in COMMANDS {
         assert!(help.contains(&format!("\n  {command}")), "{command} is listed");
         let (code, text, _) = ran(folder.path(), &[command, "--help"]);

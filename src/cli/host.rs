@@ -17,7 +17,7 @@ use std::{
 use anyhow::Context as _;
 use crossbeam::channel::Receiver;
 
-use super::{Fault, Signals, alerts::Phone};
+use super::{Fault, Signals, alerts::Phone, notify::Service};
 use crate::{
     config::Config,
     run::{boot::Engine, clock, keep::Told, mode::Mode, ring::Stop, snapshot::Snapshot},
@@ -107,17 +107,20 @@ impl Host {
         duration: Option<Duration>,
         mut tell: impl FnMut(&Told) -> anyhow::Result<()>,
     ) -> Result<Ended, Fault> {
+        let service = Service::start(self.handles.clone(), self.stop.clone()).map_err(anyhow::Error::from)?;
         let mut engine = Some(self.start(&mut make)?);
+        service.ready();
         let began = clock::now();
         let over = |now: Nanos| duration.is_some_and(|span| span.as_nanos() <= u128::from(now.since(began).raw()));
         let mut ended = Ended { clean: true, last: Snapshot::default(), fills_before: 0 };
         let mut outcome = Ok(());
         while outcome.is_ok() && !signals.stop() && !over(clock::now()) && !engine.as_ref().is_some_and(Engine::died) {
+            service.turn();
             if signals.take_dump() {
                 self.dump();
             }
             if signals.take_reload() {
-                self.reload();
+                service.reload(|| self.reload());
             }
             match &engine {
                 Some(engine) => {
@@ -150,6 +153,7 @@ impl Host {
         if signals.stop() {
             self.handles.note("signal", "terminate", String::new(), "the process ends".into());
         }
+        service.stopping();
         match engine {
             Some(engine) => outcome = outcome.and(self.end(engine, &mut ended, &mut tell)),
             None => ended.fills_before -= ended.last.fills,

@@ -13,13 +13,17 @@ macro_rules! say {
 
 mod alerts;
 mod arm;
+mod backup;
 mod config_cmd;
 mod dashboard;
 mod db;
 mod demo;
+mod doctor;
+mod export;
 mod host;
 mod init;
 mod journal;
+mod notify;
 mod pages;
 mod passphrase;
 mod promote;
@@ -117,6 +121,8 @@ enum Command {
     Arm(arm::ArmArgs),
     /// The next mode, by evidence: paper, alert, live. Without a mode: what is missing.
     Promote(promote::PromoteArgs),
+    /// Look at everything that a start needs, and say for each thing that is wrong how it is mended.
+    Doctor(doctor::DoctorArgs),
     /// Open the page of a running engine: a link that signs a browser in, once.
     Dashboard(dashboard::DashboardArgs),
     /// Move cash between two of Kalshi's shards.
@@ -131,6 +137,12 @@ enum Command {
     Alerts(alerts::AlertsArgs),
     /// Create and check the database.
     Db(db::DbArgs),
+    /// Keep journal, database, pair book and what people said in one file; the engine may run.
+    Backup(backup::BackupArgs),
+    /// Put a backup back in its place; it comes up paused and disarmed.
+    Restore(backup::restore::RestoreArgs),
+    /// Write trades for others to read.
+    Export(export::ExportArgs),
     /// What the engine wrote down before it acted.
     Journal(journal::JournalArgs),
     /// Write a settings file, asking five questions or by flags.
@@ -199,12 +211,16 @@ pub fn main() -> ExitCode {
         Some(Command::Arm(args)) => arm::run(&cli.global, &args),
         Some(Command::Promote(args)) => promote::run(&cli.global, &args),
         Some(Command::Alerts(args)) => alerts::run(&cli.global, &args),
+        Some(Command::Doctor(args)) => doctor::run(&cli.global, &args),
         Some(Command::Dashboard(args)) => dashboard::run(&cli.global, &args),
         Some(Command::Transfer(args)) => transfer::run(&cli.global, &args),
         Some(Command::Why(args)) => why::run(&cli.global, &args),
         Some(Command::Config(args)) => config_cmd::run(&cli.global, &args),
         Some(Command::Secrets(args)) => secrets::run(&cli.global, &args),
         Some(Command::Db(args)) => db::run(&cli.global, &args),
+        Some(Command::Backup(args)) => backup::run(&cli.global, &args),
+        Some(Command::Restore(args)) => backup::restore::run(&cli.global, &args),
+        Some(Command::Export(args)) => export::run(&cli.global, &args),
         Some(Command::Journal(args)) => journal::run(&cli.global, &args),
         Some(Command::Init(args)) => init::run(&args),
         Some(Command::Completions(args)) => pages::completions(&args, Cli::command()),

@@ -114,13 +114,23 @@ pub fn guard() -> Result<(), Fault> {
     set.map_err(|e| Fault::Failed(anyhow::anyhow!("core dumps cannot be switched off: {e}")))
 }
 
+/// Is the passphrase to be had without asking anybody?
+pub fn is_given(args: PassphraseArgs) -> bool {
+    args.passphrase_fd.is_some() || credential().is_some()
+}
+
+/// Where systemd put the passphrase, if it did.
+fn credential() -> Option<PathBuf> {
+    let folder = std::env::var_os("CREDENTIALS_DIRECTORY")?;
+    Some(PathBuf::from(folder).join(CREDENTIAL)).filter(|path| path.exists())
+}
+
 /// The passphrase of a vault that is there.
 pub fn known(args: PassphraseArgs) -> Result<Secret, Fault> {
     if let Some(fd) = args.passphrase_fd {
         return descriptor(fd, "--passphrase-fd");
     }
-    let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| PathBuf::from(folder).join(CREDENTIAL));
-    if let Some(path) = credential.filter(|path| path.exists()) {
+    if let Some(path) = credential() {
         let file = File::open(&path).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?;
         return secret(file, &path.display().to_string());
     }

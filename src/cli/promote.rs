@@ -103,15 +103,34 @@ pub fn run(global: &Global, args: &PromoteArgs) -> Done {
     Ok(())
 }
 
+/// How much of the evidence for the mode above this one is missing, keys left aside; and which mode that is. `None`
+/// where nothing lies above.
+pub(super) fn missing(config: &Config, now: &Promotion) -> Result<Option<(usize, Mode)>, Fault> {
+    let next = match now.mode {
+        Mode::Live => return Ok(None),
+        Mode::Alert => Mode::Live,
+        _ => Mode::Alert,
+    };
+    let shown = evidence(config, now)?;
+    let mut all = of_runs(config, now.mode, &shown);
+    all.extend(if next == Mode::Live { of_alert(config, &shown, clock::unix()) } else { Vec::new() });
+    let missing = all.iter().filter(|wanted| !wanted.met).count();
+    Ok(Some((missing, next)))
+}
+
+/// What the database of a mode has to show.
+fn evidence(config: &Config, now: &Promotion) -> Result<Evidence, Fault> {
+    let database = config.engine.state_dir.join(now.mode.name()).join("orion.db");
+    if !database.exists() {
+        return Ok(Evidence::default());
+    }
+    let reader = AuditReader::open(&database).map_err(anyhow::Error::from)?;
+    Ok(reader.shown(UnixMs::new(now.at_ms)).map_err(anyhow::Error::from)?)
+}
+
 /// Everything that the next mode wants.
 fn gather(config: &Config, now: &Promotion, next: Mode, keys: KeyArgs) -> Result<Vec<Wanted>, Fault> {
-    let database = config.engine.state_dir.join(now.mode.name()).join("orion.db");
-    let shown = if database.exists() {
-        let reader = AuditReader::open(&database).map_err(anyhow::Error::from)?;
-        reader.shown(UnixMs::new(now.at_ms)).map_err(anyhow::Error::from)?
-    } else {
-        Evidence::default()
-    };
+    let shown = evidence(config, now)?;
     let mut all = of_runs(config, now.mode, &shown);
     all.extend(if next == Mode::Live { of_alert(config, &shown, clock::unix()) } else { Vec::new() });
     all.extend(of_keys(config, keys)?);

@@ -5,6 +5,7 @@
 //! tries again.
 
 mod alert;
+pub mod copy;
 mod figures;
 mod reader;
 mod recompute;
@@ -49,15 +50,15 @@ pub enum AuditError {
     #[error("{path}: another program holds the database: close it (a second orion? sqlite3 with an open transaction?)")]
     Locked { path: PathBuf },
     #[error(
-        "{path}: the database is damaged ({what}): move it away and restore a backup with `orion db restore`, or \
-             start with an empty one; positions are rebuilt from the journal"
+        "{path}: the database is damaged ({what}): move it away and restore a backup with `orion restore`, or start \
+             with an empty one; positions are rebuilt from the journal"
     )]
     Corrupt { path: PathBuf, what: String },
     #[error(
         "{path}: written by a newer Orion (schema {found}, this build knows {SCHEMA_VERSION}): start the newer build"
     )]
     Newer { path: PathBuf, found: i64 },
-    #[error("{path}: schema {found} is older than {SCHEMA_VERSION}: run `orion db migrate`")]
+    #[error("{path}: schema {found} is older than {SCHEMA_VERSION}: run `orion db init`, or start the engine")]
     Older { path: PathBuf, found: i64 },
     #[error("{path}: there is no database yet: run `orion db init`, or start the engine once")]
     Missing { path: PathBuf },

@@ -161,7 +161,7 @@ pub struct Replayed {
     /// Bytes of a torn record that were cut off at the end.
     pub torn: usize,
     /// Where the next record goes.
-    end: usize,
+    pub(super) end: usize,
 }
 
 /// The segment that is being written.

@@ -188,6 +188,56 @@ pub fn salvage(folder: &Path) -> Result<Salvaged, Unusable> {
     Ok(Salvaged { opened, aside })
 }
 
+/// A journal as it was at one moment.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Copied {
+    pub records: u64,
+    /// The number of the last one; 0 where there is none.
+    pub last: u64,
+}
+
+/// How often a copy is begun anew: a record that is written while its bytes are read looks like damage.
+const COPY_TRIES: u32 = 5;
+
+/// Copies a journal into a folder of its own, up to its last whole record, and reads the copy. The engine may be writing:
+/// what it writes meanwhile may be in the copy or not.
+pub fn copy(folder: &Path, to: &Path) -> Result<Copied, Unusable> {
+    let place = |error| Unusable::Folder { folder: to.to_owned(), error };
+    let mut tries = 1;
+    loop {
+        fs::create_dir_all(to).map_err(place)?;
+        match copy_once(folder, to) {
+            Err(Unusable::Damage(_)) if tries < COPY_TRIES => {
+                tries += 1;
+                fs::remove_dir_all(to).map_err(place)?;
+            }
+            done => break done?,
+        }
+    }
+    let (records, torn) = read(to)?;
+    assert!(torn == 0, "the torn tail was not copied");
+    Ok(Copied { records: records.len() as u64, last: records.last().map_or(0, |(sequence, _)| *sequence) })
+}
+
+fn copy_once(folder: &Path, to: &Path) -> Result<(), Unusable> {
+    let place = |error| Unusable::Folder { folder: folder.to_owned(), error };
+    let mut first = None;
+    for segment in list(folder).map_err(place)? {
+        let io = |error| Damage::Io { segment, error };
+        let mut bytes = Segment::open(&path(folder, segment)).and_then(|mut store| store.read()).map_err(io)?;
+        if journal::is_unused(&bytes) {
+            break;
+        }
+        let replayed = journal::replay(&bytes, segment, first)?;
+        first = replayed.records.last().map(|(sequence, _)| sequence + 1).or(first);
+        bytes[replayed.end..].fill(0);
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path(to, segment)).map_err(io)?;
+        file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(io)?;
+    }
+    Ok(())
+}
+
 type ReadAll = (Vec<(u64, Record)>, Option<(u32, journal::Replayed)>);
 
 fn read_all(folder: &Path) -> Result<ReadAll, Unusable> {

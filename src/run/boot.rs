@@ -61,7 +61,7 @@ use crate::{
     },
 };
 
-/// How many starts a damaged journal may have forgotten.
+/// How many starts a journal that was damaged, or put back from a backup, may not know of.
 const EPOCHS_LOST: u32 = 10_000;
 
 /// Where the venues are. Outside of the demo these are constants of the build.
@@ -246,7 +246,7 @@ impl Engine {
         let recalled = recall::recall(&place, &mut audit, &tables, closing(&config), &settings, now)?;
         let Recalled { mut opened, salvaged, names, restored, known, rows, books } = recalled;
         // Starts whose records were lost have used numbers too.
-        let next = restored.epoch + if salvaged { EPOCHS_LOST } else { 1 };
+        let next = restored.epoch + if salvaged || stops::is_restored(&state) { EPOCHS_LOST } else { 1 };
         let ids = Ids::new(next).context("every epoch of this journal has been used")?;
         let mut setup = setup(&config, &tables, &known, &restored, &state, now);
         if let Some(limits) = &guarded {
@@ -263,6 +263,7 @@ impl Engine {
         }
         // An epoch whose record a power cut could lose would be used twice.
         opened.journal.sync()?;
+        stops::renumbered(&state)?;
         let (spares, syncing) = sync::start(&opened.journal, folder, controls.clone(), stop.clone())?;
         let orders = Orders { journal: opened.journal, ids, budget: closing(&config) };
         let held = setup.held.clone();

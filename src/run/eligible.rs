@@ -11,9 +11,9 @@ use std::{
     },
 };
 
-use super::{accounts, boot::Endpoints, clock, sign::SignDesk};
+use super::{accounts, boot::Endpoints, clock, sign::SignDesk, trading::Wired};
 use crate::{
-    unit::{Nanos, UnixMs, Venue},
+    unit::{Money, Nanos, UnixMs, Venue},
     venue::{
         kalshi::{account, gateway::SignCalls as _},
         polymarket::{eligible, sign::ApiSigner},
@@ -24,7 +24,7 @@ use crate::{
 /// A person is told this long before something ends.
 const AHEAD_MS: u64 = 14 * 86_400_000;
 /// A clock that is off by more than this gets requests refused.
-const CLOCK_MAX_MS: i64 = 1_000;
+pub const CLOCK_MAX_MS: i64 = 1_000;
 /// Looks at the venue's clock, which tells whole seconds: spread over one, they say it to an eighth.
 const CLOCK_LOOKS: u32 = 8;
 
@@ -246,19 +246,49 @@ impl Asker {
     }
 
     async fn clock(&self) -> Result<Vec<Finding>, RestError> {
-        let mut offset = Offset::default();
-        for look in 0..CLOCK_LOOKS {
-            if 0 < look {
-                tokio::time::sleep(std::time::Duration::from_millis(1_000 / u64::from(CLOCK_LOOKS))).await;
-            }
-            let (asked, began) = (clock::unix(), clock::now());
-            let body = self.clob.get(eligible::TIME, &[]).await?;
-            let second = read(eligible::TIME, &body, eligible::time)?;
-            offset.look(second, asked, clock::now().since(began));
-        }
+        let offset = look_at_clock(&self.clob).await?;
         self.clock_off.store(i64::midpoint(offset.low, offset.high), Ordering::Relaxed);
         Ok(offset.beyond(CLOCK_MAX_MS).map(|off_ms| Finding::Clock { off_ms }).into_iter().collect())
     }
+}
+
+/// Looks at Polymarket's clock until it is known to an eighth of a second.
+async fn look_at_clock(clob: &Rest) -> Result<Offset, RestError> {
+    let mut offset = Offset::default();
+    for look in 0..CLOCK_LOOKS {
+        if 0 < look {
+            tokio::time::sleep(std::time::Duration::from_millis(1_000 / u64::from(CLOCK_LOOKS))).await;
+        }
+        let (asked, began) = (clock::unix(), clock::now());
+        let body = clob.get(eligible::TIME, &[]).await?;
+        let second = read(eligible::TIME, &body, eligible::time)?;
+        offset.look(second, asked, clock::now().since(began));
+    }
+    Ok(offset)
+}
+
+/// Between which two offsets, in milliseconds, this host's clock is ahead of Polymarket's. Asks without a key.
+pub async fn clock_offset(endpoints: &Endpoints) -> Result<(i64, i64), RestError> {
+    let offset = look_at_clock(&accounts::rest(&endpoints.clob, endpoints)?).await?;
+    Ok((offset.low, offset.high))
+}
+
+/// Where Polymarket takes this host to be. Asks without a key.
+pub async fn where_am_i(endpoints: &Endpoints) -> Result<eligible::Place, RestError> {
+    let body = accounts::rest(&endpoints.site, endpoints)?.get(eligible::GEOBLOCK, &[]).await?;
+    read(eligible::GEOBLOCK, &body, eligible::place)
+}
+
+/// The wallet's cash, and the least of it that the exchange's contracts may move; `None` where that is not told.
+pub fn collateral(endpoints: &Endpoints, wired: &Wired) -> anyhow::Result<(Money, Option<Money>)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let clob = accounts::rest(&endpoints.clob, endpoints)?;
+    let path = eligible::COLLATERAL;
+    let query = [("asset_type", "COLLATERAL".to_owned()), ("signature_type", wired.signature_type.to_string())];
+    let sign = |full: &str| accounts::headers(&wired.api.sign(clock::unix(), "GET", full, "").pairs());
+    let body = runtime.block_on(clob.get_signed(path, &query, sign))?;
+    Ok(eligible::collateral(&body, wired.chain)
+        .map_err(|refused| RestError::Unreadable { path: path.into(), refused })?)
 }
 
 fn read<T>(

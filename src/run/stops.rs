@@ -28,6 +28,8 @@ const PAUSED: &str = "paused";
 /// Live trading is armed; holds the print of the limits under which it was.
 const ARMED: &str = "armed";
 const FLATTEN: &str = "flatten";
+/// This state was put back from a backup, and no engine has run on it yet.
+const RESTORED: &str = "restored";
 
 /// The latch as the sender sees it: when it fell, on the engine's clock; 0 while it stands.
 #[derive(Clone, Debug, Default)]
@@ -187,7 +189,8 @@ pub fn take_away(state: &Path) -> io::Result<()> {
 /// Takes away everything that a person has said here, arming too: for a new world.
 pub fn forget(state: &Path) -> io::Result<()> {
     take_away(state)?;
-    remove(&state.join(ARMED))
+    remove(&state.join(ARMED))?;
+    remove(&state.join(RESTORED))
 }
 
 /// Was live trading armed, under these limits? Under others it was armed for something else.
@@ -199,6 +202,24 @@ pub fn is_armed(state: &Path, limits: &str) -> bool {
 pub fn crashed(state: &Path) -> io::Result<()> {
     write(&state.join(LATCH), Latch::Crashed.name())?;
     remove(&state.join(ARMED))
+}
+
+/// A state was put back from a backup and may be old: its engine comes up paused and disarmed, and takes no number that
+/// one before it may have used since.
+pub fn restored(state: &Path, why: &str) -> io::Result<()> {
+    remove(&state.join(ARMED))?;
+    write(&state.join(PAUSED), why)?;
+    write(&state.join(RESTORED), why)
+}
+
+/// Is this the first start on a state that was put back?
+pub fn is_restored(state: &Path) -> bool {
+    state.join(RESTORED).exists()
+}
+
+/// That start has numbers of its own, on the medium.
+pub fn renumbered(state: &Path) -> io::Result<()> {
+    remove(&state.join(RESTORED))
 }
 
 fn remove(path: &Path) -> io::Result<()> {

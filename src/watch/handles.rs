@@ -212,6 +212,11 @@ impl Handles {
         Some(read(&all))
     }
 
+    /// Turns that the thread which sends orders has taken; `None` where there is none.
+    pub fn turns(&self) -> Option<u64> {
+        held(&self.0.engine).as_ref()?.lines.as_ref().map(|gauge| gauge.turns.load(Ordering::Relaxed))
+    }
+
     /// Does what is asked and writes it down; `who` is the way by which it came.
     pub fn execute(&self, request: Request, who: &str) -> Answer {
         let answer = self.answer(request);

@@ -77,19 +77,16 @@ pub struct Story {
 
 impl Town {
     pub fn new(seed: u64, speed: u32, order_chaos: u32) -> Self {
+        Self::with(seed, speed, order_chaos, false)
+    }
+
+    /// With connections for market data that break in every way there is.
+    pub fn with(seed: u64, speed: u32, order_chaos: u32, chaos: bool) -> Self {
         let folder =
             tempfile::Builder::new().disable_cleanup(std::env::var_os("ORION_KEEP").is_some()).tempdir().unwrap();
         let dir = folder.path().join("sim");
-        let args = SimArgs {
-            dir: dir.clone(),
-            seed,
-            speed,
-            chaos: false,
-            order_chaos,
-            no_tls: false,
-            port: 0,
-            duration: None,
-        };
+        let args =
+            SimArgs { dir: dir.clone(), seed, speed, chaos, order_chaos, no_tls: false, port: 0, duration: None };
         let exchanges = sim::open(&args).unwrap();
         let sheet = dir.join("sim.json");
         let mut written: Value = serde_json::from_slice(&std::fs::read(&sheet).unwrap()).unwrap();
@@ -116,6 +113,11 @@ impl Town {
         self.folder.path().join("state/demo")
     }
 
+    /// A folder for whatever else a test keeps.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The binary with this town's settings.
     pub fn orion(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_orion"));
@@ -132,11 +134,18 @@ impl Town {
 
     /// The same with further flags.
     pub fn start_as(&self, flags: &[&str]) -> Engine {
+        self.start_under(flags, &[])
+    }
+
+    /// The same with further variables, as a service manager sets them.
+    pub fn start_under(&self, flags: &[&str], variables: &[(&str, String)]) -> Engine {
         let told = File::create(self.folder.path().join("told")).unwrap();
         let sim = self.folder.path().join("sim");
         let mut command = self.orion(&["--log-level", "warn", "demo", "--json", "--resume", "--sim"]);
-        let child =
-            command.arg(sim).args(flags).stdout(told.try_clone().unwrap()).stderr(told).stdin(Stdio::null()).spawn();
+        let child = {
+            command.arg(sim).args(flags).envs(variables.iter().cloned());
+            command.stdout(told.try_clone().unwrap()).stderr(told).stdin(Stdio::null()).spawn()
+        };
         Engine { child: Some(child.unwrap()), state: self.state() }
     }
 

@@ -358,7 +358,7 @@ fn what_is_wrong_with_a_database_is_said_with_its_path_and_the_fix() {
     told(Audit::open(&path, &run(1)).unwrap_err(), "newer Orion");
     told(AuditReader::open(&path).unwrap_err(), "newer Orion");
     Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 0").unwrap();
-    told(AuditReader::open(&path).unwrap_err(), "orion db migrate");
+    told(AuditReader::open(&path).unwrap_err(), "orion db init");
 
     let garbage = folder.path().join("garbage.db");
     std::fs::write(&garbage, "this is not a database, it is a letter to the editor".repeat(100)).unwrap();

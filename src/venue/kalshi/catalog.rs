@@ -15,9 +15,6 @@ pub use parse::{
     parse_book, parse_books, parse_event, parse_events, parse_market, parse_markets, parse_series, parse_status,
 };
 
-/// The public host and path prefix.
-pub const BASE: &str = "https://api.elections.kalshi.com/trade-api/v2";
-
 /// Twenty default reads a second are the Basic tier's; half of that leaves room for what is urgent.
 pub const READS_PER_SECOND: NonZeroU32 = NonZeroU32::new(10).expect("ten is not zero");
 

@@ -15,13 +15,6 @@ use crate::venue::rest::{Access, Rest, RestError};
 
 pub use parse::{parse_book, parse_clob_market, parse_clob_markets, parse_events, parse_markets, parse_resolutions};
 
-/// Discovery.
-pub const GAMMA: &str = "https://gamma-api.polymarket.com";
-/// Parameters and books.
-pub const CLOB: &str = "https://clob.polymarket.com";
-/// Resolutions.
-pub const DATA: &str = "https://data-api.polymarket.com";
-
 /// Below every read limit of the dossier's table (5.5); the tightest one used here is 30 a second.
 pub const READS_PER_SECOND: NonZeroU32 = NonZeroU32::new(15).expect("fifteen is not zero");
 
