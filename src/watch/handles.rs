@@ -205,6 +205,10 @@ impl Handles {
         if status.mode.is_empty() {
             status.mode = self.0.mode.name().into();
         }
+        if status.pid == 0 {
+            // No engine has told anything yet; the process that answers is known.
+            status.pid = std::process::id();
+        }
         status
     }
 
