@@ -23,7 +23,7 @@ use orion::{
 };
 use town::{Engine, Town, let_pass, until};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn wait(town: &Town, engine: &mut Engine, what: &str, reached: impl Fn(&Snapshot) -> bool) -> Snapshot {
     let found = until(PATIENCE, || {

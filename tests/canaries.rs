@@ -160,7 +160,7 @@ fn no_planted_secret_is_found_anywhere_after_a_run_with_every_fault() {
         Ok(Some(Answer::Status { status })) => Some(*status),
         _ => None,
     };
-    let trading = until(Duration::from_secs(60), || status().filter(|status: &Snapshot| 0 < status.fills));
+    let trading = until(Duration::from_mins(1), || status().filter(|status: &Snapshot| 0 < status.fills));
     assert!(trading.is_some(), "nothing was filled: {}", town.told());
     let_pass(Duration::from_secs(15));
 

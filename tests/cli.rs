@@ -46,7 +46,7 @@ fn folder() -> TempDir {
     tempdir().expect("a temporary folder")
 }
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 23] = [
     "demo",
     "run",
     "pause",
@@ -63,6 +63,10 @@ const COMMANDS: [&str; 19] = [
     "config",
     "secrets",
     "db",
+    "doctor",
+    "backup",
+    "restore",
+    "export",
     "init",
     "completions",
     "man",

@@ -206,3 +206,41 @@ fn the_hosts_are_printed_one_a_line_each_once() {
     let (_, json) = home.run(&["doctor", "--hosts", "--json"]);
     assert_eq!(serde_json::from_str::<Value>(&json).unwrap().as_array().unwrap().len(), hosts.len());
 }
+
+#[test]
+fn with_the_passphrase_at_hand_the_keys_are_judged_and_a_practice_key_is_named() {
+    let home = Home::new();
+    fs::write(home.path("pass"), "planted passphrase of four words").unwrap();
+    let set = |name: &str, value: &str| {
+        let words = format!(
+            "printf %s '{value}' | {} --state-dir state secrets set {name} --passphrase-fd 3 3<pass",
+            env!("CARGO_BIN_EXE_orion")
+        );
+        Command::new("sh").current_dir(home.0.path()).args(["-c", &words]).output().unwrap()
+    };
+    // Everybody has this one.
+    let refused = set("polymarket.private_key", "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80");
+    assert_eq!(refused.status.code(), Some(78), "{refused:?}");
+    let key = "0x6b8f0c1d2e3a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9012345678";
+    assert!(set("polymarket.private_key", key).status.success());
+    let shell = |pass: &str| {
+        let words = format!(
+            "exec {} --state-dir state doctor --offline --passphrase-fd 3 3<{pass}",
+            env!("CARGO_BIN_EXE_orion")
+        );
+        let mut command = Command::new("sh");
+        command.current_dir(home.0.path()).env("ORION_DASHBOARD__PORT", "0").args(["-c", &words]);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (code, told) = shell("pass");
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("✔ vault") && told.contains("✔ keys         Polymarket: the key of 0x"), "{told}");
+    assert!(told.contains("! keys         polymarket.private_key owns a plain account"), "it may withdraw: {told}");
+    assert!(told.contains("! keys         no key for Kalshi") && !told.contains(&key[10..]), "{told}");
+    fs::write(home.path("wrong"), "another passphrase, just as long").unwrap();
+    let (code, told) = shell("wrong");
+    assert!(code == 78 && told.contains("✘ keys"), "{told}");
+    let (_, told) = home.doctor();
+    assert!(told.contains("– keys         sealed; what they may do was not asked"), "{told}");
+}

@@ -154,7 +154,7 @@ fn a_stranger_would_be_found() {
     for good in [
         r#"let x = "http://{address}";"#,
         r#"bind("127.0.0.1:0")"#,
-        r#"let x = plan.net; // see https://docs.example.org"#,
+        "let x = plan.net; // see https://docs.example.org",
         r#"say("orion.toml, ladder.rs, 1.25")"#,
         "const REST: &str = \"https://external-api.kalshi.com/trade-api/v2\";",
     ] {

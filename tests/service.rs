@@ -19,7 +19,7 @@ use std::{
 use still::{Stopped, may_trace, thread};
 use town::{Engine, Town, until};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What the process tells its manager.
 struct Manager {

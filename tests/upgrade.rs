@@ -16,7 +16,7 @@ use orion::{
 use rusqlite::Connection;
 use town::{Engine, Town, until};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// What builds made their databases with, oldest first.
 const SCHEMAS: [&str; 3] = [
     include_str!("../src/ledger/schema_1.sql"),

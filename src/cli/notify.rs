@@ -72,6 +72,7 @@ impl Service {
     }
 
     /// The engine runs.
+    #[expect(clippy::unused_self, reason = "only a service that is watched is ever ready")]
     pub fn ready(&self) {
         tell(&[NotifyState::Ready]);
     }

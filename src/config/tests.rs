@@ -300,6 +300,7 @@ fn no_mutated_character_of_the_sample_is_silently_ignored() {
 
 /// A file in which no key has its default, so that a key which is lost on the way shows as a change.
 fn nothing_by_default() -> String {
+    use std::fmt::Write as _;
     let given = |key: &key::Key| match key.path.as_str() {
         "engine.state_dir" => "\"/srv/orion\"".into(),
         "engine.cores" => "[2, 3, 4]".into(),
@@ -326,9 +327,9 @@ fn nothing_by_default() -> String {
     for key in key::keys() {
         if section != key.section {
             section = &key.section;
-            text.push_str(&format!("\n[{section}] # of them all\n"));
+            let _ = writeln!(text, "\n[{section}] # of them all");
         }
-        text.push_str(&format!("{} = {}\n", key.name, given(key)));
+        let _ = writeln!(text, "{} = {}", key.name, given(key));
     }
     text
 }
@@ -398,7 +399,7 @@ fn at_every_position_a_changed_character_is_refused_harmless_or_shown_as_one_oth
             // Nothing reaches for tickets where they are off, as here; the other value is told all the same.
             let idle = key == "trading.ticket_reach";
             assert!(idle || loaded.config != base.config, "at {at}: {key} reads otherwise, means the same\n{mutant}");
-            assert_eq!(told, [key.clone()], "at {at}: what the audit trail is told");
+            assert_eq!(told, std::slice::from_ref(key), "at {at}: what the audit trail is told");
             let line = |at: usize| 1 + before[..at].iter().filter(|&&letter| letter == '\n').count();
             let own = base.origins[key].origin.clone();
             let Origin::File { line: own, .. } = own else { panic!("{own:?}") };

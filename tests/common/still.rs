@@ -76,7 +76,7 @@ pub fn may_trace() -> bool {
 /// The number of a thread of a process, by its name.
 pub fn thread(pid: u32, name: &str) -> i32 {
     let mut names = Vec::new();
-    for entry in std::fs::read_dir(format!("/proc/{}/task", pid)).unwrap() {
+    for entry in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
         let path = entry.unwrap().path();
         let mut found = String::new();
         let read = std::fs::File::open(path.join("comm")).and_then(|mut comm| comm.read_to_string(&mut found));

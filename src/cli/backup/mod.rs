@@ -88,10 +88,8 @@ pub fn run(global: &Global, args: &BackupArgs) -> Done {
         manifest.files.len(),
         bytes >> 10
     );
-    match schema {
-        Some(schema) => say!("  database schema {schema}; journal up to record {last}"),
-        None => say!("  no database; journal up to record {last}"),
-    }
+    let database = schema.map_or_else(|| "no database".into(), |schema| format!("database schema {schema}"));
+    say!("  {database}; journal up to record {last}");
     if !args.with_vault {
         say!("  without the vault (--with-vault takes it along, sealed) and without the page's tokens");
     }

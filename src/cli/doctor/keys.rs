@@ -15,7 +15,13 @@ use super::{
 };
 use crate::{
     config::Config,
-    run::{boot::Endpoints, eligible::Finding, mode::Mode, sign::Signing, trading::Wired},
+    run::{
+        boot::Endpoints,
+        eligible::Finding,
+        mode::Mode,
+        sign::{self, Keys, Signing},
+        trading::Wired,
+    },
     unit::Money,
     vault::{Name, Vault, VaultError, file, sealed},
     venue::polymarket::contract::Chain,
@@ -54,23 +60,23 @@ pub fn vault(config: &Config) -> (bool, Vec<Line>) {
     }
 }
 
-/// What is in it: needs the passphrase.
-pub fn held(config: &Config, keys: KeyArgs) -> Result<Vec<Line>, Fault> {
+/// What is in it, and, where it is sound, the thread that signs with it. Needs the passphrase.
+pub fn open(config: &Config, keys: KeyArgs) -> Result<(Option<Signing>, Vec<Line>), Fault> {
+    let path = &config.vault.file;
     passphrase::guard()?;
-    let vault = match Vault::open(&config.vault.file, &passphrase::known(keys.passphrase)?) {
+    let passphrase = passphrase::known(keys.passphrase)?;
+    let vault = match Vault::open(path, &passphrase) {
         Ok(vault) => vault,
         Err(error) => {
-            let fix = "orion secrets check";
-            return Ok(vec![Line::bad("keys", From(Mode::Paper), Unsound, error.to_string(), fix)]);
+            let line = Line::bad("keys", From(Mode::Paper), Unsound, error.to_string(), "orion secrets check");
+            return Ok((None, vec![line]));
         }
     };
-    let mut lines: Vec<Line> = judge::faults(&vault)
-        .into_iter()
-        .map(|fault| Line::bad("keys", From(Mode::Paper), Unsound, fault, "orion secrets check"))
-        .collect();
-    lines.extend(
-        judge::cautions(&vault).into_iter().map(|text| Line::caution("keys", text, "see SECURITY.md, \"The vault\"")),
-    );
+    let bad = |fault: String| Line::bad("keys", From(Mode::Paper), Unsound, fault, "orion secrets check");
+    let mut lines: Vec<Line> = judge::faults(&vault).into_iter().map(bad).collect();
+    let sound = lines.is_empty();
+    let told = |text| Line::caution("keys", text, "make a key that may do less, then: orion secrets import FILE");
+    lines.extend(judge::cautions(&vault).into_iter().map(told));
     for (name, venue, fix) in [
         (Name::KalshiPrivateKey, "Kalshi", "orion secrets import KEY.pem --kalshi-key-id ID"),
         (Name::PolymarketPrivateKey, "Polymarket", "orion secrets set polymarket.private_key"),
@@ -80,7 +86,10 @@ pub fn held(config: &Config, keys: KeyArgs) -> Result<Vec<Line>, Fault> {
             None => Line::bad("keys", From(Mode::Alert), Gate, format!("no key for {venue}"), fix),
         });
     }
-    Ok(lines)
+    drop(vault);
+    let signing =
+        if sound { sign::start(Keys::Sealed { vault: path.clone(), passphrase, judge: judge::faults })? } else { None };
+    Ok((signing, lines))
 }
 
 /// What both venues say of these keys: asked only where both answer at all.

@@ -94,9 +94,8 @@ impl Line {
         match self.weight {
             Weight::Good => ("✔", "ok"),
             Weight::Note => ("–", "note"),
-            Weight::Caution => ("!", "caution"),
             Weight::Bad(bars, _) if bars.stops(target) => ("✘", "failed"),
-            Weight::Bad(..) => ("!", "caution"),
+            Weight::Caution | Weight::Bad(..) => ("!", "caution"),
         }
     }
 }

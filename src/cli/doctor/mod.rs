@@ -135,23 +135,13 @@ fn of_accounts(config: &Config, args: &DoctorArgs, lines: &mut Vec<Line>) -> Don
         }
         return Ok(());
     }
-    if !reached {
-        lines.extend(keys::held(config, args.keys)?);
-        lines.push(Line::note("permission", "what the keys may do was not asked: not every host was"));
-        return Ok(());
-    }
-    // One opening is enough: the sign thread judges the vault as `held` does, and says what is wrong with it.
-    match passphrase::signing(config, args.keys) {
-        Ok(Some(signing)) if signing.customer.is_some() => lines.extend(keys::permitted(config, &signing)),
-        Ok(Some(_)) => {
-            let fix = "orion secrets set polymarket.private_key";
-            lines.push(Line::bad("keys", From(Mode::Alert), Why::Gate, "no key for Polymarket", fix));
-        }
-        Ok(None) => {
-            let fix = "orion secrets import KEY.pem --kalshi-key-id ID";
-            lines.push(Line::bad("keys", From(Mode::Alert), Why::Gate, "no key for Kalshi", fix));
-        }
-        Err(fault) => lines.push(Line::bad("keys", From(Mode::Paper), Unsound, fault.text(), "orion secrets check")),
+    let (signing, told) = keys::open(config, args.keys)?;
+    lines.extend(told);
+    match signing.filter(|signing| signing.customer.is_some()) {
+        Some(signing) if reached => lines.extend(keys::permitted(config, &signing)),
+        Some(_) => lines.push(Line::note("permission", "what the keys may do was not asked: not every host was")),
+        // What is missing was told.
+        None => {}
     }
     Ok(())
 }

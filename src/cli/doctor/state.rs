@@ -179,7 +179,7 @@ fn held_back(state: &Path, mode: Mode) -> Vec<Line> {
 fn tokens(state: &Path, mode: Mode) -> Option<Line> {
     let path = state.join("tokens.json");
     let bits = path.symlink_metadata().ok()?.permissions().mode() & 0o7777;
-    if bits & 0o177 == 0 {
+    if matches!(bits, 0o600 | 0o400) {
         return None;
     }
     let text = format!("{} has mode {bits:04o}: whoever changes it can sign in", path.display());
