@@ -46,7 +46,7 @@ fn folder() -> TempDir {
     tempdir().expect("a temporary folder")
 }
 
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 25] = [
     "demo",
     "run",
     "pause",
@@ -68,6 +68,8 @@ const COMMANDS: [&str; 23] = [
     "restore",
     "export",
     "init",
+    "dashboard",
+    "alerts",
     "completions",
     "man",
 ];
