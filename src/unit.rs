@@ -8,9 +8,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+mod alert;
 mod grid;
 mod report;
 
+pub use alert::{AlertKind, Loudness};
 pub use grid::{Band, Grid, gcd};
 pub use report::{OrderId, Picture, Reaction, Refusal, Sent, Stage, Tag, Told, Trade, Unclear};
 

@@ -29,6 +29,7 @@ use orion::{
     watch::{
         command::{Answer, Request},
         control,
+        keyring::Role,
         web::route::table,
     },
 };
@@ -89,7 +90,7 @@ fn files(folder: &Path, into: &mut Vec<(String, Vec<u8>)>) {
 
 /// What the page answers to everything that can be read, with an operator's token; and the token itself.
 fn page(state: &Path) -> (Vec<(String, Vec<u8>)>, String) {
-    let link = match control::ask(state, Request::Link).unwrap() {
+    let link = match control::ask(state, Request::Link { role: Role::Operator }).unwrap() {
         Some(Answer::Secret { text }) => text,
         other => panic!("no link: {other:?}"),
     };

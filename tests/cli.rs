@@ -79,7 +79,7 @@ fn help_tells_of_what_is_there_and_nothing_else() {
     assert_eq!(code, 0);
     assert!(help.contains("69 no engine"), "exit codes are told: {help}");
     // Promised for later versions; until they exist no help may send anyone there.
-    let missing = ["dashboard", "telegram", "backtest", "sweep", "orion pairs"];
+    let missing = ["backtest", "sweep", "orion pairs"];
     for command in COMMANDS {
         assert!(help.contains(&format!("\n  {command}")), "{command} is listed");
         let (code, text, _) = ran(folder.path(), &[command, "--help"]);
@@ -228,6 +228,20 @@ fn settings_are_written_checked_shown_and_described() {
     assert_eq!(code, 0);
     let schema: serde_json::Value = serde_json::from_str(&out).expect("the schema is JSON");
     assert!(schema["properties"]["trading"].is_object(), "{out}");
+}
+
+#[test]
+fn init_takes_the_page_and_the_phone_by_flags() {
+    let folder = folder();
+    let flags = ["--dashboard-port", "9001", "--telegram-user", "12345678", "--telegram-chat", "-1001234567890"];
+    let (code, out, err) = ran(folder.path(), &[&["init", "--no-input", "--out", "own.toml"], &flags[..]].concat());
+    assert_eq!(code, 0, "{out}{err}");
+    let text = std::fs::read_to_string(folder.path().join("own.toml")).unwrap();
+    for line in ["port = 9001", "user_ids = [12345678]", "chat_ids = [-1001234567890]"] {
+        assert!(text.contains(line), "{line} is missing");
+    }
+    let (code, _, err) = ran(folder.path(), &["init", "--no-input", "--out", "odd.toml", "--telegram-user", "me"]);
+    assert_eq!(code, 2, "{err}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
 use std::{
+    fmt::Write as _,
     io::{Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpStream},
     sync::Arc,
@@ -114,17 +115,21 @@ fn send(page: &Page, asked: &Asked) -> (u16, String) {
     (status.unwrap_or_else(|| panic!("{} {}: no answer: {text}", asked.method, asked.path)), text)
 }
 
-fn ask(page: &Page, asked: &Asked) -> (Option<u16>, String) {
+fn open(page: &Page, asked: &Asked) -> TcpStream {
     let mut stream = TcpStream::connect(page.address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let mut text = format!("{} {} HTTP/1.1\r\n", asked.method, asked.path);
+    let mut head = format!("{} {} HTTP/1.1\r\n", asked.method, asked.path);
     for (name, value) in &asked.headers {
-        text += &format!("{name}: {value}\r\n");
+        let _ = write!(head, "{name}: {value}\r\n");
     }
-    text += "\r\n";
-    stream.write_all(text.as_bytes()).unwrap();
+    stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
     // A server that refuses by the head alone may have closed already.
     let _ = stream.write_all(&asked.body);
+    stream
+}
+
+fn ask(page: &Page, asked: &Asked) -> (Option<u16>, String) {
+    let mut stream = open(page, asked);
     let mut answer = Vec::new();
     let mut buffer = [0; 4_096];
     // An endless answer is known by its head.
@@ -230,18 +235,12 @@ fn a_code_signs_in_once_and_the_session_ends_when_it_is_ended() {
         let body = format!("{{\"code\":\"{code}\"}}").into_bytes();
         let length = body.len().to_string();
         let asked = Asked { body, ..proper(&page, &route("/api/v1/session")) }.with("Content-Length", &length);
-        let mut stream = TcpStream::connect(page.address).unwrap();
-        let mut text = format!("{} {} HTTP/1.1\r\n", asked.method, asked.path);
-        for (name, value) in &asked.headers {
-            text += &format!("{name}: {value}\r\n");
-        }
-        stream.write_all(format!("{text}\r\n").as_bytes()).unwrap();
-        stream.write_all(&asked.body).unwrap();
+        let mut stream = open(&page, &asked);
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
     };
-    let code = page.handles.keys().code(Purpose::SignIn, orion::run::clock::unix());
+    let code = page.handles.keys().code(Purpose::SignIn(Role::Viewer), orion::run::clock::unix());
     let answer = sign_in(&code);
     let token = answer.split("\"token\":\"").nth(1).unwrap_or_else(|| panic!("{answer}")).split('"').next().unwrap();
     assert!(sign_in(&code).starts_with("HTTP/1.1 401"), "a code is good once");

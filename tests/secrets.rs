@@ -206,6 +206,13 @@ fn a_value_that_is_not_what_its_name_says_is_refused_by_name_and_changes_nothing
         ("polymarket.funder", "0xf39fd6e51aad88F6F4ce6aB8827279cffFb92266", "checksum"),
         ("polymarket.wallet_kind", "4", "kind of wallet"),
         ("polymarket.wallet_kind", "", "holds nothing"),
+        ("telegram.token", "1234567890", "no bot token"),
+        (
+            "telegram.token",
+            "https://api.telegram.org/bot1234567890:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw9",
+            "no bot token",
+        ),
+        ("alerts.webhook_secret", "short", "16 to 256"),
     ] {
         desk.put("value", value);
         let ran = desk.orion(&format!("secrets set {name} <value"));
@@ -218,7 +225,7 @@ fn a_value_that_is_not_what_its_name_says_is_refused_by_name_and_changes_nothing
     assert_eq!(ran.code, 78);
     assert!(ran.err.contains("polymarket.private_key") && ran.err.contains("polymarket.api_key"), "{}", ran.err);
     assert_eq!(fs::read(desk.vault()).unwrap(), before, "all or nothing");
-    let ran = desk.orion("secrets set telegram.token <value");
+    let ran = desk.orion("secrets set telegram.tocken <value");
     assert_eq!(ran.code, 2, "a name that is none");
 }
 

@@ -5,19 +5,26 @@ use clap::{Args, Subcommand, builder::PossibleValuesParser};
 
 use super::{
     Done, Fault, Global,
-    stops::{ModeArg, nobody, reach},
+    stops::{self, ModeArg, nobody, reach},
 };
-use crate::watch::{
-    command::{Answer, Request},
-    keyring::Role,
+use crate::{
+    run::mode::Mode,
+    watch::{
+        command::{Answer, Request},
+        keyring::Role,
+    },
 };
 
 #[derive(Args, Debug)]
 pub struct DashboardArgs {
     #[command(subcommand)]
     what: Option<What>,
-    #[command(flatten)]
-    of: ModeArg,
+    /// Whose engine: live, alert, paper, demo; without this, the one that runs.
+    #[arg(long, global = true, value_parser = stops::mode)]
+    mode: Option<Mode>,
+    /// A link that lets read, and change nothing.
+    #[arg(long)]
+    viewer: bool,
     /// As JSON.
     #[arg(long, global = true)]
     json: bool,
@@ -37,14 +44,14 @@ enum What {
 
 pub fn run(global: &Global, args: &DashboardArgs) -> Done {
     let (name, request) = match &args.what {
-        None => ("url", Request::Link),
+        None => ("url", Request::Link { role: if args.viewer { Role::Viewer } else { Role::Operator } }),
         Some(What::Code) => ("code", Request::Code),
         Some(What::Token { role }) => {
             let role = if role == "operator" { Role::Operator } else { Role::Viewer };
             ("token", Request::Token { role })
         }
     };
-    match reach(global, args.of, request)? {
+    match reach(global, ModeArg { mode: args.mode }, request)? {
         (Some(Answer::Secret { text }), _) if args.json => say!("{}", serde_json::json!({ name: text })),
         (Some(Answer::Secret { text }), _) => say!("{text}"),
         (Some(Answer::Refused { why }), _) => return Err(Fault::Gate(format!("refused: {why}"))),

@@ -2,8 +2,10 @@
 //! starts the engine when a person wants that. The page stays while no engine runs.
 
 use std::{
+    cell::RefCell,
     io::IsTerminal as _,
     path::Path,
+    rc::Rc,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -15,15 +17,17 @@ use std::{
 use anyhow::Context as _;
 use crossbeam::channel::Receiver;
 
-use super::{Fault, Signals, notify::Service};
+use super::{Fault, Signals, alerts::Phone, notify::Service};
 use crate::{
     config::Config,
     run::{boot::Engine, clock, keep::Told, mode::Mode, ring::Stop, snapshot::Snapshot},
     unit::Nanos,
     watch::{
+        alert,
         command::{Answer, Request},
         control,
         handles::{Handles, Phase, Wanted},
+        keyring::Role,
         log::Logs,
         settings::Settings,
         web,
@@ -41,7 +45,14 @@ pub struct Host {
     threads: Vec<JoinHandle<()>>,
     /// Read anew on SIGHUP.
     settings: Option<Arc<Settings>>,
+    /// Whom the next engine's alerts go to.
+    telling: Telling,
+    /// The thread that tells people of the engine that runs.
+    teller: RefCell<Option<JoinHandle<()>>>,
 }
+
+/// Filled by whoever makes an engine, and emptied when that engine begins.
+pub type Telling = Rc<RefCell<Option<alert::Settings>>>;
 
 /// What an engine came to.
 pub struct Ended {
@@ -68,7 +79,13 @@ impl Host {
         if let Some(page) = page {
             threads.push(web::start(page, handles.clone(), stop.clone())?);
         }
-        Ok(Self { handles, wants, stop, threads, settings })
+        let (telling, teller) = (Telling::default(), RefCell::default());
+        Ok(Self { handles, wants, stop, threads, settings, telling, teller })
+    }
+
+    /// Where to say whom an engine's alerts go to.
+    pub fn telling(&self) -> Telling {
+        Rc::clone(&self.telling)
     }
 
     /// Where the page is, on a terminal alone: the link signs whoever has it in.
@@ -76,7 +93,7 @@ impl Host {
         if !std::io::stdout().is_terminal() {
             return Ok(());
         }
-        if let Answer::Secret { text } = self.handles.execute(Request::Link, "start") {
+        if let Answer::Secret { text } = self.handles.execute(Request::Link { role: Role::Operator }, "start") {
             say!("  Dashboard       {text}   (one-time link; a new one: orion dashboard)");
         }
         Ok(())
@@ -133,6 +150,9 @@ impl Host {
                 (Err(_), kept) => engine = kept,
             }
         }
+        if signals.stop() {
+            self.handles.note("signal", "terminate", String::new(), "the process ends".into());
+        }
         service.stopping();
         match engine {
             Some(engine) => outcome = outcome.and(self.end(engine, &mut ended, &mut tell)),
@@ -149,8 +169,12 @@ impl Host {
     fn start(&self, make: &mut Make<'_>) -> Result<Engine, Fault> {
         self.handles.enter(Phase::Starting);
         match make() {
-            Ok(engine) => {
+            Ok(mut engine) => {
                 self.handles.attach(&engine);
+                if let (Some(settings), Some(post)) = (self.telling.take(), engine.post.take()) {
+                    let phone = Arc::new(Phone(self.handles.clone()));
+                    self.teller.replace(Some(alert::start(settings, post, phone)?));
+                }
                 for source in engine.snapshot.lock().map(|s| s.sources.clone()).unwrap_or_default() {
                     tracing::info!("{source}");
                 }
@@ -175,7 +199,12 @@ impl Host {
         let (told, snapshot, died) = (engine.told.clone(), engine.snapshot.clone(), engine.died());
         // A thread that hangs ends with the process, and with nothing else.
         let patience = if engine.is_stalled() { Duration::from_millis(200) } else { Duration::from_secs(20) };
-        ended.clean &= stop_within(engine, patience) && !died;
+        let clean = stop_within(engine, patience) && !died;
+        ended.clean &= clean;
+        // It ends with the keeper's last word; where the keeper hangs, it ends with the process.
+        if let Some(teller) = self.teller.take().filter(|_| clean) {
+            let _ = teller.join();
+        }
         let mut outcome = Ok(());
         while let (true, Ok(last)) = (outcome.is_ok(), told.try_recv()) {
             outcome = tell(&last);

@@ -24,6 +24,15 @@ pub struct InitArgs {
     /// Fill opportunities on paper from the start (`trading.auto_execute`).
     #[arg(long)]
     auto_execute: Option<bool>,
+    /// `dashboard.port` on 127.0.0.1; 0 for no page.
+    #[arg(long, value_name = "PORT")]
+    dashboard_port: Option<u16>,
+    /// Who may command by chat (`telegram.user_ids`): a numeric id, as `orion alerts whoami` prints it.
+    #[arg(long, value_name = "ID")]
+    telegram_user: Option<u64>,
+    /// Where alerts go (`telegram.chat_ids`); a group's id is negative.
+    #[arg(long, value_name = "ID", allow_negative_numbers = true)]
+    telegram_chat: Option<i64>,
     /// Never ask; what no flag says keeps its default.
     #[arg(long)]
     no_input: bool,
@@ -51,6 +60,19 @@ pub fn run(args: &InitArgs) -> Done {
         None if asks => choose("Fill opportunities on paper", &["yes", "no"])? == "yes",
         given => given.unwrap_or(false),
     };
+    let port = match args.dashboard_port {
+        None if asks => ask("Port of the page in a browser, on this host alone (0: no page)", "8501")?,
+        given => given.map_or_else(String::new, |port| port.to_string()),
+    };
+    let (mut user, mut chat) =
+        (args.telegram_user.map(|id| id.to_string()), args.telegram_chat.map(|id| id.to_string()));
+    let asks_telegram = asks && user.is_none() && chat.is_none();
+    if asks_telegram && choose("Alerts on Telegram", &["later", "now"])? == "now" {
+        say!("make a bot with BotFather, then in another terminal: orion secrets set telegram.token");
+        say!("write to the bot, and find both numbers with: orion alerts whoami");
+        user = Some(ask("Your numeric user id", "")?).filter(|id| !id.is_empty());
+        chat = Some(ask("The chat's numeric id", "")?).filter(|id| !id.is_empty());
+    }
     if !bankroll.is_empty() && bankroll != "100000" {
         set.push(("capital.initial_bankroll", bankroll));
     }
@@ -60,6 +82,11 @@ pub fn run(args: &InitArgs) -> Done {
     if auto {
         set.push(("trading.auto_execute", "true".into()));
     }
+    if !port.is_empty() && port != "8501" {
+        set.push(("dashboard.port", port));
+    }
+    set.extend(user.map(|id| ("telegram.user_ids", format!("[{id}]"))));
+    set.extend(chat.map(|id| ("telegram.chat_ids", format!("[{id}]"))));
     write(args, &set)
 }
 

@@ -11,6 +11,7 @@ macro_rules! say {
     }};
 }
 
+mod alerts;
 mod arm;
 mod backup;
 mod config_cmd;
@@ -20,6 +21,7 @@ mod demo;
 mod doctor;
 mod export;
 mod host;
+pub mod hosts;
 mod init;
 mod journal;
 mod notify;
@@ -132,6 +134,8 @@ enum Command {
     Config(config_cmd::ConfigArgs),
     /// Put keys into the sealed file, check them, seal it anew.
     Secrets(secrets::SecretsArgs),
+    /// Try alerts, and find the numbers that they need.
+    Alerts(alerts::AlertsArgs),
     /// Create and check the database.
     Db(db::DbArgs),
     /// Keep journal, database, pair book and what people said in one file; the engine may run.
@@ -142,7 +146,7 @@ enum Command {
     Export(export::ExportArgs),
     /// What the engine wrote down before it acted.
     Journal(journal::JournalArgs),
-    /// Write a settings file, asking three questions or by flags.
+    /// Write a settings file, asking five questions or by flags.
     Init(init::InitArgs),
     /// Print a completion script for a shell.
     Completions(pages::CompletionsArgs),
@@ -207,6 +211,7 @@ pub fn main() -> ExitCode {
         Some(Command::Kill(args)) => stops::kill(&cli.global, &args),
         Some(Command::Arm(args)) => arm::run(&cli.global, &args),
         Some(Command::Promote(args)) => promote::run(&cli.global, &args),
+        Some(Command::Alerts(args)) => alerts::run(&cli.global, &args),
         Some(Command::Doctor(args)) => doctor::run(&cli.global, &args),
         Some(Command::Dashboard(args)) => dashboard::run(&cli.global, &args),
         Some(Command::Transfer(args)) => transfer::run(&cli.global, &args),

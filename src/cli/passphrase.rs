@@ -12,7 +12,7 @@ use super::{Fault, secrets::judge};
 use crate::{
     config::Config,
     run::sign::{self, Keys, KeysError, Signing},
-    vault::{PASSPHRASE_MIN, SECRET_BYTES_MAX, Secret, VaultError, sealed::SealError},
+    vault::{Name, PASSPHRASE_MIN, SECRET_BYTES_MAX, Secret, Vault, VaultError, sealed::SealError},
 };
 
 /// The credential's name: `LoadCredentialEncrypted=orion-passphrase:…` in the unit.
@@ -61,14 +61,48 @@ impl From<KeysError> for Fault {
 /// The thread that holds Kalshi's key from here on; `None` where no vault is there, none is to be opened, or it holds
 /// no such key. The vault is opened on that thread.
 pub fn signing(config: &Config, args: KeyArgs) -> Result<Option<Signing>, Fault> {
+    let Some((vault, passphrase)) = unsealing(config, args)? else { return Ok(None) };
+    Ok(sign::start(Keys::Sealed { vault, passphrase, judge: judge::faults })?)
+}
+
+/// The same, and the secrets that alerts need, where the settings name anybody to tell. What trades never sees those.
+pub fn signing_and_voice(config: &Config, args: KeyArgs) -> Result<(Option<Signing>, Voice), Fault> {
+    let Some((vault, passphrase)) = unsealing(config, args)? else { return Ok((None, Voice::default())) };
+    let speaks = !config.telegram.chats.is_empty() || config.alerts.webhook.is_some();
+    let voice = if speaks { Voice::of(&Vault::open(&vault, &passphrase)?) } else { Voice::default() };
+    Ok((sign::start(Keys::Sealed { vault, passphrase, judge: judge::faults })?, voice))
+}
+
+/// The secrets that alerts need, alone.
+pub fn voice(config: &Config, args: PassphraseArgs) -> Result<Voice, Fault> {
+    let keys = KeyArgs { passphrase: args, no_keys: false };
+    let Some((vault, passphrase)) = unsealing(config, keys)? else { return Ok(Voice::default()) };
+    Ok(Voice::of(&Vault::open(&vault, &passphrase)?))
+}
+
+/// What speaks for Orion: wiped when dropped.
+#[derive(Clone, Default)]
+pub struct Voice {
+    pub token: Option<Zeroizing<String>>,
+    pub webhook_secret: Option<Zeroizing<String>>,
+}
+
+impl Voice {
+    fn of(vault: &Vault) -> Self {
+        let secret = |name| vault.get(name).map(|secret| Zeroizing::new(secret.expose().to_owned()));
+        Self { token: secret(Name::TelegramToken), webhook_secret: secret(Name::AlertsWebhookSecret) }
+    }
+}
+
+/// The vault and what opens it; `None` where there is none, or it is to stay sealed.
+fn unsealing(config: &Config, args: KeyArgs) -> Result<Option<(PathBuf, Secret)>, Fault> {
     let vault = config.vault.file.clone();
     // A link that leads nowhere is there too, and is refused by name.
     if args.no_keys || (args.passphrase.passphrase_fd.is_none() && vault.symlink_metadata().is_err()) {
         return Ok(None);
     }
     guard()?;
-    let passphrase = known(args.passphrase)?;
-    Ok(sign::start(Keys::Sealed { vault, passphrase, judge: judge::faults })?)
+    Ok(Some((vault, known(args.passphrase)?)))
 }
 
 /// Keeps what this process holds out of core dumps, and other programs of the same user from reading its memory. Called

@@ -6,7 +6,7 @@ use std::{io::Write as _, sync::Arc, time::Duration};
 use clap::Args;
 
 use super::{
-    Done, Fault, Global, Signals,
+    Done, Fault, Global, Signals, alerts,
     host::{self, Host},
     logging,
     passphrase::{self, KeyArgs},
@@ -70,7 +70,7 @@ pub fn run(global: &Global, args: &RunArgs) -> Done {
     let config = &first.config;
     let logs = logging(config.log.level, true);
     let signals = Signals::install()?;
-    let signing = passphrase::signing(config, args.keys)?;
+    let (signing, voice) = passphrase::signing_and_voice(config, args.keys)?;
     let endpoints = Endpoints::production();
     let wired = match (mode, &signing) {
         (Mode::Alert | Mode::Live, Some(signing)) if signing.customer.is_some() => {
@@ -85,7 +85,7 @@ pub fn run(global: &Global, args: &RunArgs) -> Done {
         _ => None,
     };
     let states = &config.engine.state_dir;
-    drop(boot::claim(&states.join(mode.name()))?);
+    let _lock = boot::claim(&states.join(mode.name()))?;
     let settings = Arc::new(Settings::new(sources(global, flags)));
     let style = style(args.plain, args.json);
     if style == Style::Human {
@@ -99,6 +99,7 @@ pub fn run(global: &Global, args: &RunArgs) -> Done {
     if style == Style::Human {
         host.greet()?;
     }
+    let telling = host.telling();
     // Settings, pairs and catalogues are read anew at every start; the keys stay where they were opened.
     let mut make = || {
         let loaded = settings.next()?;
@@ -115,11 +116,16 @@ pub fn run(global: &Global, args: &RunArgs) -> Done {
             _ => Vec::new(),
         };
         let listed = catalogue::read(&endpoints, &pairs)?;
+        let told = alerts::settings(&loaded, mode, &pairs, voice.clone());
+        let places = told.places();
+        telling.replace(Some(told));
         let start = Start {
             guarded: (mode == Mode::Live).then(|| loaded.limits_print()),
             signing: signing.as_ref().map(Signing::lent),
             wired: wired.clone(),
             findings,
+            places,
+            claimed: true,
             ..Start::new(mode, loaded, endpoints.clone(), pairs, listed)
         };
         Ok(Engine::start(start)?)

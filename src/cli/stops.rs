@@ -11,7 +11,9 @@ use clap::Args;
 
 use super::{Done, Fault, Global, settings};
 use crate::{
+    ledger::audit::{Audit, Control},
     run::{
+        clock,
         mode::Mode,
         stops::{self, Stopping},
     },
@@ -137,6 +139,7 @@ fn act(global: &Global, args: &StopArgs, request: Request, stopping: Option<Stop
                     None => stops::take_away(&state),
                 };
                 done.map_err(|e| anyhow::anyhow!("{}: {e}", state.display()))?;
+                note(&state, stopping);
                 say!("no engine runs on {}; the next one starts {}", state.display(), stops::found(&state).name());
             }
             Ok(())
@@ -153,6 +156,26 @@ pub fn reach(global: &Global, of: ModeArg, request: Request) -> Result<(Option<A
         }
     }
     Ok((None, folder))
+}
+
+/// A row of the audit trail, where there is one to write to.
+fn note(state: &Path, stopping: Option<Stopping>) {
+    let command = match stopping {
+        Some(Stopping::Pause) => "pause",
+        Some(Stopping::Halt) => "kill",
+        Some(Stopping::Flatten) => "flatten",
+        None => "resume",
+    };
+    let row = Control {
+        at: clock::unix(),
+        who: "terminal".into(),
+        command: command.into(),
+        args: "no engine runs".into(),
+        result: stops::found(state).name().into(),
+    };
+    if let Err(error) = Audit::note(&state.join("orion.db"), &row) {
+        eprintln!("note: it is not in the audit trail: {error}");
+    }
 }
 
 fn existing(folder: &Path, args: &StopArgs) -> Vec<PathBuf> {

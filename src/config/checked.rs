@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::raw::{self, Basis, Idle, LegOrder, Raw};
-use crate::unit::{Money, Nanos, Qty, UnixMs};
+use jiff::{civil::Time, tz::TimeZone};
+
+use super::raw::{self, Basis, Idle, LegOrder, Loud, Raw};
+use crate::unit::{AlertKind, Loudness, Money, Nanos, Qty, UnixMs};
 
 /// Checked settings. There is no other way to one than [`Config::load`](super::load).
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -17,6 +19,8 @@ pub struct Config {
     pub pairs: Pairs,
     pub vault: Vault,
     pub promotion: Promotion,
+    pub telegram: Telegram,
+    pub alerts: Alerts,
     pub dashboard: Dashboard,
     pub log: Log,
 }
@@ -142,6 +146,26 @@ pub struct Promotion {
     pub opportunities: u32,
 }
 
+/// `[telegram]`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Telegram {
+    pub chats: Vec<i64>,
+    pub users: Vec<i64>,
+    pub zone: TimeZone,
+    pub daily_at: Time,
+    /// Micro-dollars per contract.
+    pub opportunity_min_edge: i64,
+    /// By kind, in the order of [`AlertKind::ALL`].
+    pub loudness: [Loudness; 12],
+}
+
+/// `[alerts]`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Alerts {
+    /// An address that alerts may go to: https, or http on loopback.
+    pub webhook: Option<String>,
+}
+
 /// `[dashboard]`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Dashboard {
@@ -260,6 +284,7 @@ pub(super) fn convert(raw: &Raw, state_dir: PathBuf) -> Result<Config, Vec<Broke
         provisional_max: Money::micros(micros("risk.provisional_usd_max", raw.risk.provisional_usd_max)),
         max_flatten_loss: Money::micros(micros("risk.max_flatten_loss", raw.risk.max_flatten_loss)),
     };
+    let opportunity_min_edge = micros("telegram.opportunity_min_edge", raw.telegram.opportunity_min_edge);
     let level = Level::parse(&raw.log.level).unwrap_or_else(|| {
         let what = format!("`{}` is no level: trace, debug, info, warn, error", raw.log.level);
         broken.push(Broken { keys: vec!["log.level"], what });
@@ -270,6 +295,22 @@ pub(super) fn convert(raw: &Raw, state_dir: PathBuf) -> Result<Config, Vec<Broke
     if polymarket_key_until.is_none() && !ends.is_empty() {
         let what = format!("`{ends}` is no date: write 2027-05-31");
         broken.push(Broken { keys: vec!["vault.polymarket_key_ends"], what });
+    }
+    let zone = TimeZone::get(&raw.telegram.zone).unwrap_or_else(|_| {
+        let what = format!("`{}` is no time zone: write UTC or Europe/Zurich", raw.telegram.zone);
+        broken.push(Broken { keys: vec!["telegram.zone"], what });
+        TimeZone::UTC
+    });
+    let daily_at = Time::strptime("%H:%M", &raw.telegram.daily_at).unwrap_or_else(|_| {
+        let what = format!("`{}` is no time of day: write 08:00", raw.telegram.daily_at);
+        broken.push(Broken { keys: vec!["telegram.daily_at"], what });
+        Time::midnight()
+    });
+    let webhook = raw.alerts.webhook_url.clone();
+    if !webhook.is_empty() && !is_address(&webhook) {
+        // The address may hold a token of its own, so it is not repeated.
+        let what = "is no address that alerts may go to: https, or http on loopback".into();
+        broken.push(Broken { keys: vec!["alerts.webhook_url"], what });
     }
     let vault = if raw.vault.file.is_empty() { state_dir.join("vault") } else { PathBuf::from(&raw.vault.file) };
     if !broken.is_empty() {
@@ -297,6 +338,15 @@ pub(super) fn convert(raw: &Raw, state_dir: PathBuf) -> Result<Config, Vec<Broke
         pairs: Pairs { file: PathBuf::from(&raw.pairs.file) },
         vault: Vault { file: vault, polymarket_key_until },
         promotion,
+        telegram: Telegram {
+            chats: raw.telegram.chat_ids.clone(),
+            users: raw.telegram.user_ids.clone(),
+            zone,
+            daily_at,
+            opportunity_min_edge,
+            loudness: AlertKind::ALL.map(|kind| loudness(&raw.telegram, kind)),
+        },
+        alerts: Alerts { webhook: Some(webhook).filter(|address| !address.is_empty()) },
         dashboard: Dashboard { port: u16::try_from(raw.dashboard.port).ok().filter(|port| *port != 0) },
         log: Log { level },
     })
@@ -334,10 +384,44 @@ pub(super) fn cross(raw: &Raw, config: &Config) -> Vec<Broken> {
     broken
 }
 
+fn loudness(raw: &raw::Telegram, kind: AlertKind) -> Loudness {
+    let loud = match kind {
+        AlertKind::Opportunity => raw.opportunity,
+        AlertKind::Execution => raw.execution,
+        AlertKind::Unwind => raw.unwind,
+        AlertKind::Settlement => raw.settlement,
+        AlertKind::Risk => raw.risk,
+        AlertKind::Health => raw.health,
+        AlertKind::BalanceLow => raw.balance_low,
+        AlertKind::PairChanged => raw.pair_changed,
+        AlertKind::Error => raw.error,
+        AlertKind::Daily => raw.daily,
+        AlertKind::Startup => raw.startup,
+        AlertKind::Shutdown => raw.shutdown,
+    };
+    match loud {
+        Loud::On => Loudness::On,
+        Loud::Silent => Loudness::Silent,
+        Loud::Off => Loudness::Off,
+    }
+}
+
+/// May alerts go there? https, or http on loopback; without spaces and without a name and password before the host.
+fn is_address(text: &str) -> bool {
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic()) && !text.contains(['@', '#', '\\']);
+    let host = |rest: &str| rest.split(['/', '?']).next().unwrap_or_default().to_owned();
+    let loopback = |host: &str| {
+        let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
+        matches!(name, "127.0.0.1" | "localhost" | "[::1]")
+    };
+    let sound = text.strip_prefix("https://").map(|rest| !host(rest).is_empty());
+    plain && sound.or_else(|| text.strip_prefix("http://").map(|rest| loopback(&host(rest)))).unwrap_or(false)
+}
+
 /// The end of a day, UTC.
 fn last_moment(day: &str) -> Option<UnixMs> {
     let next = day.parse::<jiff::civil::Date>().ok()?.tomorrow().ok()?;
-    let at = next.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond();
+    let at = next.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond();
     u64::try_from(at).ok().map(UnixMs::new)
 }
 

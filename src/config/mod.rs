@@ -24,7 +24,8 @@ use figment::providers::Serialized;
 use garde::Validate;
 
 pub use checked::{
-    Capital, Config, Dashboard, Engine, Feed, Level, Log, Pairs, Paper, Promotion, Risk, Trading, Vault,
+    Alerts, Capital, Config, Dashboard, Engine, Feed, Level, Log, Pairs, Paper, Promotion, Risk, Telegram, Trading,
+    Vault,
 };
 pub use fault::{ConfigError, Fault, Origin};
 pub use import::{Imported, import_yaml};

@@ -4,9 +4,13 @@
 //! Decimals are `f64` only as carriers: a layer refuses more than fifteen significant digits, so the shortest text of
 //! the carrier is the text that was typed, and `checked.rs` reads that text into integers.
 
+mod alerts;
+
 use garde::Validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub(super) use alerts::{Alerts, Loud, Telegram};
 
 /// Orion's settings. Strict: an unknown key, a wrong type or a value out of range stops the start.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize, Validate)]
@@ -40,6 +44,12 @@ pub(super) struct Raw {
     /// What a mode must have shown before `orion promote` lets the next one begin.
     #[garde(dive)]
     pub promotion: Promotion,
+    /// Alerts and commands in a Telegram chat: docs/telegram.md says how to get there.
+    #[garde(dive)]
+    pub telegram: Telegram,
+    /// The same alerts for other programs.
+    #[garde(dive)]
+    pub alerts: Alerts,
     /// The page in a browser, and what programs ask over HTTP.
     #[garde(dive)]
     pub dashboard: Dashboard,
@@ -272,7 +282,7 @@ pub(super) struct Risk {
     #[schemars(extend("x-unit" = "share of capital.initial_bankroll"))]
     #[schemars(extend("x-looser" = "up"))]
     pub max_exposure_per_event: f64,
-    /// Realised loss of a day (UTC), with unwinds and marked naked legs, that halts trading.
+    /// Realised loss of a day (UTC), unwinds included, that halts trading.
     #[garde(range(min = 0.001, max = 1.0))]
     #[schemars(extend("x-unit" = "share of capital.initial_bankroll"))]
     #[schemars(extend("x-looser" = "up"))]
@@ -287,7 +297,7 @@ pub(super) struct Risk {
     #[schemars(extend("x-unit" = "dollars per $1 of payout"))]
     #[schemars(extend("x-applies" = "now", "x-looser" = "up"))]
     pub max_edge: f64,
-    /// Orders sent to one venue within a second.
+    /// Orders sent within a second, both venues together: a plan is two.
     #[garde(range(min = 1, max = 100))]
     #[schemars(extend("x-unit" = "orders per second"))]
     #[schemars(extend("x-applies" = "now", "x-looser" = "up"))]

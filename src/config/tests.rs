@@ -310,6 +310,7 @@ fn nothing_by_default() -> String {
         "vault.file" => "\"/srv/orion/keys\"".into(),
         "vault.polymarket_key_ends" => "\"2027-05-31\"".into(),
         "log.level" => "\"warn\"".into(),
+        "alerts.webhook_url" => "\"https://example.org/hook\"".into(),
         _ => match key.kind {
             Kind::Boolean => (key.default != "true").to_string(),
             Kind::Text => key.choices.iter().find(|choice| **choice != key.default).unwrap().clone(),
@@ -424,4 +425,36 @@ fn at_every_position_a_changed_character_is_refused_harmless_or_shown_as_one_oth
 fn in_comment(text: &[char], at: usize) -> bool {
     let start = text[..at].iter().rposition(|&letter| letter == '\n').map_or(0, |newline| newline + 1);
     text.get(start) == Some(&'#')
+}
+
+#[test]
+fn chats_and_people_are_known_by_numbers_and_nobody_is_the_default() {
+    use crate::unit::{AlertKind, Loudness};
+    let none = of("").unwrap().config.telegram;
+    assert!(none.chats.is_empty() && none.users.is_empty());
+    for kind in AlertKind::ALL {
+        assert_eq!(none.loudness[kind as usize], kind.loudness(), "{}", kind.name());
+    }
+    let text = "[telegram]\nchat_ids = [-1001234567890, 42]\nuser_ids = [42]\nzone = \"Europe/Zurich\"\nrisk = \"off\"";
+    let some = of(text).unwrap().config.telegram;
+    assert_eq!((some.chats, some.users), (vec![-1_001_234_567_890, 42], vec![42]));
+    assert_eq!(some.loudness[AlertKind::Risk as usize], Loudness::Off);
+    let by_env = env(&[("ORION_TELEGRAM__CHAT_IDS", "-1001234567890,42")]).unwrap().config.telegram;
+    assert_eq!(by_env.chats, [-1_001_234_567_890, 42]);
+    for (text, key) in [
+        ("[telegram]\nuser_ids = [-42]", "telegram.user_ids"),
+        ("[telegram]\nuser_ids = [4503599627370496]", "telegram.user_ids"),
+        ("[telegram]\nuser_ids = [\"ada\"]", "telegram.user_ids"),
+        ("[telegram]\nzone = \"Mars/Base\"", "telegram.zone"),
+        ("[telegram]\ndaily_at = \"25:00\"", "telegram.daily_at"),
+        ("[telegram]\nrisk = \"loud\"", "telegram.risk"),
+        ("[alerts]\nwebhook_url = \"http://example.com/\"", "alerts.webhook_url"),
+        ("[alerts]\nwebhook_url = \"http://127.0.0.1:80@example.com/\"", "alerts.webhook_url"),
+        ("[alerts]\nwebhook_url = \"https://\"", "alerts.webhook_url"),
+    ] {
+        assert_eq!(refused(text).key, key, "{text}");
+    }
+    for good in ["https://example.com/hook?x=1", "http://127.0.0.1:8080/", "http://localhost/x", "http://[::1]:9/"] {
+        assert!(of(&format!("[alerts]\nwebhook_url = \"{good}\"")).is_ok(), "{good}");
+    }
 }

@@ -4,6 +4,7 @@
 //! depth, never a trade. So [`Audit::write`] is all or nothing and returns soon; whoever calls it keeps the rows and
 //! tries again.
 
+mod alert;
 pub mod copy;
 mod figures;
 mod reader;
@@ -20,16 +21,21 @@ use rusqlite_migration::{M, Migrations};
 
 use crate::unit::{Money, UnixMs, Venue};
 
+pub use alert::{Alert, Delivery, DeliveryState, Logged, Tally};
 pub use figures::{FateCount, Noted, Notes, PairCount, PlanSums, Realised, Seen};
 pub use reader::{AuditReader, OpportunityRecord, ReasonCount, Shown, State};
 pub use recompute::{Holding, Recomputed, VenueBooks};
 pub use row::{
-    Action, Balance, ConfigChange, Control, Event, Fate, Fill, Finality, Merge, Opportunity, Plan, Position, Row,
-    RunInfo, Settlement,
+    Action, Balance, ConfigChange, Control, Decision, Event, Fate, Fill, Finality, Merge, Opportunity, Plan, Position,
+    Row, RunInfo, Settlement,
 };
 
-const STEPS: &[M<'_>] =
-    &[M::up(include_str!("schema_1.sql")), M::up(include_str!("schema_2.sql")), M::up(include_str!("schema_3.sql"))];
+const STEPS: &[M<'_>] = &[
+    M::up(include_str!("schema_1.sql")),
+    M::up(include_str!("schema_2.sql")),
+    M::up(include_str!("schema_3.sql")),
+    M::up(include_str!("schema_4.sql")),
+];
 const MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
 
 /// The schema that this build writes and reads.
@@ -289,6 +295,12 @@ fn put(to: &Transaction<'_>, run_id: i64, row: &Row) -> rusqlite::Result<usize> 
                 o.detect_ns.map(int),
                 o.plan_id.map(int),
             ]),
+        Row::Decision(d) => to
+            .prepare_cached(
+                "INSERT INTO decisions (opportunity_id, run_id, steps, books) VALUES (?1, ?2, ?3, ?4) \
+                 ON CONFLICT (opportunity_id) DO UPDATE SET steps = excluded.steps, books = excluded.books",
+            )?
+            .execute(params![int(d.opportunity), run_id, d.steps, d.books]),
         // A plan may outlive the run that made it.
         Row::Plan(p) => to
             .prepare_cached(
@@ -403,6 +415,8 @@ fn put(to: &Transaction<'_>, run_id: i64, row: &Row) -> rusqlite::Result<usize> 
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
             .execute(params![int(c.at.raw()), run_id, c.key, c.before, c.after, c.origin]),
+        Row::Alert(a) => alert::put_alert(to, run_id, a),
+        Row::Delivery(d) => alert::put_delivery(to, d),
         Row::Event(e) => to
             .prepare_cached("INSERT INTO events (run_id, at, kind, text) VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![run_id, int(e.at.raw()), e.kind, e.text]),

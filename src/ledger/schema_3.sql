@@ -7,6 +7,6 @@ CREATE INDEX plans_realised ON plans(realised_at) WHERE realised_at IS NOT NULL;
 CREATE TABLE decisions (
   opportunity_id INTEGER PRIMARY KEY,
   run_id         INTEGER NOT NULL REFERENCES runs(id),
-  steps          TEXT    NOT NULL,   -- JSON: [[step, nanoseconds], ...]
-  books          TEXT    NOT NULL    -- JSON: by venue, [price, quantity] in ten-thousandths and millionths, best first
+  steps          TEXT    NOT NULL,   -- JSON: [{"step", "ns"}], in order
+  books          TEXT    NOT NULL    -- JSON: [{"venue", "bids", "asks"}], [price, quantity] in ten-thousandths and millionths
 ) STRICT;

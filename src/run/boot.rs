@@ -31,6 +31,7 @@ use super::{
     lines::LineGauge,
     look::{self, LookSetup},
     mode::Mode,
+    notice::{self, Post, Wanted},
     pipe::{Place, tls},
     recall::{self, Recalled},
     redeem::{self, RedeemSetup},
@@ -118,10 +119,14 @@ pub struct Start {
     pub wired: Option<Wired>,
     /// What was found of the accounts before the start.
     pub findings: Vec<Finding>,
+    /// Whoever starts it holds the lock of its state directory, and keeps it.
+    pub claimed: bool,
     /// A journal that is damaged is set aside, and what the venues hold is taken for ours: on a person's word.
     pub adopts: bool,
     /// Raw frames go here, if anywhere.
     pub record: Option<Sender<Recorded>>,
+    /// Where alerts go, as the database names them: chats and others. Empty: there are none.
+    pub places: Vec<String>,
 }
 
 impl Start {
@@ -139,8 +144,10 @@ impl Start {
             signing: None,
             wired: None,
             findings: Vec::new(),
+            claimed: false,
             adopts: false,
             record: None,
+            places: Vec::new(),
         }
     }
 }
@@ -165,12 +172,14 @@ pub struct Engine {
     pub controls: Sender<Control>,
     /// Of the thread that sends orders, where there is one.
     pub lines: Option<Arc<LineGauge>>,
+    /// What whoever tells people of alerts needs, where there is anywhere to tell them.
+    pub post: Option<Post>,
     stalled: Stop,
     detector_ended: Stop,
     detector: Option<JoinHandle<()>>,
     keeper: Option<JoinHandle<()>>,
     others: Vec<JoinHandle<()>>,
-    _lock: File,
+    _lock: Option<File>,
 }
 
 /// Makes the state directory of a mode, readable by its owner alone, and holds its lock.
@@ -194,19 +203,28 @@ impl Engine {
     pub fn start(start: Start) -> anyhow::Result<Self> {
         let Start { mode, config, config_hash, guarded, settings, endpoints, pairs, listed, signing, wired, .. } =
             start;
-        let (findings, adopts, record) = (start.findings, start.adopts, start.record);
+        let (findings, claimed, adopts, record) = (start.findings, start.claimed, start.adopts, start.record);
+        let places = start.places;
         let state = config.engine.state_dir.join(mode.name());
-        let lock = claim(&state)?;
+        let lock = if claimed { None } else { Some(claim(&state)?) };
         let database = state.join("orion.db");
         let simulated = mode != Mode::Live;
         let now = super::clock::unix();
         let run =
             RunInfo { mode: mode.name().into(), started_at: now, build: env!("CARGO_PKG_VERSION").into(), config_hash };
         let mut audit = Audit::open(&database, &run)?;
-        if guarded.is_some() && !config.engine.resume_after_crash && !audit.ended_well()? {
+        let crashed = !audit.ended_well()?;
+        if guarded.is_some() && !config.engine.resume_after_crash && crashed {
             tracing::warn!("the run before ended without a farewell: halted and disarmed until a person looked at it");
             stops::crashed(&state)?;
         }
+        let (alerts, post) = match places {
+            places if places.is_empty() => (None, None),
+            places => {
+                let (source, post) = notice::ends(Wanted::of(&config, places), &AuditReader::open(&database)?)?;
+                (Some(source), Some(post))
+            }
+        };
         let realised_total = AuditReader::open(&database)?.realised_of_plans()?.raw();
         let mut tables = tables(&pairs, &listed);
         let over_polymarket = polymarket_links(&tables, &endpoints, config.feed.assets_per_connection)?;
@@ -256,7 +274,8 @@ impl Engine {
         let (dial_in, dial_out) = bounded(64);
         let mut routes = HashMap::new();
         let tls = tls(endpoints.root.as_deref())?;
-        let (mut lines, mut redeemer, mut canceller, mut treasury) = (None, None, None, None);
+        let unredeemed = Arc::<AtomicU64>::default();
+        let (mut lines, mut redeemer, mut canceller, mut treasury, mut clock_off) = (None, None, None, None, None);
         let (orders_in, ordered) = bounded(4);
         let (found_in, found) = bounded(16);
         let (commands_in, commands) = bounded(64);
@@ -267,11 +286,9 @@ impl Engine {
                 if !wired.reads_only {
                     canceller = Some(Canceller::new(&endpoints, wired.api.clone())?);
                 }
-                treasury = Some((
-                    Asker::new(&endpoints, &signing.desk, &wired.api, config.vault.polymarket_key_until)?,
-                    signing.desk.clone(),
-                    wired.reads_only,
-                ));
+                let asker = Asker::new(&endpoints, &signing.desk, &wired.api, config.vault.polymarket_key_until)?;
+                clock_off = Some(asker.clock_off.clone());
+                treasury = Some((asker, signing.desk.clone(), wired.reads_only));
                 let of = |slot: usize| {
                     let hashed = tables.listed[slot].as_ref()?.hashed.as_ref()?;
                     Some((tables.names[slot].name.as_str(), hashed.v2, hashed.neg_risk))
@@ -288,6 +305,7 @@ impl Engine {
                     merges: merges_out.clone(),
                     stop: stop.clone(),
                     notes: notes_in.clone(),
+                    unredeemed: unredeemed.clone(),
                 });
                 let merges = wired.relayed && !wired.reads_only;
                 let gateways = gateways(wired, &tables, &endpoints, &signing.desk, &restored, &state)?;
@@ -504,6 +522,9 @@ impl Engine {
             snapshot: snapshot.clone(),
             latencies: latencies.clone(),
             stops: stops.clone(),
+            lines: line_gauge.clone(),
+            unredeemed,
+            clock_off,
             commands,
             changes,
             found,
@@ -512,6 +533,8 @@ impl Engine {
             rows,
             held,
             books,
+            alerts,
+            crashed,
         };
         let ended: Vec<Stop> = lines_ended.into_iter().chain([detector_ended.clone()]).collect();
         let keeper = std::thread::Builder::new().name("keep".into()).spawn(move || keep::run(keep, &ended))?;
@@ -528,6 +551,7 @@ impl Engine {
             changes: changes_in,
             controls: words,
             lines: line_gauge,
+            post,
             stalled,
             detector_ended,
             detector: Some(detector),

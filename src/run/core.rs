@@ -14,7 +14,7 @@ use super::{
     clock,
     desk::Desk,
     detect::Detector,
-    event::{Control, Event, Resnapshot},
+    event::{Control, Event, Passage, Resnapshot, What},
     latency::{Recorder, Stage},
     ring::{DetectRings, Idle, Stop},
     sync::Spares,
@@ -115,6 +115,7 @@ pub fn run(
     stop: &Stop,
     turns: &AtomicU64,
 ) {
+    let mut passage = Passage::default();
     loop {
         turns.fetch_add(1, Ordering::Relaxed);
         if stop.raised() {
@@ -135,10 +136,14 @@ pub fn run(
             for sent in chunk {
                 recorder.record(Stage::Ring, taken.since(sent.sent));
                 desk.apply(&sent.update);
+                if passage.arrived <= sent.update.at.now {
+                    (passage.arrived, passage.sent, passage.taken) = (sent.update.at.now, sent.sent, taken);
+                }
             }
-            let applied = clock::now().since(taken);
-            recorder.record(Stage::Book, Nanos::new(applied.raw() / waiting as u64));
+            passage.applied = clock::now();
+            recorder.record(Stage::Book, Nanos::new(passage.applied.since(taken).raw() / waiting as u64));
         }
+        desk.detector().note_passage(passage);
         let at = clock::arrival();
         while let Ok(control) = rings.controls.pop() {
             busy = true;
@@ -146,7 +151,15 @@ pub fn run(
         }
         desk.turn(at);
         if busy {
-            recorder.record(Stage::Decide, clock::now().since(at.now));
+            let decide = clock::now().since(at.now);
+            recorder.record(Stage::Decide, decide);
+            for event in desk.events().iter_mut() {
+                if let What::Passed { passage, .. } = &mut event.what
+                    && passage.decide == Nanos::ZERO
+                {
+                    passage.decide = decide;
+                }
+            }
         }
         hand_over(&mut rings, &mut desk);
         let room = desk.events().is_empty();

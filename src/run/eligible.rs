@@ -3,7 +3,13 @@
 //! What stops is named with its fix, and the venue takes no entries until it is gone; hedges and cancels pass. An
 //! answer that cannot be had says nothing: what was known stands.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
 use super::{accounts, boot::Endpoints, clock, sign::SignDesk, trading::Wired};
 use crate::{
@@ -166,6 +172,8 @@ pub struct Asker {
     api: ApiSigner,
     /// When the delegated key ends, if it is one and a person said so.
     key_until: Option<UnixMs>,
+    /// This host's clock less Polymarket's in milliseconds, as it was found last; `i64::MIN` before that.
+    pub clock_off: Arc<AtomicI64>,
 }
 
 impl Asker {
@@ -183,6 +191,7 @@ impl Asker {
             desk: desk.clone(),
             api: api.clone(),
             key_until,
+            clock_off: Arc::new(AtomicI64::new(i64::MIN)),
         })
     }
 
@@ -238,6 +247,7 @@ impl Asker {
 
     async fn clock(&self) -> Result<Vec<Finding>, RestError> {
         let offset = look_at_clock(&self.clob).await?;
+        self.clock_off.store(i64::midpoint(offset.low, offset.high), Ordering::Relaxed);
         Ok(offset.beyond(CLOCK_MAX_MS).map(|off_ms| Finding::Clock { off_ms }).into_iter().collect())
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     },
     risk::{Approved, Evidence, Latch, TradingState},
     spread::{Direction, Legs, Rate, Terms},
-    unit::{FeedId, MarketId, Money, Nanos, OrderId, Outcome, PairId, Price, Qty, Tag, Told, UnixMs, Venue},
+    unit::{BookSide, FeedId, MarketId, Money, Nanos, OrderId, Outcome, PairId, Price, Qty, Tag, Told, UnixMs, Venue},
     venue::gateway::Unready,
     wire::{Canary, Doubt, Trading},
 };
@@ -33,6 +33,24 @@ pub enum What {
         quote: Quote,
         reason: Option<Reason>,
         detect_ns: u32,
+    },
+    /// Where the time went between the bytes and the first judgement of a sighting.
+    Passed {
+        id: u64,
+        passage: Passage,
+    },
+    /// One side of a book as a sighting was judged, or its plan begun.
+    Depth {
+        id: u64,
+        venue: Venue,
+        side: BookSide,
+        levels: [(u16, Qty); DEPTH],
+    },
+    /// An entry's orders came this far, so long after the decision.
+    Stepped {
+        id: u64,
+        step: PlanStep,
+        span: Nanos,
     },
     /// The touch is no longer crossed.
     Ended {
@@ -213,6 +231,35 @@ pub enum What {
     },
 }
 
+/// Levels of a book that are told with a decision.
+pub const DEPTH: usize = 5;
+
+/// The spans of the update that brought a sighting, as far as they were measured.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Passage {
+    /// When its bytes had been read.
+    pub arrived: Nanos,
+    /// Frame and message read: when it was handed to the detector.
+    pub sent: Nanos,
+    /// When the detector took it.
+    pub taken: Nanos,
+    /// When its batch was in the books.
+    pub applied: Nanos,
+    /// How long the judgement of everything touched took.
+    pub decide: Nanos,
+}
+
+/// How far an entry's orders came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PlanStep {
+    /// Signed, on record, and handed to their connections.
+    Sent,
+    /// The venue took one.
+    Acked,
+    /// One was filled.
+    Filled,
+}
+
 /// Why an entry that risk let pass was not begun. Nothing of it left.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Withheld {
@@ -371,6 +418,8 @@ pub struct Entry {
     pub plan: u64,
     pub sighting: u64,
     pub approved: Approved,
+    /// When it was decided, on the engine's clock.
+    pub decided: Nanos,
     /// Which of its orders leaves first.
     pub first: First,
     /// What was promised on each venue.

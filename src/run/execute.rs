@@ -16,7 +16,7 @@ use door::Answers;
 pub use door::{About, Acts, Door, Facts, Limits, Unsigned};
 
 use super::{
-    event::{Event, Ready, What, Word},
+    event::{Event, PlanStep, Ready, What, Word},
     restore::Restored,
     tickets::Tickets,
 };
@@ -53,6 +53,8 @@ struct Open {
     plan: Plan,
     /// What its trades have realised.
     realised: Money,
+    /// When its entry was decided; `None` of what sells, and of what an earlier start began.
+    decided: Option<Nanos>,
     /// Promised by the budget, given back when the entry on that venue is over.
     reserved: [Money; 2],
 }
@@ -137,7 +139,7 @@ impl<S: Store> Executor<S> {
         // It may have been sent, or not: counted from now, and never sent again.
         self.merging = restored.merging.map(|(market, qty)| (market, qty, now));
         let plans = restored.plans.into_iter().zip(restored.reserved).zip(restored.realised);
-        self.plans.extend(plans.map(|((plan, reserved), realised)| Open { plan, realised, reserved }));
+        self.plans.extend(plans.map(|((plan, reserved), realised)| Open { plan, realised, decided: None, reserved }));
         for (order, tag) in restored.ended {
             self.remember(order, tag);
         }
@@ -228,6 +230,15 @@ impl<S: Store> Executor<S> {
         let id = plan.aim.plan;
         if self.write(&Record::Told { order, told, at: heard.at }).is_err() {
             self.halt(Latch::Journal, acts);
+        }
+        let step = match (&told, &change) {
+            (Told::Sent(Sent::Accepted(_)), Some(Change::Moved)) => Some(PlanStep::Acked),
+            (_, Some(Change::Traded(_))) => Some(PlanStep::Filled),
+            _ => None,
+        };
+        if let (Some(step), Some(decided)) = (step, self.plans[slot].decided) {
+            let id = self.plans[slot].plan.aim.sighting;
+            acts.events.push(Event { at: at.unix, what: What::Stepped { id, step, span: at.now.since(decided) } });
         }
         match change {
             None => self.halt(Latch::Impossible, acts),
@@ -398,7 +409,7 @@ impl<S: Store> Executor<S> {
     }
 
     fn close(&mut self, slot: usize, ending: Ending, at: Arrival, acts: &mut Acts) {
-        let Open { plan, reserved, realised } = self.plans.swap_remove(slot);
+        let Open { plan, reserved, realised, .. } = self.plans.swap_remove(slot);
         for (venue, amount) in Venue::ALL.into_iter().zip(reserved).filter(|(_, amount)| *amount != Money::ZERO) {
             acts.words.push(Word::Released { pair: plan.aim.pair, venue, amount });
         }

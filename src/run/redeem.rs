@@ -8,6 +8,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     thread::JoinHandle,
     time::Duration,
 };
@@ -61,6 +65,8 @@ pub struct RedeemSetup {
     pub merges: Receiver<(String, Qty)>,
     pub stop: Stop,
     pub notes: Sender<String>,
+    /// Markets that have paid and could not be redeemed.
+    pub unredeemed: Arc<AtomicU64>,
 }
 
 /// Starts the thread.
@@ -96,7 +102,10 @@ impl RedeemSetup {
     /// One look, and one transaction if there is anything to redeem; when to look again.
     async fn round(&self, hosts: &Hosts) -> Nanos {
         let won = match self.won(hosts).await {
-            Ok(won) if won.is_empty() => return EVERY,
+            Ok(won) if won.is_empty() => {
+                self.unredeemed.store(0, Ordering::Relaxed);
+                return EVERY;
+            }
             Ok(won) => won,
             Err(error) => {
                 self.note(format!("what can be redeemed could not be read: {error}"));
@@ -113,8 +122,13 @@ impl RedeemSetup {
                 calls.push(call);
             }
         }
-        match self.send(hosts, calls).await {
+        let sent = self.send(hosts, calls).await;
+        if !matches!(sent, Ok(Some(Progress::Confirmed))) {
+            self.unredeemed.store(count as u64, Ordering::Relaxed);
+        }
+        match sent {
             Ok(Some(Progress::Confirmed)) => {
+                self.unredeemed.store(0, Ordering::Relaxed);
                 self.note(format!("redeemed what {count} market(s) have paid on Polymarket"));
                 Nanos::ZERO
             }

@@ -102,6 +102,9 @@ pub struct Snapshot {
     /// This host's clock less the venue's in milliseconds, where it is known.
     #[serde(default)]
     pub clock_offset_ms: BTreeMap<String, i64>,
+    /// Markets that have paid on Polymarket and could not be redeemed so far.
+    #[serde(default)]
+    pub unredeemed: u64,
     /// Orders that a venue's request budget allows now.
     #[serde(default)]
     pub budgets: BTreeMap<String, u64>,
@@ -113,6 +116,9 @@ pub struct Snapshot {
     pub audit_queue: u64,
     pub audit_dropped: u64,
     pub audit_error: Option<String>,
+    /// What became of alerts since the start. Empty where nobody is told.
+    #[serde(default)]
+    pub alerts: Vec<AlertCount>,
 }
 
 /// What settings allow at most, in micro-dollars where it is money.
@@ -167,6 +173,15 @@ pub struct PairShown {
     pub inverted: bool,
     /// Why it is not traded whatever its books say.
     pub barred: Option<Reason>,
+}
+
+/// How often alerts of one kind came to one end.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct AlertCount {
+    pub kind: String,
+    /// sent, failed, suppressed, dropped.
+    pub result: String,
+    pub count: u64,
 }
 
 /// One feed thread.

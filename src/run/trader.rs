@@ -186,6 +186,11 @@ impl<S: Store> Trader<S> {
         self.learn(venue, at);
     }
 
+    /// How many orders each venue's request budget allows now.
+    pub fn orders_left(&mut self, now: Nanos) -> [u32; 2] {
+        Venue::ALL.map(|venue| self.sides[venue as usize].gateway.orders_left(now))
+    }
+
     /// Moves every plan on, and asks for what is to be known. Call after all that came was taken in, and a few hundred
     /// times a second.
     pub fn turn(&mut self, at: Arrival) {

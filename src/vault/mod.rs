@@ -60,11 +60,15 @@ pub enum Name {
     PolymarketApiPassphrase,
     PolymarketFunder,
     PolymarketWalletKind,
+    /// A bot's token, as `@BotFather` tells it: whoever has it speaks as the bot.
+    TelegramToken,
+    /// Signs what is posted to the webhook.
+    AlertsWebhookSecret,
 }
 
 impl Name {
     /// All, in the order in which they are listed.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::KalshiKeyId,
         Self::KalshiPrivateKey,
         Self::PolymarketPrivateKey,
@@ -73,6 +77,8 @@ impl Name {
         Self::PolymarketApiPassphrase,
         Self::PolymarketFunder,
         Self::PolymarketWalletKind,
+        Self::TelegramToken,
+        Self::AlertsWebhookSecret,
     ];
 
     /// The name as people type it and as the file holds it.
@@ -86,6 +92,8 @@ impl Name {
             Self::PolymarketApiPassphrase => "polymarket.api_passphrase",
             Self::PolymarketFunder => "polymarket.funder",
             Self::PolymarketWalletKind => "polymarket.wallet_kind",
+            Self::TelegramToken => "telegram.token",
+            Self::AlertsWebhookSecret => "alerts.webhook_secret",
         }
     }
 

@@ -340,7 +340,7 @@ mod tests {
         assert!(read(&id).is_some());
         let unsound = [&id[..id.len() - 1], &[0], &[5, b'k']].map(<[u8]>::to_vec);
         let others = [
-            entry("telegram.token", "a"),
+            entry("telegram.tocken", "a"),
             entry("Kalshi.key_id", "a"),
             entry("kalshi.key_id", ""),
             entry("kalshi.key_id", &"a".repeat(SECRET_BYTES_MAX + 1)),

@@ -228,6 +228,9 @@ pub trait Gateway {
     /// Time went by. Call a few times a second.
     fn timeout(&mut self, at: Arrival, out: &mut Out);
 
+    /// How many orders the venue's request budget allows now.
+    fn orders_left(&mut self, now: Nanos) -> u32;
+
     /// A market's terms are others from here on. A venue whose orders do not hang on them need not know.
     fn terms(&mut self, _market: MarketId, _terms: &Terms) {}
 }
@@ -291,6 +294,10 @@ impl Gateway for ReadsOnly {
 
     fn timeout(&mut self, at: Arrival, out: &mut Out) {
         self.guard(out, |gateway, out| gateway.timeout(at, out));
+    }
+
+    fn orders_left(&mut self, now: Nanos) -> u32 {
+        self.0.orders_left(now)
     }
 
     fn terms(&mut self, market: MarketId, terms: &Terms) {

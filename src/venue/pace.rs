@@ -40,6 +40,12 @@ impl Bucket {
         self.held = self.held.saturating_sub(u64::from(cost) * TOKEN);
     }
 
+    /// Whole tokens that are left.
+    pub fn left(&mut self, now: Nanos) -> u32 {
+        self.refill(now);
+        (self.held / TOKEN) as u32
+    }
+
     /// The venue says that nothing is left.
     pub fn drain(&mut self, now: Nanos) {
         self.refill(now);

@@ -51,7 +51,9 @@ pub enum Request {
         amount: i64,
     },
     /// A link that signs a browser in, once.
-    Link,
+    Link {
+        role: Role,
+    },
     /// A code that confirms one dangerous act on the page.
     Code,
     /// A token for a program.
@@ -92,7 +94,7 @@ impl Request {
             Self::Transfer { from, to, amount } => {
                 Some(("transfer", format!("{} from shard {from} to shard {to}", Money::micros(amount))))
             }
-            Self::Link => plain("link"),
+            Self::Link { role } => Some(("link", role.name().into())),
             Self::Code => plain("code"),
             Self::Token { role } => Some(("token", role.name().into())),
         }

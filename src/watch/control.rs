@@ -18,7 +18,10 @@ use super::{
     command::{Answer, Request},
     handles::Handles,
 };
-use crate::run::ring::Stop;
+use crate::{
+    run::{clock, ring::Stop},
+    unit::Nanos,
+};
 
 /// A request is one short line.
 const REQUEST_MAX: u64 = 4_096;
@@ -46,17 +49,24 @@ pub fn start(state: &Path, handles: Handles, stop: Stop) -> anyhow::Result<JoinH
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
     listener.set_nonblocking(true)?;
     let thread = std::thread::Builder::new().name("control".into()).spawn(move || {
+        let mut serving: Vec<JoinHandle<()>> = Vec::new();
         while !stop.raised() {
+            serving.retain(|served| !served.is_finished());
             match listener.accept() {
                 Ok((stream, _)) => {
                     // A thread each: a kill does not wait for a start that takes long. A client that breaks off or
                     // stays silent harms only itself.
                     let handles = handles.clone();
                     let served = std::thread::Builder::new().name("control".into());
-                    let _ = served.spawn(move || serve(&stream, &handles));
+                    serving.extend(served.spawn(move || _ = serve(&stream, &handles)));
                 }
                 Err(_) => std::thread::park_timeout(Duration::from_millis(50)),
             }
+        }
+        // Whoever asked before the end is answered, in a moment.
+        let until = clock::now() + Nanos::new(PATIENCE.as_nanos() as u64);
+        while serving.iter().any(|served| !served.is_finished()) && clock::now() < until {
+            std::thread::park_timeout(Duration::from_millis(5));
         }
         let _ = std::fs::remove_file(&path);
     })?;

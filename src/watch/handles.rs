@@ -120,12 +120,12 @@ impl Handles {
         let state = states.join(mode.name());
         let inner = Inner {
             mode,
+            last: Mutex::new(before_the_first(mode, &state)),
             keys: Keyring::open(&state.join("tokens.json"))?,
             state,
             states: states.into(),
             phase: Mutex::new(Phase::Starting),
             engine: Mutex::new(None),
-            last: Mutex::default(),
             wanted,
             page: Mutex::default(),
         };
@@ -201,13 +201,6 @@ impl Handles {
         if phase == Phase::Stopped {
             // What the next start finds is what holds now.
             status.state = stops::found(&self.0.state).name().into();
-        }
-        if status.mode.is_empty() {
-            status.mode = self.0.mode.name().into();
-        }
-        if status.pid == 0 {
-            // No engine has told anything yet; the process that answers is known.
-            status.pid = std::process::id();
         }
         status
     }
@@ -305,11 +298,11 @@ impl Handles {
             Request::Start => self.start(),
             Request::Stop { open } => self.stop(open),
             Request::Transfer { from, to, amount } => self.transfer(from, to, Money::micros(amount)),
-            Request::Link => {
+            Request::Link { role } => {
                 let Some(page) = held(&self.0.page).clone() else {
                     return refused("this process serves no page: dashboard.port is 0");
                 };
-                let code = self.0.keys.code(Purpose::SignIn, clock::unix());
+                let code = self.0.keys.code(Purpose::SignIn(role), clock::unix());
                 Answer::Secret { text: format!("{page}/#k={code}") }
             }
             Request::Code => Answer::Secret { text: self.0.keys.code(Purpose::Confirm, clock::unix()) },
@@ -521,6 +514,20 @@ impl Handles {
             kept,
         };
         Answer::Stopped { report }
+    }
+}
+
+/// What is said before an engine has said anything.
+fn before_the_first(mode: Mode, state: &Path) -> Snapshot {
+    let now = clock::unix().raw();
+    Snapshot {
+        version: env!("CARGO_PKG_VERSION").into(),
+        mode: mode.name().into(),
+        pid: std::process::id(),
+        started_ms: now,
+        at_ms: now,
+        state: stops::found(state).name().into(),
+        ..Snapshot::default()
     }
 }
 

@@ -61,7 +61,7 @@ impl Role {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Purpose {
     /// A session on the page.
-    SignIn,
+    SignIn(Role),
     /// One dangerous act.
     Confirm,
 }
@@ -118,7 +118,7 @@ impl Keyring {
     /// A fresh code, good once.
     pub fn code(&self, purpose: Purpose, now: UnixMs) -> String {
         let text = random();
-        let lasts = if purpose == Purpose::SignIn { SIGN_IN_MS } else { CONFIRM_MS };
+        let lasts = if purpose == Purpose::Confirm { CONFIRM_MS } else { SIGN_IN_MS };
         let mut rings = self.rings();
         rings.codes.retain(|code| now < code.until);
         if rings.codes.len() == CODES_MAX {
@@ -128,22 +128,22 @@ impl Keyring {
         text
     }
 
-    /// Was this code given out for this, and not used yet? Used from here on.
-    pub fn take_code(&self, text: &str, purpose: Purpose, now: UnixMs) -> bool {
-        let wanted = print(text);
+    /// What this code was given out for, among what is `wanted`, and not used yet? Used from here on.
+    pub fn take_code(&self, text: &str, wanted: impl Fn(Purpose) -> bool, now: UnixMs) -> Option<Purpose> {
+        let shown = print(text);
         let mut rings = self.rings();
         rings.codes.retain(|code| now < code.until);
         let found = rings
             .codes
             .iter()
-            .position(|code| code.purpose == purpose && verify_slices_are_equal(&code.print, &wanted).is_ok());
-        found.map(|at| rings.codes.remove(at)).is_some()
+            .position(|code| wanted(code.purpose) && verify_slices_are_equal(&code.print, &shown).is_ok());
+        found.map(|at| rings.codes.remove(at).purpose)
     }
 
     /// A session for a browser that showed a code: the token, and when it ends.
-    pub fn session(&self, now: UnixMs) -> std::io::Result<(String, UnixMs)> {
+    pub fn session(&self, role: Role, now: UnixMs) -> std::io::Result<(String, UnixMs)> {
         let until = UnixMs::new(now.raw() + SESSION_MS);
-        Ok((self.give(Role::Operator, now, until)?, until))
+        Ok((self.give(role, now, until)?, until))
     }
 
     /// A token for a program.
@@ -224,13 +224,15 @@ mod tests {
     fn a_code_is_good_once_for_its_purpose_and_not_for_long() {
         let folder = tempfile::tempdir().unwrap();
         let ring = Keyring::open(&folder.path().join("tokens.json")).unwrap();
-        let code = ring.code(Purpose::SignIn, at(0));
+        let signs_in = |purpose| matches!(purpose, Purpose::SignIn(_));
+        let confirms = |purpose| purpose == Purpose::Confirm;
+        let code = ring.code(Purpose::SignIn(Role::Viewer), at(0));
         assert_eq!(code.len(), 43);
-        assert!(!ring.take_code(&code, Purpose::Confirm, at(1)), "it signs in, it confirms nothing");
-        assert!(ring.take_code(&code, Purpose::SignIn, at(2)));
-        assert!(!ring.take_code(&code, Purpose::SignIn, at(3)));
+        assert_eq!(ring.take_code(&code, confirms, at(1)), None, "it signs in, it confirms nothing");
+        assert_eq!(ring.take_code(&code, signs_in, at(2)), Some(Purpose::SignIn(Role::Viewer)));
+        assert_eq!(ring.take_code(&code, signs_in, at(3)), None);
         let code = ring.code(Purpose::Confirm, at(0));
-        assert!(!ring.take_code(&code, Purpose::Confirm, at(CONFIRM_MS)));
+        assert_eq!(ring.take_code(&code, confirms, at(CONFIRM_MS)), None);
     }
 
     #[test]
@@ -238,7 +240,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("tokens.json");
         let ring = Keyring::open(&file).unwrap();
-        let (session, until) = ring.session(at(0)).unwrap();
+        let (session, until) = ring.session(Role::Operator, at(0)).unwrap();
         let scraper = ring.token(Role::Viewer, at(0)).unwrap();
         let text = std::fs::read_to_string(&file).unwrap();
         assert!(!text.contains(&session) && !text.contains(&scraper));
@@ -255,7 +257,7 @@ mod tests {
     fn five_wrong_ones_a_minute_and_a_valid_one_still_counts() {
         let folder = tempfile::tempdir().unwrap();
         let ring = Keyring::open(&folder.path().join("tokens.json")).unwrap();
-        let (session, _) = ring.session(at(0)).unwrap();
+        let (session, _) = ring.session(Role::Operator, at(0)).unwrap();
         let tries = (0..8).filter(|_| ring.may_be_wrong()).count();
         assert_eq!((tries, ring.role(&session, at(1))), (5, Some(Role::Operator)));
     }

@@ -1,7 +1,8 @@
-//! What people see and touch: the status and the control socket.
+//! What people see and touch: the status, the control socket, alerts and the chat.
 
 #![forbid(unsafe_code)]
 
+pub mod alert;
 pub mod command;
 pub mod control;
 pub mod handles;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::health;
 use crate::{run::snapshot::Snapshot, unit::Money};
 
 /// One screen of the engine's state.
@@ -20,6 +21,9 @@ pub fn screen(status: &Snapshot, now_ms: u64) -> String {
         up / 60 % 60,
         up % 60
     );
+    let reasons = health::reasons(status, now_ms);
+    let ready = if reasons.is_empty() { "ready".to_owned() } else { format!("NOT READY: {}", reasons.join("; ")) };
+    let _ = writeln!(text, "  {ready}");
     for source in &status.sources {
         let _ = writeln!(text, "  {source}");
     }
@@ -59,11 +63,13 @@ pub fn screen(status: &Snapshot, now_ms: u64) -> String {
     );
     let _ = writeln!(
         text,
-        "  open {} · locked {} · naked {} · realised today {} · auto-execute {}{}",
+        "  open {} · locked {} · naked {} ({:.1} s so far) · realised today {} · all plans {} · auto-execute {}{}",
         status.positions,
         money(status.locked),
         money(status.naked),
+        status.naked_ms_total as f64 / 1e3,
         money(status.realised_today),
+        money(status.realised_total),
         if status.auto_execute { "on" } else { "off" },
         match status.armed {
             None => "",

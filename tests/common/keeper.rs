@@ -10,11 +10,12 @@ use orion::{
         event::{Control, Event},
         feed::FeedGauge,
         keep::{self, KeepSetup, MarketName, PairName, Told},
+        notice::{self, Wanted, Word},
         ring::Stop,
         snapshot::{PairShown, Snapshot},
         stops::{Fallen, Stops},
     },
-    unit::{UnixMs, Venue},
+    unit::{AlertKind, Money, UnixMs, Venue},
 };
 use std::sync::{Arc, Mutex, atomic::AtomicU64};
 use tempfile::TempDir;
@@ -36,6 +37,16 @@ pub fn kept(events: &[Event]) -> Kept {
 
 /// The same, beside feeds that had to be held back this often.
 pub fn kept_beside(events: &[Event], storms: u64) -> Kept {
+    keep_all(events, storms, None).0
+}
+
+/// The same, and what people would have been told at a place.
+pub fn kept_telling(events: &[Event], place: &str) -> (Kept, Vec<Word>) {
+    let (kept, post) = keep_all(events, 0, Some(place));
+    (kept, post.expect("there is a place").try_iter().collect())
+}
+
+fn keep_all(events: &[Event], storms: u64, place: Option<&str>) -> (Kept, Option<Receiver<Word>>) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("orion.db");
     let run = RunInfo {
@@ -44,6 +55,14 @@ pub fn kept_beside(events: &[Event], storms: u64) -> Kept {
         build: "test".into(),
         config_hash: String::new(),
     };
+    let audit = Audit::open(&path, &run).expect("a new database");
+    let ends = place.map(|place| {
+        let loudness = AlertKind::ALL.map(AlertKind::loudness);
+        let wanted = Wanted { places: vec![place.into()], loudness, min_edge: 0, floors: [Money::dollars(1); 2] };
+        notice::ends(wanted, &AuditReader::open(&path).expect("a new database")).expect("no alerts yet")
+    });
+    // Nobody tells anything back, so the keeper has nothing to wait for at its end.
+    let (alerts, words) = ends.map_or((None, None), |(source, post)| (Some(source), Some(post.words)));
     let (mut ring, ring_out) = rtrb::RingBuffer::new(events.len().max(1));
     for event in events {
         ring.push(*event).expect("the ring has room for every event");
@@ -56,7 +75,7 @@ pub fn kept_beside(events: &[Event], storms: u64) -> Kept {
     let setup = KeepSetup {
         events: ring_out,
         executed: None,
-        audit: Audit::open(&path, &run).expect("a new database"),
+        audit,
         markets: vec![name(Venue::Kalshi, "FED-DEC"), name(Venue::Polymarket, "0xc")],
         shown: Arc::new(Mutex::new(vec![PairShown::default()])),
         pairs: vec![PairName {
@@ -73,6 +92,9 @@ pub fn kept_beside(events: &[Event], storms: u64) -> Kept {
         told,
         snapshot: Arc::clone(&snapshot),
         latencies: Arc::default(),
+        lines: None,
+        clock_off: None,
+        unredeemed: Arc::default(),
         commands: bounded(1).1,
         changes: bounded(1).1,
         found: bounded(1).1,
@@ -82,6 +104,8 @@ pub fn kept_beside(events: &[Event], storms: u64) -> Kept {
         rows: Vec::new(),
         held: Vec::new(),
         books: Vec::new(),
+        alerts,
+        crashed: false,
     };
     // The detector is over, so the keeper writes down what there is and ends.
     let ended = Stop::default();
@@ -89,5 +113,5 @@ pub fn kept_beside(events: &[Event], storms: u64) -> Kept {
     keep::run(setup, &[ended]);
     let snapshot = snapshot.lock().expect("nobody else holds it").clone();
     let reader = AuditReader::open(&path).expect("what the keeper wrote");
-    Kept { reader, told: told_out.try_iter().collect(), snapshot, controls: controls_out, folder }
+    (Kept { reader, told: told_out.try_iter().collect(), snapshot, controls: controls_out, folder }, words)
 }

@@ -34,17 +34,18 @@ export async function until(what, probe, ms = 30_000) {
 }
 
 /** Starts the demo; `stop()` ends it and takes its folder away. */
-export async function demo(binary = process.env.ORION_BINARY) {
+export async function demo(binary = process.env.ORION_BINARY, more = []) {
   const state = mkdtempSync(join(tmpdir(), 'orion-browser-'));
   const port = await freePort();
   const env = { ...process.env, ORION_DASHBOARD__PORT: String(port) };
-  const child = spawn(binary, ['--state-dir', state, 'demo', '--json'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(binary, ['--state-dir', state, 'demo', '--json', ...more], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
   for (const pipe of [child.stdout, child.stderr]) pipe.on('data', (chunk) => { said = (said + chunk).slice(-4_000); });
   const ask = async (...args) => JSON.parse((await run(binary, ['--state-dir', state, ...args, '--json'], { env })).stdout);
   const one = {
     child, port, state, origin: `http://127.0.0.1:${port}`,
     link: async () => (await ask('dashboard')).url,
+    viewerLink: async () => (await ask('dashboard', '--viewer')).url,
     code: async () => (await ask('dashboard', 'code')).code,
     token: async (role) => (await ask('dashboard', 'token', '--role', role)).token,
     async stop() {

@@ -15,4 +15,4 @@ if [ ! -x "$CHROMIUM" ]; then
 fi
 npm ci --ignore-scripts --no-audit --no-fund --silent
 node --test unit/
-ORION_BINARY=$binary node --test --test-timeout 240000 dashboard.test.mjs
+ORION_BINARY=$binary node --test --test-timeout 900000 dashboard.test.mjs

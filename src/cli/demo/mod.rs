@@ -84,7 +84,7 @@ pub fn run(global: &Global, args: &DemoArgs) -> Done {
     let signals = Signals::install()?;
     let states = &config.engine.state_dir;
     let state = states.join("demo");
-    drop(boot::claim(&state)?);
+    let _lock = boot::claim(&state)?;
     if !args.resume {
         forget(&state);
     }
@@ -120,6 +120,7 @@ pub fn run(global: &Global, args: &DemoArgs) -> Done {
             signing: Some(signing.lent()),
             wired: Some(wired.clone()),
             findings,
+            claimed: true,
             ..Start::new(Mode::Demo, loaded, endpoints.clone(), pairs.clone(), listed)
         };
         Ok(Engine::start(start)?)

@@ -63,6 +63,18 @@ pub fn judge(name: Name, value: &Secret) -> Result<String, String> {
             Some((_, kind)) => Ok((*kind).into()),
             None => Err("no kind of wallet: 0 plain account, 1 proxy, 2 Safe, 3 deposit wallet".into()),
         },
+        Name::TelegramToken => match bot(text) {
+            Some(id) => Ok(format!("the token of bot {id}")),
+            None => Err("no bot token: digits, a colon, 35 letters, digits, - and _, as @BotFather tells it".into()),
+        },
+        Name::AlertsWebhookSecret => {
+            let sound = (16..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+            if sound {
+                Ok("a secret that signs".into())
+            } else {
+                Err("no secret to sign with: 16 to 256 printable ASCII characters without spaces".into())
+            }
+        }
     }
 }
 
@@ -72,6 +84,15 @@ fn uuid(text: &str) -> Option<&str> {
     let lengths = parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12]);
     let digits = parts.iter().all(|part| part.bytes().all(|byte| byte.is_ascii_hexdigit()));
     (lengths && digits).then(|| parts[0])
+}
+
+/// The number of the bot that a token is of; it is no secret.
+fn bot(token: &str) -> Option<&str> {
+    let (id, rest) = token.split_once(':')?;
+    let digits = (1..=20).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit());
+    let letters = (30..=64).contains(&rest.len())
+        && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    (digits && letters).then_some(id)
 }
 
 /// What is wrong between the secrets of a vault: it would stop an engine, or lose orders.
@@ -114,8 +135,8 @@ const fn needed(name: Name) -> &'static [Name] {
     match name {
         Name::KalshiKeyId => &[Name::KalshiPrivateKey],
         Name::KalshiPrivateKey => &[Name::KalshiKeyId],
-        // Credentials of the API can be derived from it, and a plain account is its own funder.
-        Name::PolymarketPrivateKey => &[],
+        // Credentials of the API can be derived from the key, and a plain account is its own funder.
+        Name::PolymarketPrivateKey | Name::TelegramToken | Name::AlertsWebhookSecret => &[],
         Name::PolymarketApiKey => &[Name::PolymarketApiSecret, Name::PolymarketApiPassphrase],
         Name::PolymarketApiSecret => &[Name::PolymarketApiKey, Name::PolymarketApiPassphrase],
         Name::PolymarketApiPassphrase => &[Name::PolymarketApiKey, Name::PolymarketApiSecret],

@@ -116,10 +116,11 @@ impl AuditReader {
         Ok(self.all(sql, [id], |line| Ok((line.get(0)?, line.get(1)?)))?.pop())
     }
 
-    /// Plans that are over, newest first.
+    /// Plans whose profit is realised, newest first.
     pub fn closed_plans(&self, count: u32) -> Result<Vec<Plan>, AuditError> {
         let sql = format!(
-            "{PLAN} WHERE closed_at IS NOT NULL AND state NOT IN ('missed', 'withheld', 'abandoned') ORDER BY closed_at DESC, id DESC LIMIT ?1"
+            "{PLAN} WHERE realised_at IS NOT NULL AND state NOT IN ('missed', 'withheld', 'abandoned') \
+             ORDER BY realised_at DESC, id DESC LIMIT ?1"
         );
         self.all(&sql, [count], plan)
     }
@@ -156,11 +157,13 @@ impl AuditReader {
         Ok(self.all(sql, [pair_key], read)?.pop().map(|(seen, days)| UnixMs::new(seen + days * 86_400)))
     }
 
-    /// Plans whose profit was realised from then on, in that order.
+    /// Plans whose profit was realised from then on, in that order. An entry that was sold before it settled is not
+    /// among them: its profit, and its promise, are its exit's.
     pub fn realised(&self, since: UnixMs) -> Result<Vec<Realised>, AuditError> {
         self.all(
             "SELECT id, pair_key, state, realised_at, realised_net_micros, expected_net_micros FROM plans \
-             WHERE ?1 <= realised_at AND state NOT IN ('missed', 'withheld', 'abandoned') ORDER BY realised_at, id",
+             WHERE ?1 <= realised_at AND state NOT IN ('missed', 'withheld', 'abandoned') \
+             AND NOT (state = 'filled' AND realised_net_micros = 0) ORDER BY realised_at, id",
             params![super::int(since.raw())],
             |line| {
                 Ok(Realised {

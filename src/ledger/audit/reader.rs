@@ -410,11 +410,11 @@ pub(super) fn nat(line: &Line<'_>, at: usize) -> rusqlite::Result<u64> {
     u64::try_from(line.get::<_, i64>(at)?).map_err(|_| odd(at))
 }
 
-fn maybe(line: &Line<'_>, at: usize) -> rusqlite::Result<Option<u64>> {
+pub(super) fn maybe(line: &Line<'_>, at: usize) -> rusqlite::Result<Option<u64>> {
     line.get::<_, Option<i64>>(at)?.map(|value| u64::try_from(value).map_err(|_| odd(at))).transpose()
 }
 
-fn odd(at: usize) -> rusqlite::Error {
+pub(super) fn odd(at: usize) -> rusqlite::Error {
     let what = "a value that Orion never writes";
     rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Null, what.into())
 }

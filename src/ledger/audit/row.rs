@@ -21,6 +21,8 @@ pub enum Row {
     Opportunity(Opportunity),
     /// Inserted, or brought up to date where the id is known.
     Plan(Plan),
+    /// Inserted, or brought up to date.
+    Decision(Decision),
     /// Inserted; a second report of the same trade only updates its fee and its finality.
     Fill(Fill),
     /// The position as it is now.
@@ -32,6 +34,10 @@ pub enum Row {
     Control(Control),
     ConfigChange(ConfigChange),
     Event(Event),
+    /// Inserted once.
+    Alert(super::Alert),
+    /// How far it is now.
+    Delivery(super::Delivery),
 }
 
 /// A time at which both legs together cost less than they pay.
@@ -66,6 +72,16 @@ pub struct Opportunity {
     /// From the bytes to the decision.
     pub detect_ns: Option<u64>,
     pub plan_id: Option<u64>,
+}
+
+/// What was seen when an opportunity was judged first, or its plan begun.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Decision {
+    pub opportunity: u64,
+    /// JSON: `[{"step", "ns"}]`, in order.
+    pub steps: String,
+    /// JSON: `[{"venue", "bids", "asks"}]`, levels as `[price, quantity]` in ten-thousandths and millionths.
+    pub books: String,
 }
 
 /// What became of an opportunity.

@@ -17,7 +17,7 @@ use sight::Sighting;
 use smallvec::SmallVec;
 
 use super::{
-    event::{Control, Event, Ready, Stats, What},
+    event::{Control, Event, Passage, Ready, Stats, What},
     execute::PLANS_MAX,
 };
 use crate::{
@@ -130,6 +130,8 @@ pub struct Detector {
     stats: Stats,
     /// Up to when the time of legs that stand alone is added up.
     naked_counted: Nanos,
+    /// Of the newest update that was taken in.
+    passage: Passage,
     room: bool,
     draining: bool,
     polled: Vec<bool>,
@@ -223,6 +225,7 @@ impl Detector {
             told: Nanos::ZERO,
             stats: Stats::default(),
             naked_counted: Nanos::ZERO,
+            passage: Passage::default(),
             room: true,
             draining: false,
             polled,
@@ -276,6 +279,11 @@ impl Detector {
             return;
         }
         self.touch(slot);
+    }
+
+    /// Where the time of the newest update went, before what it brought is judged.
+    pub fn note_passage(&mut self, passage: Passage) {
+        self.passage = passage;
     }
 
     /// A word from the cold side.

@@ -67,7 +67,15 @@ impl Detector {
         // Measured before fees, the limits alone see to the threshold.
         let floor = if self.rules.threshold_net { self.rules.threshold } else { Rate::ZERO };
         let first = self.first(&intent);
-        out.ready.push(Ready::Enter(Entry { plan: self.next_id, sighting, approved, first, reserved, floor }));
+        out.ready.push(Ready::Enter(Entry {
+            plan: self.next_id,
+            sighting,
+            approved,
+            decided: at.now,
+            first,
+            reserved,
+            floor,
+        }));
     }
 
     /// Which leg leaves first. Where a venue holds orders that take, nobody knows for how long the other leg would

@@ -75,7 +75,7 @@ pub struct Outbox {
 impl Outbox {
     /// Room for more than any one turn can produce: a burst of doubts over every market.
     pub fn with_room(markets: usize) -> Self {
-        let room = 4_096 + 4 * markets;
+        let room = 4_096 + 16 * markets;
         Self {
             events: Vec::with_capacity(room),
             resnapshots: Vec::with_capacity(room),

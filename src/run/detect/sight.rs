@@ -6,11 +6,11 @@ use crate::{
     decide::{Quote, Reason, View, decide},
     risk::{Approved, Ramp, check, limit::Standing},
     run::{
-        event::{Event, What},
+        event::{DEPTH, Event, What},
         execute::PLANS_MAX,
     },
     spread::{Direction, Pair, Rate, Take},
-    unit::{Nanos, PairId, Price, Venue},
+    unit::{BookSide, Nanos, PairId, Price, Qty, Venue},
     wire::{Arrival, Canary},
 };
 
@@ -76,14 +76,39 @@ impl Detector {
             let detect_ns = u32::try_from(at.now.since(newest).raw()).unwrap_or(u32::MAX);
             let what = What::Sighted { id: sighting.id, pair: id, direction, quote, reason, detect_ns };
             out.events.push(Event { at: at.unix, what });
+            if sighted.is_none() {
+                if newest == self.passage.arrived {
+                    let what = What::Passed { id: sighting.id, passage: self.passage };
+                    out.events.push(Event { at: at.unix, what });
+                }
+                self.tell_depth(sighting.id, &pair, at, out);
+            }
         }
         if let Some(approved) = plan {
+            if sighted.is_some() {
+                self.tell_depth(sighting.id, &pair, at, out);
+            }
             sighting.planned = true;
             self.open(id, sighting.id, approved, at, out);
         }
         self.pairs[slot].sightings[direction.index()] = Some(sighting);
         if sighted.is_none() {
             self.note_sightings(slot);
+        }
+    }
+
+    /// Tells what both books hold at the moment of a decision.
+    fn tell_depth(&self, id: u64, pair: &Pair, at: Arrival, out: &mut Outbox) {
+        for market in [pair.kalshi, pair.polymarket] {
+            let book = &self.books[market.0 as usize];
+            let venue = self.markets[market.0 as usize].terms.venue;
+            for side in [BookSide::Bid, BookSide::Ask] {
+                let mut levels = [(0, Qty::ZERO); DEPTH];
+                for (told, (price, qty)) in levels.iter_mut().zip(book.side(side).levels()) {
+                    *told = (price.raw(), qty);
+                }
+                out.events.push(Event { at: at.unix, what: What::Depth { id, venue, side, levels } });
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use smallvec::SmallVec;
 
 use super::super::{
-    event::{Entry, Event, Leave, What, Withheld, Word},
+    event::{Entry, Event, Leave, PlanStep, What, Withheld, Word},
     tickets::{Counts, Sought},
 };
 use super::{Acts, Door, Executor, Open};
@@ -23,6 +23,15 @@ use crate::{
     venue::gateway::{Minted, Prepared},
     wire::Arrival,
 };
+
+/// What stands behind a plan's first orders: nothing behind one that sells.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Backing {
+    /// Promised by the budget.
+    reserved: [Money; 2],
+    /// When it was decided.
+    decided: Option<Nanos>,
+}
 
 impl<S: Store> Executor<S> {
     pub(super) fn enter(
@@ -71,7 +80,7 @@ impl<S: Store> Executor<S> {
             });
         }
         let aim = Aim { plan: entry.plan, sighting: entry.sighting, pair: intent.pair, legs: intent.legs, qty };
-        self.begin(aim, asks, entry.reserved, at, door, acts)?;
+        self.begin(aim, asks, Backing { reserved: entry.reserved, decided: Some(entry.decided) }, at, door, acts)?;
         if qty < intent.qty {
             acts.events.push(Event { at: at.unix, what: What::Cut { plan: entry.plan, qty } });
         }
@@ -83,7 +92,7 @@ impl<S: Store> Executor<S> {
         &mut self,
         aim: Aim,
         asks: SmallVec<[Ask; 2]>,
-        reserved: [Money; 2],
+        backing: Backing,
         at: Arrival,
         door: &mut dyn Door,
         acts: &mut Acts,
@@ -133,7 +142,12 @@ impl<S: Store> Executor<S> {
             plan.named(ask.id, ready.tag);
             acts.sends.push(ask);
         }
-        self.plans.push(Open { plan, realised: Money::ZERO, reserved });
+        let Backing { reserved, decided } = backing;
+        if let Some(decided) = decided {
+            let what = What::Stepped { id: aim.sighting, step: PlanStep::Sent, span: at.now.since(decided) };
+            acts.events.push(Event { at: at.unix, what });
+        }
+        self.plans.push(Open { plan, realised: Money::ZERO, decided, reserved });
         Ok(())
     }
 
@@ -184,7 +198,7 @@ impl<S: Store> Executor<S> {
             asks.push(Ask { id, venue, market, outcome, buys: false, qty, limit, purpose });
         }
         let Leave { plan, pair, legs, qty, .. } = *leave;
-        self.begin(Aim { plan, sighting: 0, pair, legs, qty }, asks, [Money::ZERO; 2], at, door, acts)
+        self.begin(Aim { plan, sighting: 0, pair, legs, qty }, asks, Backing::default(), at, door, acts)
     }
 
     /// The venue whose entry leaves alone; `None` where both leave together.

@@ -4,11 +4,16 @@
 //! written when it lets go; what does not fit is counted.
 
 mod book;
+mod decision;
+mod notify;
 mod rows;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -16,12 +21,15 @@ use crossbeam::channel::{Receiver, Sender};
 use rtrb::Consumer;
 
 pub use book::{PlanBook, books};
+use decision::Decisions;
 
 use super::{
     check::Verdicts,
     clock,
     event::{Control, Event, Fill, What},
     latency::{Collector, Latencies, Stage},
+    lines::LineGauge,
+    notice::Source,
     ring::Stop,
     snapshot::{Balances, FeedStatus, PairShown, ReasonLine, Snapshot, StageLine},
     stops::Stops,
@@ -142,6 +150,12 @@ pub struct KeepSetup {
     pub snapshot: Arc<Mutex<Snapshot>>,
     pub latencies: Arc<Mutex<Latencies>>,
     pub stops: Stops,
+    /// Of the thread that sends orders, where there is one.
+    pub lines: Option<Arc<LineGauge>>,
+    /// Markets that have paid on Polymarket and could not be redeemed.
+    pub unredeemed: Arc<AtomicU64>,
+    /// This host's clock less Polymarket's in milliseconds, where it is asked for; `i64::MIN` before it is known.
+    pub clock_off: Option<Arc<AtomicI64>>,
     /// What people ordered.
     pub commands: Receiver<Ordered>,
     /// Settings that they changed.
@@ -158,6 +172,10 @@ pub struct KeepSetup {
     pub held: Vec<(MarketId, Outcome, Qty, Money)>,
     /// Plans of earlier starts whose payout is still to come.
     pub books: Vec<PlanBook>,
+    /// Where alerts go, if anywhere.
+    pub alerts: Option<Source>,
+    /// The run before ended without a farewell.
+    pub crashed: bool,
 }
 
 struct Seen {
@@ -175,6 +193,7 @@ struct Keeper {
     held: HashMap<(MarketId, Outcome), (Qty, Money)>,
     reasons: HashMap<&'static str, u64>,
     last_reason: HashMap<u64, &'static str>,
+    decisions: Decisions,
     balances: HashMap<(Venue, u8), (Money, Money)>,
     balance_written: HashMap<(Venue, u8), (Nanos, Money, Money)>,
     status: Snapshot,
@@ -184,6 +203,7 @@ struct Keeper {
     storms: HashMap<usize, u64>,
     /// What this run has shown for itself.
     alive: Alive,
+    notifier: Option<notify::Notifier>,
 }
 
 /// Evidence for the next mode, gathered between two collections.
@@ -202,6 +222,7 @@ pub fn run(mut setup: KeepSetup, sources_ended: &[Stop]) {
     let held = setup.held.iter().map(|(m, o, q, c)| ((*m, *o), (*q, *c))).collect();
     let rows = std::mem::take(&mut setup.rows).into();
     let plans = std::mem::take(&mut setup.books).into_iter().map(|book| (book.row.id, book)).collect();
+    let notifier = setup.alerts.take().map(notify::Notifier::new);
     let mut keeper = Keeper {
         setup,
         rows,
@@ -211,6 +232,7 @@ pub fn run(mut setup: KeepSetup, sources_ended: &[Stop]) {
         held,
         reasons: HashMap::new(),
         last_reason: HashMap::new(),
+        decisions: Decisions::default(),
         balances: HashMap::new(),
         balance_written: HashMap::new(),
         status,
@@ -219,8 +241,10 @@ pub fn run(mut setup: KeepSetup, sources_ended: &[Stop]) {
         write_error: None,
         storms: HashMap::new(),
         alive: Alive::default(),
+        notifier,
     };
     keeper.take_profits(clock::unix());
+    keeper.greet();
     loop {
         let ended = sources_ended.iter().all(Stop::raised);
         let mut idle = true;
@@ -258,6 +282,8 @@ pub fn run(mut setup: KeepSetup, sources_ended: &[Stop]) {
     keeper.show();
     keeper.write();
     keeper.publish();
+    keeper.part();
+    keeper.write();
     if let Err(e) = keeper.setup.audit.close_run(clock::unix()) {
         let _ = keeper.setup.told.try_send(Told::Note(format!("the run could not be closed in the database: {e}")));
     }
@@ -266,9 +292,23 @@ pub fn run(mut setup: KeepSetup, sources_ended: &[Stop]) {
 impl Keeper {
     fn handle(&mut self, event: &Event) {
         let at = event.at;
+        self.notify(event);
         match event.what {
             What::Sighted { id, pair, direction, quote, reason, detect_ns } => {
                 self.sighted(at, id, pair, direction, &quote, reason, detect_ns);
+            }
+            What::Passed { id, passage } => self.decisions.passed(id, passage),
+            What::Depth { id, venue, side, levels } => {
+                let row = self.decisions.depth(id, venue, side, levels);
+                if let Some(row) = row {
+                    self.push(Row::Decision(row));
+                }
+            }
+            What::Stepped { id, step, span } => {
+                let row = self.decisions.stepped(id, step, span);
+                if let Some(row) = row {
+                    self.push(Row::Decision(row));
+                }
             }
             What::Ended { id } => self.ended(id, at),
             What::Planned { id, sighting, pair, direction, qty, limits, net } => {
@@ -485,6 +525,17 @@ impl Keeper {
             // Somebody has laid the file down: a stop like any other.
             let _ = self.setup.stops.halt(Latch::Person);
         }
+        if let Some(lines) = &self.setup.lines {
+            for (venue, left) in Venue::ALL.into_iter().zip(&lines.budgets) {
+                self.status.budgets.insert(venue.name().into(), left.load(Ordering::Relaxed));
+            }
+        }
+        let before = std::mem::replace(&mut self.status.unredeemed, self.setup.unredeemed.load(Ordering::Relaxed));
+        self.notify_unredeemed(before);
+        let off = self.setup.clock_off.as_ref().map(|off| off.load(Ordering::Relaxed));
+        if let Some(off) = off.filter(|off| *off != i64::MIN) {
+            self.status.clock_offset_ms.insert(Venue::Polymarket.name().into(), off);
+        }
         self.status.feeds.clear();
         for (at, (venue, gauge)) in self.setup.gauges.iter().enumerate() {
             let feed = FeedStatus::read(*venue, gauge);
@@ -497,6 +548,7 @@ impl Keeper {
         }
         while let Ok((findings, advice)) = self.setup.found.try_recv() {
             (self.status.findings, self.status.advice) = (findings, advice);
+            self.notify_findings();
         }
         while let Ok(change) = self.setup.changes.try_recv() {
             self.push(Row::ConfigChange(change));
@@ -505,6 +557,7 @@ impl Keeper {
             let Ordered { at, who, command, args, result } = command;
             self.push(Row::Control(audit::Control { at, who, command: command.into(), args, result }));
         }
+        self.notify_health();
         self.show();
     }
 
@@ -551,6 +604,9 @@ impl Keeper {
         status.audit_queue = self.rows.len() as u64;
         status.audit_dropped = self.dropped;
         status.audit_error.clone_from(&self.write_error);
+        if let Some(notifier) = &self.notifier {
+            status.alerts = notifier.counts();
+        }
         if let Ok(mut shared) = self.setup.snapshot.lock() {
             shared.clone_from(status);
         }
@@ -571,6 +627,7 @@ impl Keeper {
     }
 
     fn write(&mut self) {
+        self.returned();
         if self.rows.is_empty() {
             return;
         }
@@ -579,6 +636,8 @@ impl Keeper {
             Ok(()) => {
                 self.rows.clear();
                 self.write_error = None;
+                self.wrote();
+                self.notify_database(None);
             }
             Err(e) => {
                 if self.write_error.is_none() {
@@ -591,7 +650,9 @@ impl Keeper {
                     // Rows that can never be written must not hold up the others.
                     self.dropped += self.rows.len() as u64;
                     self.rows.clear();
+                    self.wrote();
                 }
+                self.notify_database(Some(e.to_string()));
             }
         }
     }

@@ -356,10 +356,11 @@ impl Keeper {
             }
             let sold = book.row.state == Ending::Exited.name();
             self.push(Row::Plan(book.row));
-            if !settled && !sold {
+            self.status.realised_total += realised.raw();
+            // One that came to nothing, and an entry whose profit is its exit's, are neither won nor lost.
+            if realised == Money::ZERO && !settled && !sold {
                 continue;
             }
-            self.status.realised_total += realised.raw();
             let wins = if realised < Money::ZERO { &mut self.status.losses } else { &mut self.status.wins };
             *wins += 1;
         }

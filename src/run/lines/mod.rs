@@ -72,6 +72,8 @@ pub struct LineGauge {
     pub free: [AtomicU64; 2],
     /// Private streams that stand, by venue: 0 or 1.
     pub streams: [AtomicU64; 2],
+    /// Orders that each venue's request budget allows now.
+    pub budgets: [AtomicU64; 2],
     /// Entries whose bytes were held back by the latch.
     pub held_back: AtomicU64,
     /// When an entry, and a hedge or cancel, was last handed to a connection, on the engine's clock.
@@ -173,8 +175,10 @@ pub fn run(setup: LinesSetup, mut poll: Poll) -> io::Result<()> {
         for (told, count) in gauge.tickets.iter().zip([used, inline, voided]) {
             told.store(count, Ordering::Relaxed);
         }
+        let left = thread.trader.orders_left(clock::now());
         for venue in Venue::ALL {
             let side = &thread.sides[venue as usize];
+            gauge.budgets[venue as usize].store(u64::from(left[venue as usize]), Ordering::Relaxed);
             gauge.free[venue as usize].store(side.lines.free() as u64, Ordering::Relaxed);
             gauge.streams[venue as usize].store(u64::from(side.stream.is_open()), Ordering::Relaxed);
         }

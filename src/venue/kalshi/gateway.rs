@@ -286,6 +286,10 @@ impl Switch {
 }
 
 impl Gateway for KalshiGateway {
+    fn orders_left(&mut self, now: Nanos) -> u32 {
+        self.line.write.left(now) / self.line.rates.create.max(1)
+    }
+
     fn prepare(&mut self, ask: &Ask, at: Arrival) -> Result<Prepared, Unready> {
         self.line.heard(at);
         let now = self.line.at.now;

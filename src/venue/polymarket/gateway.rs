@@ -329,6 +329,10 @@ fn ours(order: OrderId, told: Told, at: Arrival) -> Heard {
 }
 
 impl Gateway for PolymarketGateway {
+    fn orders_left(&mut self, now: Nanos) -> u32 {
+        self.orders.left(now)
+    }
+
     fn prepare(&mut self, ask: &Ask, at: Arrival) -> Result<Prepared, Unready> {
         assert!(
             !self.ready.contains_key(&ask.id) && !self.lives.contains_key(&ask.id),

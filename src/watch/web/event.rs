@@ -19,7 +19,11 @@ use super::{
     route::{Answered, Problem},
     view,
 };
-use crate::{run::clock, unit::Nanos};
+use crate::{
+    run::{clock, snapshot::Snapshot},
+    unit::Nanos,
+    watch::handles::Handles,
+};
 
 /// Listeners at a time.
 const LISTENERS_MAX: usize = 32;
@@ -52,6 +56,12 @@ impl Default for Events {
 }
 
 impl Events {
+    /// Tells everybody how things stand.
+    pub fn tell_status(&self, handles: &Handles, status: &Snapshot) {
+        let text = serde_json::to_string(&view::whole_status(handles, status)).unwrap_or_default();
+        self.status.send_replace(text.into());
+    }
+
     /// Tells everybody something that happened once.
     pub fn tell(&self, name: &'static str, value: &impl Serialize) {
         if let Ok(text) = serde_json::to_string(value) {
@@ -82,8 +92,7 @@ pub async fn tell(app: Arc<App>) {
         quiet += 1;
         if changed || AT_LEAST <= quiet {
             quiet = 0;
-            let text = serde_json::to_string(&view::whole_status(&app, &status)).unwrap_or_default();
-            app.events.status.send_replace(text.into());
+            app.events.tell_status(&app.handles, &status);
         }
         if changed {
             told = Some(status);
@@ -120,17 +129,18 @@ impl Listener {
     async fn next(mut self) -> Option<(Result<sse::Event, Infallible>, Self)> {
         let (name, text) = loop {
             tokio::select! {
+                // What a command changed is told before its end is.
                 biased;
+                changed = self.status.changed() => {
+                    changed.ok()?;
+                    break ("status", self.status.borrow_and_update().clone());
+                }
                 once = self.once.recv() => match once {
                     Ok(once) => break once,
                     // Too slow for some: the page asks for a command's state by itself.
                     Err(broadcast::error::RecvError::Lagged(_)) => {}
                     Err(broadcast::error::RecvError::Closed) => return None,
                 },
-                changed = self.status.changed() => {
-                    changed.ok()?;
-                    break ("status", self.status.borrow_and_update().clone());
-                }
                 changed = self.opportunities.changed() => {
                     changed.ok()?;
                     let text = self.opportunities.borrow_and_update().clone();

@@ -13,7 +13,7 @@ use crate::{
     decide::{Reason, reason::Step},
     ledger::audit::{Fate, Realised},
     pairing::{PairBook, Polarity, Tail},
-    run::clock,
+    run::{clock, mode::Mode},
     unit::{Money, UnixMs},
 };
 
@@ -128,10 +128,13 @@ pub fn performance(app: &App, ask: &Ask) -> Answered {
 
 /// `GET /api/v1/pairs`.
 pub fn pairs(app: &App, _: &Ask) -> Answered {
-    let book = match PairBook::load(&app.pairs_file) {
-        // The demo's pairs are in no file: the engine tells of them.
-        Err(_) if app.handles.mode() == crate::run::mode::Mode::Demo => PairBook::default(),
-        other => other.map_err(|error| Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?,
+    // The demo's pairs are in no file: the engine tells of them.
+    let (book, file) = if app.handles.mode() == Mode::Demo {
+        (PairBook::default(), "no file: the demo's own".to_owned())
+    } else {
+        let book = PairBook::load(&app.pairs_file)
+            .map_err(|error| Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+        (book, app.pairs_file.display().to_string())
     };
     let lines = app.handles.pairs();
     let reader = app.reader()?;
@@ -161,7 +164,7 @@ pub fn pairs(app: &App, _: &Ask) -> Answered {
             "realised": 0,
         }));
     }
-    Ok(answer(&json!({ "pairs": rows, "file": app.pairs_file.display().to_string() })))
+    Ok(answer(&json!({ "pairs": rows, "file": file })))
 }
 
 /// Time, equity, and how far it lies below its highest point, after each plan.

@@ -20,7 +20,7 @@ use crate::{
     run::{clock, mode::Mode},
     watch::{
         command::{Open, Request},
-        keyring::{Purpose, Role},
+        keyring::Purpose,
     },
 };
 
@@ -152,6 +152,7 @@ pub fn command(app: &App, ask: &Ask) -> Answered {
         order.state = if answered.is_done() { "done" } else { "failed" };
         order.result = answered.result();
         orders.over(&order);
+        events.tell_status(&handles, &handles.status());
         events.tell("command", &order);
     };
     std::thread::Builder::new().name("page-command".into()).spawn(done).map_err(|error| {
@@ -167,7 +168,8 @@ fn accepted(order: &Order) -> Response {
 /// A fresh code from the terminal, for what cannot be taken back.
 fn confirmed(app: &App, code: Option<&str>) -> Result<(), Problem> {
     let keys = app.handles.keys();
-    if code.is_some_and(|code| keys.take_code(code.trim(), Purpose::Confirm, clock::unix())) {
+    let confirms = |purpose| purpose == Purpose::Confirm;
+    if code.is_some_and(|code| keys.take_code(code.trim(), confirms, clock::unix()).is_some()) {
         return Ok(());
     }
     if code.is_some() && !keys.may_be_wrong() {
@@ -194,18 +196,18 @@ pub fn sign_in(app: &App, ask: &Ask) -> Answered {
     }
     let shown: Shown = ask.json()?;
     let (keys, now) = (app.handles.keys(), clock::unix());
-    if !keys.take_code(&shown.code, Purpose::SignIn, now) {
+    let Some(Purpose::SignIn(role)) = keys.take_code(&shown.code, |purpose| purpose != Purpose::Confirm, now) else {
         if keys.may_be_wrong() {
             let why = "this code is not good, or was used: orion dashboard gives a new link";
             return Err(Problem::new(StatusCode::UNAUTHORIZED, why));
         }
         return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many wrong codes: wait a minute"));
-    }
-    let (token, until) = keys.session(now).map_err(|error| {
+    };
+    let (token, until) = keys.session(role, now).map_err(|error| {
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the session cannot be kept: {error}"))
     })?;
-    app.handles.note("page", "sign_in", String::new(), Role::Operator.name().into());
-    Ok(json(&serde_json::json!({ "token": token, "role": Role::Operator, "expires_ms": until.raw() })))
+    app.handles.note("page", "sign_in", String::new(), role.name().into());
+    Ok(json(&serde_json::json!({ "token": token, "role": role, "expires_ms": until.raw() })))
 }
 
 /// `POST /api/v1/session/end`.

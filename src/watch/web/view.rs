@@ -17,7 +17,7 @@ use crate::{
         snapshot::Snapshot,
     },
     unit::{Money, UnixMs, Venue},
-    watch::{health, log, metric},
+    watch::{handles::Handles, health, log, metric},
 };
 
 impl From<AuditError> for Problem {
@@ -53,12 +53,12 @@ pub fn metrics(app: &App, _: &Ask) -> Answered {
 }
 
 /// The snapshot, and what follows from it.
-pub fn whole_status(app: &App, status: &Snapshot) -> Value {
+pub fn whole_status(handles: &Handles, status: &Snapshot) -> Value {
     let now = clock::unix().raw();
     let mut value = serde_json::to_value(status).unwrap_or_default();
     let reasons = health::reasons(status, now);
     let venues = Venue::ALL.map(|venue| json!({ "venue": venue.name(), "age_ms": health::age_ms(status, venue, now) }));
-    let promoted = Promotion::read(app.handles.states()).map(|promotion| promotion.mode.name()).ok();
+    let promoted = Promotion::read(handles.states()).map(|promotion| promotion.mode.name()).ok();
     if let Some(members) = value.as_object_mut() {
         members.insert("now_ms".into(), now.into());
         members.insert("ready".into(), reasons.is_empty().into());
@@ -74,7 +74,7 @@ pub fn whole_status(app: &App, status: &Snapshot) -> Value {
 
 /// `GET /api/v1/status`.
 pub fn status(app: &App, _: &Ask) -> Answered {
-    Ok(answer(&whole_status(app, &app.handles.status())))
+    Ok(answer(&whole_status(&app.handles, &app.handles.status())))
 }
 
 /// The newest opportunities before a number.
@@ -106,7 +106,7 @@ pub fn opportunity(app: &App, ask: &Ask) -> Answered {
     let (steps, books) = (part(decision.as_ref().map(|d| &d.0)), part(decision.as_ref().map(|d| &d.1)));
     Ok(answer(&json!({
         "opportunity": opportunity_json(&seen),
-        "plan": plan.as_ref().map(|plan| plan_json(&reader, plan)).transpose()?,
+        "plan": plan.as_ref().map(|plan| plan_json(app, &reader, plan)).transpose()?,
         "fills": fills.iter().map(fill_json).collect::<Vec<_>>(),
         "waterfall": steps.unwrap_or_else(|| json!([])),
         "books": books.unwrap_or_else(|| json!([])),
@@ -119,7 +119,7 @@ pub fn positions(app: &App, _: &Ask) -> Answered {
     let positions = reader.positions()?;
     let mut plans = Vec::new();
     for plan in reader.unsettled_plans()?.iter().filter(|plan| !matches!(plan.state.as_str(), "missed" | "withheld")) {
-        let mut value = plan_json(&reader, plan)?;
+        let mut value = plan_json(app, &reader, plan)?;
         let names: Vec<_> = plan.pair_key.split('|').collect();
         let legs: Vec<_> = positions.iter().filter(|p| names.contains(&p.market.as_str())).map(position_json).collect();
         if let Some(members) = value.as_object_mut() {
@@ -128,7 +128,16 @@ pub fn positions(app: &App, _: &Ask) -> Answered {
         }
         plans.push(value);
     }
-    let holdings: Vec<_> = positions.iter().map(position_json).collect();
+    let pairs = app.handles.pairs();
+    let holdings: Vec<_> = positions
+        .iter()
+        .map(|position| {
+            let mut value = position_json(position);
+            let pair = pairs.iter().find(|pair| pair.key.split('|').any(|name| name == position.market));
+            value["title"] = json!(pair.map(|pair| pair.title.as_str()));
+            value
+        })
+        .collect();
     Ok(answer(&json!({ "plans": plans, "holdings": holdings })))
 }
 
@@ -136,7 +145,7 @@ pub fn positions(app: &App, _: &Ask) -> Answered {
 pub fn trades(app: &App, ask: &Ask) -> Answered {
     let reader = app.reader()?;
     let plans = reader.closed_plans(ask.number("limit", 20, 500)? as u32)?;
-    let trades = plans.iter().map(|plan| plan_json(&reader, plan)).collect::<Result<Vec<_>, _>>()?;
+    let trades = plans.iter().map(|plan| plan_json(app, &reader, plan)).collect::<Result<Vec<_>, _>>()?;
     Ok(answer(&json!({ "trades": trades })))
 }
 
@@ -225,13 +234,16 @@ fn opportunity_json(o: &Opportunity) -> Value {
     })
 }
 
-fn plan_json(reader: &AuditReader, plan: &Plan) -> Result<Value, Problem> {
+fn plan_json(app: &App, reader: &AuditReader, plan: &Plan) -> Result<Value, Problem> {
     let sums = reader.sums_of(plan.id)?;
     let title = reader.title_of(&plan.pair_key)?;
+    // Written down on the YES books; people pay for NO what YES leaves of the dollar. An inverted pair buys YES twice.
+    let inverted = app.handles.pairs().iter().any(|pair| pair.key == plan.pair_key && pair.inverted);
+    let no_limit = if inverted { plan.no_limit } else { plan.no_limit.complement() };
     Ok(json!({
         "id": plan.id, "opportunity": plan.opportunity_id, "pair": plan.pair_key, "title": title,
         "yes_on": plan.yes_on.name(), "qty": plan.qty.micros(), "yes_limit": plan.yes_limit.raw(),
-        "no_limit": plan.no_limit.raw(), "state": plan.state, "opened_ms": plan.opened_at.raw(),
+        "no_limit": no_limit.raw(), "state": plan.state, "opened_ms": plan.opened_at.raw(),
         "closed_ms": plan.closed_at.map(UnixMs::raw), "realised_ms": plan.realised_at.map(UnixMs::raw),
         "expected": plan.expected_net.raw(), "realised": plan.realised_net.map(Money::raw),
         "spent": sums.spent.raw(), "fees": sums.fees.raw(), "provisional": sums.provisional,

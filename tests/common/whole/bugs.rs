@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use orion::{
     order::Ask,
-    unit::{Money, OrderId, Outcome, Picture, Qty, Refusal, Sent, Stage, Tag, Told, Trade, UnixMs},
+    unit::{Money, Nanos, OrderId, Outcome, Picture, Qty, Refusal, Sent, Stage, Tag, Told, Trade, UnixMs},
     venue::gateway::{Answer, Call, CallNo, Gateway, Lane, Minted, Out, Prepared, Unready},
     wire::Arrival,
 };
@@ -160,6 +160,10 @@ impl Saboteur {
 }
 
 impl Gateway for Saboteur {
+    fn orders_left(&mut self, now: Nanos) -> u32 {
+        self.inner.orders_left(now)
+    }
+
     fn prepare(&mut self, ask: &Ask, at: Arrival) -> Result<Prepared, Unready> {
         self.asks.insert(ask.id, *ask);
         let mut ask = *ask;

@@ -54,7 +54,8 @@ export function send(command, more = {}) {
   sent.unshift(entry);
   sent.length = Math.min(sent.length, 20);
   told();
-  const expect = command === 'kill' || command === 'flatten' ? undefined : shownState();
+  // What does the same in every state expects none.
+  const expect = ['kill', 'flatten', 'dump_latency'].includes(command) ? undefined : shownState();
   deliver(entry, { id: entry.id, command, ...(expect ? { expect } : {}), ...more });
   return entry.end;
 }
@@ -72,7 +73,7 @@ async function deliver(entry, body) {
       }
       // The answer was lost: the same id may be sent again.
       if (2 <= attempt) {
-        move(entry, 'unknown', `${sentence(error)} Look at the state, or use the terminal: orion ${entry.command}`);
+        move(entry, 'unknown', `${sentence(error)} Look at the state, or use the terminal: orion status, orion kill`);
         return;
       }
       await new Promise((wake) => setTimeout(wake, 300));

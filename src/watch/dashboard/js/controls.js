@@ -89,6 +89,25 @@ export function drill() {
     'Drill now', 'primary', () => send('drill'));
 }
 
+/** Seconds to think again, as the terminal gives them; closing the dialog is thinking again. */
+async function countDown(seconds, act) {
+  const left = h('p', { class: 'count', role: 'timer' }, `Arming in ${seconds} s`);
+  let timer;
+  const over = await ask({
+    title: 'Arming', cancel: 'Do not arm',
+    body: (close) => {
+      timer = setInterval(() => {
+        seconds -= 1;
+        left.textContent = `Arming in ${seconds} s`;
+        if (seconds === 0) close(true);
+      }, 1_000);
+      return [left];
+    },
+  });
+  clearInterval(timer);
+  if (over) act();
+}
+
 export function arm() {
   const code = codeField();
   const value = status.value ?? {};
@@ -104,7 +123,7 @@ export function arm() {
       const empty = [code.input, phrase.input].find((input) => !input.value.trim());
       if (empty) { empty.focus(); return; }
       close();
-      send('arm', { code: code.input.value.trim(), phrase: phrase.input.value.trim() });
+      countDown(5, () => send('arm', { code: code.input.value.trim(), phrase: phrase.input.value.trim() }));
     } }],
   });
 }
@@ -129,7 +148,7 @@ export function demote() {
 }
 
 export function start() {
-  return confirm('Start the engine?', [p('It reads its settings anew, connects to both venues and trades when both agree with the journal. Live comes up disarmed.')],
+  return confirm('Start the engine?', [p('It reads its settings anew, connects to both venues and trades when both agree with the journal. Live is armed only if it was, under the same limits.')],
     'Start the engine', 'primary', () => send('start'));
 }
 
@@ -140,7 +159,7 @@ export function stop() {
     wide: true,
     body: [p(`${number(value.positions ?? 0)} open. Stopping also stops looking after what is held; pausing does not. This page stays, so that it can be started again.`)],
     actions: [
-      { label: 'Stop now: cancel open orders, close single legs', class: 'danger-quiet', act: (close) => { close(); send('stop', { open: 'cancel' }); } },
+      { label: 'Stop now: the latch falls, open orders are cancelled, single legs closed; Resume lifts it', class: 'danger-quiet', act: (close) => { close(); send('stop', { open: 'cancel' }); } },
       { label: 'Stop: no more plans; open legs finish', class: 'primary', first: true, act: (close) => { close(); send('stop', { open: 'finish' }); } },
     ],
   });

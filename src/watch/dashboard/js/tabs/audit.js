@@ -37,6 +37,6 @@ export function build() {
   const el = h('div', { class: 'grid' },
     panel({ title: 'Audit trail', id: 'p-audit', sources: [audit], wide: 'full', tools: [count, file] },
       h('div', { class: 'filters' }, h('div', { class: 'segs', role: 'group', 'aria-label': 'Table' }, buttons)), place,
-      h('p', { class: 'advice' }, 'The whole trail: orion audit, or SQL on orion.db (docs/sql.md). orion db verify recomputes cash and profit from the fills alone.')));
+      h('p', { class: 'advice' }, 'The whole trail: SQL on orion.db (docs/sql.md). orion db verify recomputes cash and profit from the fills alone.')));
   return { el, sources: [audit], pick };
 }

@@ -88,7 +88,7 @@ export function healthPanel() {
       ['Orders allowed now', { text: Object.entries(value.budgets ?? {}).map(([name, n]) => `${venue(name)} ${number(n)}`).join(' · ') || '–', title: 'What the venues’ request budgets leave' }],
       ['Database queue', { text: `${number(value.audit_queue)} rows${value.audit_dropped ? `, ${number(value.audit_dropped)} dropped` : ''}`, class: value.audit_dropped ? 'notable' : '' }],
       ['Detect', { text: detectText(value) }],
-      ['Orders in doubt', { text: number(value.doubts), class: value.doubts ? 'notable' : '' }],
+      ['Books doubted so far', { text: number(value.doubts), class: value.doubts ? 'notable' : '' }],
       ['Figures of', { text: full(value.at_ms, prefs.zone) }],
       ['Version', { text: `${shown(value.version)} · pid ${value.pid}` }],
     ]);

@@ -22,9 +22,9 @@ const CONTROLS = [
 
 const WRONG = [
   ['NOT READY', 'The panel Health lists the reasons; orion doctor names the command that mends each.'],
-  ['HALTED', 'The bar says what made the latch fall. Understand the cause, then Resume. See runbook: latch.'],
-  ['naked $ above 0', 'One leg stands alone; the engine closes it within risk.max_naked_usd. If it stays, look at the venue’s page. See runbook: naked.'],
-  ['A feed is old', 'Kalshi or Polymarket is silent, or this host’s clock is off. Nothing is traded on a stale book. See runbook: feed.'],
+  ['HALTED', 'The bar says what made the latch fall. Understand the cause, then Resume. See docs/runbook.md, OrionHalted.'],
+  ['naked $ above 0', 'One leg stands alone; the engine closes it within risk.max_naked_usd. If it stays, look at the venue’s page. See docs/runbook.md, OrionNaked.'],
+  ['A feed is old', 'Kalshi or Polymarket is silent, or this host’s clock is off. Nothing is traded on a stale book. See docs/runbook.md, OrionFeedStale.'],
   ['Stream lost', 'This page lost the engine, not the engine the venues. In the terminal: orion status, orion kill.'],
   ['It never trades', 'The funnel shows where opportunities end; a click on one says why. Most end at FEES, and that is right.'],
 ];

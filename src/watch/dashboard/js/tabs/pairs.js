@@ -24,12 +24,12 @@ export function build() {
       { label: 'Event', class: 'code', cell: (p) => ({ foreign: p.event ?? '–' }) },
       { label: 'Approved by', cell: (p) => ({ foreign: p.approved_by ?? '–' }) },
       { label: 'Approved', cell: (p) => ({ ms: p.approved_ms }) },
-      { label: 'Tail', num: true, title: 'The part of cases in which both venues may settle differently', cell: (p) => (typeof p.tail === 'number' ? number(p.tail, 3) : shown(p.tail ?? '–')) },
+      { label: 'Tail', title: 'How likely both venues settle differently although the bet is the same on paper: minor or material', cell: (p) => shown(p.tail ?? '–') },
       { label: 'Seen', num: true, cell: (p) => number(p.seen) },
       { label: 'Plans', num: true, cell: (p) => number(p.plans) },
       { label: 'Net', num: true, class: 'strong', cell: (p) => gain(p.realised) },
     ],
-    empty: () => ((pairs.value?.pairs ?? []).length ? 'No pair fits the search.' : `No approved pairs. Write one into ${shown(pairs.value?.file ?? 'the pair file')}; docs/ says how to read both rule texts first.`),
+    empty: () => ((pairs.value?.pairs ?? []).length ? 'No pair fits the search.' : `No approved pairs. Write one into ${shown(pairs.value?.file ?? 'the pair file')}; docs/pairs.md says how to read both rule texts first.`),
   });
   view.el.classList.add('tall');
   const render = () => {
