@@ -21,6 +21,7 @@ mod demo;
 mod doctor;
 mod export;
 mod host;
+pub mod hosts;
 mod init;
 mod journal;
 mod notify;

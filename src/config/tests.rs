@@ -310,6 +310,11 @@ fn nothing_by_default() -> String {
         "vault.file" => "\"/srv/orion/keys\"".into(),
         "vault.polymarket_key_ends" => "\"2027-05-31\"".into(),
         "log.level" => "\"warn\"".into(),
+        "alerts.webhook_url" => "\"https://example.org/hook\"".into(),
+        "telegram.chat_ids" => "[-1001, 77]".into(),
+        "telegram.user_ids" => "[12, 34]".into(),
+        "telegram.zone" => "\"Europe/Zurich\"".into(),
+        "telegram.daily_at" => "\"07:30\"".into(),
         _ => match key.kind {
             Kind::Boolean => (key.default != "true").to_string(),
             Kind::Text => key.choices.iter().find(|choice| **choice != key.default).unwrap().clone(),

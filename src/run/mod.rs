@@ -17,7 +17,6 @@ pub mod feed;
 pub mod given;
 pub mod guard;
 pub mod history;
-pub mod hosts;
 pub mod keep;
 pub mod latency;
 pub mod lines;

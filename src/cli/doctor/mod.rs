@@ -20,7 +20,7 @@ use std::io::IsTerminal as _;
 use clap::Args;
 
 use super::{
-    Done, Fault, Global,
+    Done, Fault, Global, hosts,
     passphrase::{self, KeyArgs},
     promote, settings,
     shown::{self, Shown},
@@ -30,7 +30,6 @@ use crate::{
     config::{Config, Loaded, Origin},
     run::{
         boot::Endpoints,
-        hosts,
         mode::{Mode, Promotion},
     },
 };

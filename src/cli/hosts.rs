@@ -1,8 +1,11 @@
 //! Every host that this build may contact. The addresses are the ones the code itself uses; `tests/hosts.rs` reads the
 //! sources and fails where an address stands that is not in this list.
 
-use super::pipe::Place;
-use crate::venue::{kalshi, polymarket};
+use crate::{
+    run::pipe::Place,
+    venue::{kalshi, polymarket},
+    watch::alert::telegram,
+};
 
 /// A place outside of this host, and what is wanted of it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -12,7 +15,7 @@ pub struct Host {
 }
 
 /// One line a piece: a further one is added here, from the constant that the code uses.
-pub const HOSTS: [Host; 9] = [
+pub const HOSTS: [Host; 10] = [
     Host { url: kalshi::REST, what: "Kalshi: catalogue, orders, account" },
     Host { url: kalshi::SOCKET, what: "Kalshi: market data, fills" },
     Host { url: polymarket::GAMMA, what: "Polymarket: catalogue" },
@@ -22,6 +25,7 @@ pub const HOSTS: [Host; 9] = [
     Host { url: polymarket::DATA, what: "Polymarket: holdings, resolutions" },
     Host { url: polymarket::RELAYER, what: "Polymarket: redeeming and merging" },
     Host { url: polymarket::SITE, what: "Polymarket: may it be used from here" },
+    Host { url: telegram::BASE, what: "Telegram: alerts and commands, where a token is in the vault" },
 ];
 
 impl Host {
