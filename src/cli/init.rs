@@ -2,7 +2,7 @@
 
 use std::{
     io::{IsTerminal as _, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use clap::Args;
@@ -104,7 +104,7 @@ fn write(args: &InitArgs, set: &[(&str, String)]) -> Done {
     std::fs::write(&draft, &text).map_err(|e| anyhow::anyhow!("{} cannot be written: {e}", draft.display()))?;
     let sound = Config::load(&Sources { file: Some(draft.clone()), env: super::environment(), ..Sources::default() });
     let _ = std::fs::remove_file(&draft);
-    sound?;
+    let sound = sound?;
     // The untouched sample, as a fresh clone has it, holds nobody's settings.
     if std::fs::read_to_string(&args.out).is_ok_and(|old| old == sample()) {
         std::fs::remove_file(&args.out).map_err(|e| anyhow::anyhow!("{}: {e}", args.out.display()))?;
@@ -114,6 +114,7 @@ fn write(args: &InitArgs, set: &[(&str, String)]) -> Done {
     })?;
     file.write_all(text.as_bytes()).map_err(anyhow::Error::from)?;
     say!("wrote {}", args.out.display());
+    pairs(&sound.config.pairs.file)?;
     for (key, value) in set {
         say!("  {key} = {value}");
     }
@@ -122,6 +123,20 @@ fn write(args: &InitArgs, set: &[(&str, String)]) -> Done {
     }
     say!("next: orion config check --config {}", args.out.display());
     say!("a Kalshi key, if you have one, opens its stream: orion secrets import KEY.pem --kalshi-key-id ID");
+    Ok(())
+}
+
+/// The pair book, where there is none yet: no pair, and how one is written.
+fn pairs(file: &Path) -> Done {
+    if file.exists() {
+        return Ok(());
+    }
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder).map_err(|e| anyhow::anyhow!("{} cannot be made: {e}", folder.display()))?;
+    }
+    std::fs::write(file, include_str!("../../config/pairs.toml"))
+        .map_err(|e| anyhow::anyhow!("{} cannot be written: {e}", file.display()))?;
+    say!("wrote {}: no pair yet, and how one is written", file.display());
     Ok(())
 }
 

@@ -25,7 +25,10 @@ pub fn reasons(status: &Snapshot, now_ms: u64) -> Vec<String> {
         let old = now_ms.saturating_sub(status.at_ms) / 1_000;
         reasons.push(format!("the engine's figures are {old} s old"));
     }
-    for venue in Venue::ALL {
+    if status.pairs == 0 {
+        reasons.push("no pair is approved: nothing is asked of the venues (docs/pairs.md)".into());
+    }
+    for venue in Venue::ALL.into_iter().filter(|_| status.pairs != 0) {
         match age_ms(status, venue, now_ms) {
             None => reasons.push(format!("nothing came from {venue} yet")),
             Some(age) if FROZEN_MS < age => reasons.push(format!("nothing came from {venue} for {} s", age / 1_000)),
@@ -63,6 +66,7 @@ mod tests {
         Snapshot {
             engine: "running".into(),
             at_ms: 99_500,
+            pairs: 1,
             feeds: Venue::ALL.map(feed).into(),
             agrees: Some(true),
             accounts: true,
@@ -80,6 +84,7 @@ mod tests {
         };
         assert!(why(|s| s.engine = "stopped".into()).contains("stopped"));
         assert!(why(|s| s.at_ms = 90_000).contains("10 s old"));
+        assert!(why(|s| (s.pairs, s.feeds[0].heard_ms) = (0, 0)).starts_with("no pair is approved"));
         assert!(why(|s| s.feeds[0].heard_ms = 80_000).contains("kalshi for 20 s"));
         assert!(why(|s| s.feeds[1].heard_ms = 0).contains("polymarket yet"));
         assert!(why(|s| s.audit_error = Some("full".into())).contains("full"));
