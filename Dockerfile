@@ -1,6 +1,7 @@
 # Orion in a container: not root, nothing writable but its state. How it is started: docs/docker/compose.yml.
 #
-# CI does not build this image: it has no container engine. Its steps were run by hand, in a bare folder.
+# CI does not build this image, because it has no container engine, and nobody else has yet: that what is copied is enough
+# for the build was tried by hand, in a bare folder.
 
 FROM rust:1.95-bookworm AS build
 WORKDIR /src

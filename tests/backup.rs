@@ -18,7 +18,7 @@ use std::{
 
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use orion::{
-    ledger::{journal::Record, segments},
+    ledger::{audit::SCHEMA_VERSION, journal::Record, segments},
     run::snapshot::Snapshot,
 };
 use town::{Engine, Town, let_pass, until};
@@ -272,8 +272,9 @@ fn a_backup_that_is_torn_changed_foreign_or_newer_changes_nothing() {
     };
     replace("\"mode\": \"paper\"", "\"mode\": \"live\"");
     tried("another mode", &[77], "a backup of live mode");
-    replace("\"schema\": 3", "\"schema\": 4");
-    tried("a newer schema", &[78], "newer Orion (schema 4");
+    let newer = SCHEMA_VERSION + 1;
+    replace(&format!("\"schema\": {SCHEMA_VERSION}"), &format!("\"schema\": {newer}"));
+    tried("a newer schema", &[78], &format!("newer Orion (schema {newer}"));
     replace("\"format\": 1", "\"format\": 2");
     tried("a newer form", &[1], "newer Orion");
     // A name that would lead out of the folder, in the manifest and in the archive.

@@ -10,7 +10,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use orion::run::mode::{Mode, Promotion};
+use orion::{
+    ledger::audit::SCHEMA_VERSION,
+    run::mode::{Mode, Promotion},
+};
 use serde_json::Value;
 
 struct Home(tempfile::TempDir);
@@ -97,7 +100,12 @@ fn each_thing_that_is_wrong_is_named_with_what_mends_it() {
     let home = Home::new();
     assert_eq!(home.run(&["db", "init"]).0, 0);
     assert_eq!(home.doctor().0, 0);
-    assert!(home.lines("database")[0]["text"].as_str().unwrap().contains("schema 3, WAL, sound, writable"));
+    assert!(
+        home.lines("database")[0]["text"]
+            .as_str()
+            .unwrap()
+            .contains(&format!("schema {SCHEMA_VERSION}, WAL, sound, writable"))
+    );
 
     // Each of these: spoil, look, mend by the very command that was told.
     let spoil: [(&str, &str, i32, &dyn Fn()); 5] = [

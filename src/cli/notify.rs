@@ -1,8 +1,9 @@
 //! What the service manager is told: ready, alive, a line of status, reloading, ending. Without one, nobody is told.
 //!
 //! A ping means that the engine moved, not that a timer did: since the last one the detector's figures passed the keeper,
-//! the thread that sends orders took its turns, and so did the process's own loop. Whichever of them stands still, the
-//! pings end, and the manager ends the process. An engine that a person stopped has nothing to prove.
+//! and since the last look the thread that sends orders took its turns, and so did the process's own loop. Whichever of
+//! them stands still, the pings end, and the manager ends the process. An engine that a person stopped has nothing to
+//! prove.
 
 use std::{
     sync::{
@@ -109,35 +110,39 @@ struct Seen {
     beat: u64,
 }
 
-/// What was seen at the last ping, and since when the engine is on its way.
+/// What was seen before, and since when the engine is on its way.
 #[derive(Debug, Default)]
 struct Pulse {
-    last: Seen,
+    /// Figures come more seldom than looks, so they are held against the last ping's.
+    pinged: u64,
+    /// Threads turn far more often: they have to have turned since the last look.
+    looked: Seen,
     since: Option<(Phase, Nanos)>,
 }
 
 impl Pulse {
-    /// Has everything moved since the last time that it had?
+    /// Has everything moved?
     fn look(&mut self, phase: Phase, alive: bool, seen: Seen, now: Nanos) -> bool {
         let since = match self.since {
             Some((known, since)) if known == phase => since,
             _ => now,
         };
         self.since = Some((phase, since));
+        let looked = std::mem::replace(&mut self.looked, seen);
         let moved = match phase {
             Phase::Running => {
-                let sends = match (self.last.turns, seen.turns) {
+                let sends = match (looked.turns, seen.turns) {
                     (Some(before), Some(turns)) => before != turns,
                     _ => true,
                 };
-                alive && sends && self.last.figures != seen.figures && self.last.beat != seen.beat
+                alive && sends && self.pinged != seen.figures && looked.beat != seen.beat
             }
-            Phase::Stopped => self.last.beat != seen.beat,
+            Phase::Stopped => looked.beat != seen.beat,
             // The process's loop waits for it.
             Phase::Starting | Phase::Stopping => now.since(since) < GRACE,
         };
         if moved {
-            self.last = seen;
+            self.pinged = seen.figures;
         }
         moved
     }
