@@ -100,6 +100,7 @@ test('charts draw, and still do after new figures, another span and other colour
 });
 
 test('every control acts, and the audit trail has it', async () => {
+  await engine.resume();
   const page = await visit(browser, engine);
   await page.click('#pause');
   await finished(page, 'pause');
@@ -214,6 +215,7 @@ test('files are downloaded with the token in a header, never in an address', asy
 });
 
 test('a double click is one command', async () => {
+  await engine.resume();
   const page = await visit(browser, engine);
   const sent = [];
   page.on('request', (request) => { if (request.url().endsWith('/api/v1/commands')) sent.push(request.postDataJSON()); });
@@ -228,6 +230,7 @@ test('a double click is one command', async () => {
 });
 
 test('by keyboard alone: in, pause, resume, kill dialog, tabs, a row', async () => {
+  await engine.resume();
   const page = await visit(browser, engine, { logIn: false });
   await page.waitForSelector('#login-code:focus');
   await page.keyboard.type(await engine.link());

@@ -44,6 +44,8 @@ export async function demo(binary = process.env.ORION_BINARY, more = []) {
   const ask = async (...args) => JSON.parse((await run(binary, ['--state-dir', state, ...args, '--json'], { env })).stdout);
   const one = {
     child, port, state, origin: `http://127.0.0.1:${port}`,
+    /** Whatever an earlier test or a limit of the engine left behind is lifted. */
+    resume: () => run(binary, ['--state-dir', state, 'resume'], { env }),
     link: async () => (await ask('dashboard')).url,
     viewerLink: async () => (await ask('dashboard', '--viewer')).url,
     code: async () => (await ask('dashboard', 'code')).code,
