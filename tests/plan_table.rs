@@ -380,6 +380,22 @@ fn something_impossible_freezes_the_plan_for_good() {
     assert_eq!(desk.after(10_000), Step::Wait);
 }
 
+/// One match told under two names on one venue, and the other venue's fill lost on the way: nobody would ever have asked
+/// for it, and a thousand contracts would have been held that the books do not know.
+#[test]
+fn the_other_leg_of_a_plan_that_cannot_be_is_still_asked_for_its_fills() {
+    let mut desk = Desk::new();
+    desk.tell(Venue::Kalshi, Told::Sent(Sent::Accepted(Tag::new("v-1").unwrap())));
+    desk.tell(Venue::Kalshi, Told::Picture(Picture { filled: Qty::whole(10), open: false }));
+    desk.done(Venue::Polymarket, 10, Stage::Matched);
+    let twin = trade(Venue::Polymarket, Tag::new("t-twin").unwrap(), 10, Stage::Matched);
+    assert!(desk.plan.next(id(Venue::Polymarket), &twin, desk.now).is_err());
+    let step = desk.after(5_000);
+    assert!(matches!(step, Step::Look(order) if order == id(Venue::Kalshi)), "{step:?}");
+    desk.tell(Venue::Kalshi, trade(Venue::Kalshi, Tag::new("t-lost").unwrap(), 10, Stage::Confirmed));
+    assert_eq!(desk.after(10_000), Step::Wait, "and nothing else leaves");
+}
+
 /// A hedge that was refused for lack of money is not sent again a moment later, sixteen times; the leg is sold
 /// meanwhile.
 #[test]

@@ -221,7 +221,8 @@ pub struct Plan {
     /// Until when nothing is sent to a venue that has refused just now: what it refused once it refuses again.
     shunned: [Nanos; 2],
     overdue: bool,
-    broken: bool,
+    /// The first order of which something was told that cannot be.
+    broken: Option<OrderId>,
 }
 
 /// A leg with what its plan needs to know of its time.
@@ -256,7 +257,7 @@ impl Plan {
             priced: None,
             shunned: [Nanos::ZERO; 2],
             overdue: false,
-            broken: false,
+            broken: None,
         };
         for ask in entries {
             plan.add(ask);
@@ -299,7 +300,9 @@ impl Plan {
         let result = order.leg.next(told, now);
         let waits = order.leg.trades().iter().any(|t| matches!(t.stage, Stage::Matched | Stage::Mined));
         order.provisional = if waits { order.provisional.or(Some(now)) } else { None };
-        self.broken |= result.is_err();
+        if result.is_err() {
+            self.broken.get_or_insert(id);
+        }
         if let Told::Sent(Sent::Refused(refusal)) = told
             && !matches!(refusal, Refusal::Killed | Refusal::Unsent)
         {
@@ -344,7 +347,7 @@ impl Plan {
 
     /// Why nothing may be sent, if so.
     pub fn frozen(&self, now: Nanos) -> Option<Frozen> {
-        if self.broken {
+        if self.broken.is_some() {
             return Some(Frozen::Impossible);
         }
         if self.legs().any(|leg| matches!(leg.state(), State::Unknown { .. })) {
@@ -361,15 +364,19 @@ impl Plan {
 
     /// Is it level, with nothing left to learn but that its trades are final?
     pub fn rests(&self) -> bool {
-        !self.broken && self.legs().all(Leg::is_complete) && self.excess().is_none_or(|excess| excess.qty <= DUST)
+        self.broken.is_none()
+            && self.legs().all(Leg::is_complete)
+            && self.excess().is_none_or(|excess| excess.qty <= DUST)
     }
 
     /// What is to be done now. Called after every report and every few milliseconds.
     pub fn step(&mut self, now: Nanos) -> Step {
-        if self.broken {
-            return Step::Wait;
-        }
+        let broken = self.broken;
         for order in self.orders.iter_mut().flatten() {
+            // Asked again, it would say again what cannot be; the plan's other orders may have fills to tell still.
+            if broken == Some(order.leg.ask.id) {
+                continue;
+            }
             if order.leg.state() == State::Sent && ANSWER_WAIT < now.since(order.sent) {
                 order.leg.overdue(now);
             }
